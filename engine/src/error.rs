@@ -1,0 +1,198 @@
+//! The one error type of the engine. Every variant says what was asked, where, and whether trying again helps.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::ids::{CommitId, PageNumber};
+
+/// Result of an engine operation.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can go wrong. Cheap to clone, because one failed flush answers a whole commit group.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused a file operation.
+    #[error("{operation} {}: {source}", path.display())]
+    Io {
+        /// What was being done, for instance `write`.
+        operation: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: Arc<std::io::Error>,
+    },
+    /// Bytes read from a file are not what was written there.
+    #[error("{} is corrupt at byte {offset}{}: {what}", file.display(), page.map(|p| format!(" (page {p})")).unwrap_or_default())]
+    Corruption {
+        /// The damaged file.
+        file: PathBuf,
+        /// The page that the bytes belong to, where known.
+        page: Option<PageNumber>,
+        /// Offset of the damaged block in the file, in bytes.
+        offset: u64,
+        /// What was wrong.
+        what: String,
+    },
+    /// The file is not a Palimpsest database.
+    #[error("{} is not a Palimpsest database: {what}", path.display())]
+    NotADatabase {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        what: String,
+    },
+    /// Written by a newer version of the format.
+    #[error("{} has format version {found}; this build reads up to version {supported}", path.display())]
+    UnsupportedVersion {
+        /// The file.
+        path: PathBuf,
+        /// Version in the file.
+        found: u32,
+        /// Newest version that this build understands.
+        supported: u32,
+    },
+    /// Another process or handle has the database open.
+    #[error("{} is in use: another process or handle has it open; close that one first", path.display())]
+    Locked {
+        /// The database.
+        path: PathBuf,
+    },
+    /// An earlier flush failed, so nothing more can be promised until the database is opened again.
+    #[error(
+        "the database stopped accepting commits because a flush failed ({cause}); open it again to recover"
+    )]
+    Poisoned {
+        /// The first failure.
+        cause: Arc<str>,
+    },
+    /// A key longer than a page of this size can index.
+    #[error("key of {len} bytes: the longest key is {max} bytes with this page size")]
+    KeyTooLarge {
+        /// Length asked for, in bytes.
+        len: usize,
+        /// Longest possible, in bytes.
+        max: usize,
+    },
+    /// A value longer than 1 GiB.
+    #[error("value of {len} bytes: the longest value is {max} bytes")]
+    ValueTooLarge {
+        /// Length asked for, in bytes.
+        len: usize,
+        /// Longest possible, in bytes.
+        max: usize,
+    },
+    /// No table of that name is visible.
+    #[error("no table named `{name}`")]
+    NoSuchTable {
+        /// The name asked for.
+        name: String,
+    },
+    /// A table of that name exists already.
+    #[error("a table named `{name}` exists already")]
+    TableExists {
+        /// The name asked for.
+        name: String,
+    },
+    /// Another transaction changed the row after this transaction's snapshot; trying again helps.
+    #[error(
+        "write conflict: the row was changed by commit {winner}, after this transaction's snapshot; run the transaction again"
+    )]
+    WriteConflict {
+        /// The commit that won. A retry should first wait until it is visible (`Database::wait_visible`).
+        winner: CommitId,
+    },
+    /// A row stayed locked by another transaction for the whole `busy_timeout`; trying again may help.
+    #[error(
+        "busy: another transaction held the row for {waited:?}; run the transaction again, or raise busy_timeout"
+    )]
+    Busy {
+        /// How long this transaction waited.
+        waited: Duration,
+    },
+    /// The transaction's write set passed its budget.
+    #[error(
+        "transaction too large: {bytes} bytes of changes pass the limit of {max}; commit more often or raise max_transaction_size"
+    )]
+    TransactionTooLarge {
+        /// Size of the write set, in bytes.
+        bytes: usize,
+        /// `Options::max_transaction_size`.
+        max: usize,
+    },
+    /// The row versions that the snapshot needs have been dropped.
+    #[error("snapshot too old: row versions of commit {snapshot} were dropped to stay within version_budget")]
+    SnapshotTooOld {
+        /// The snapshot's commit.
+        snapshot: CommitId,
+    },
+    /// `begin_at` was asked for a commit that has not happened or is not visible yet.
+    #[error("commit {asked} is not visible yet; the newest visible commit is {newest}")]
+    NotYetVisible {
+        /// The commit asked for.
+        asked: CommitId,
+        /// The newest visible commit.
+        newest: CommitId,
+    },
+    /// A write was tried in a read-only transaction.
+    #[error("this transaction is read-only; use `Database::begin` to write")]
+    ReadOnly,
+    /// All frames of the page cache are in use.
+    #[error("the page cache of {frames} pages is exhausted; raise cache_size")]
+    CacheExhausted {
+        /// Number of page frames.
+        frames: usize,
+    },
+    /// An option is out of its range.
+    #[error("option {name} = {value}: expected {expected}")]
+    InvalidOption {
+        /// The option's name.
+        name: &'static str,
+        /// The value given.
+        value: String,
+        /// What would have been accepted.
+        expected: String,
+    },
+    /// The page number space or another fixed capacity is used up.
+    #[error("{what} is full: {limit} is the limit")]
+    CapacityExceeded {
+        /// Which one.
+        what: &'static str,
+        /// Its limit.
+        limit: u64,
+    },
+}
+
+impl Error {
+    /// Wraps an operating-system error with what was being done to which file.
+    pub fn io(operation: &'static str, path: &Path, source: std::io::Error) -> Self {
+        Self::Io {
+            operation,
+            path: path.to_path_buf(),
+            source: Arc::new(source),
+        }
+    }
+
+    /// A damaged block of `file` at `offset`.
+    pub fn corruption(file: &Path, page: Option<PageNumber>, offset: u64, what: impl Into<String>) -> Self {
+        Self::Corruption {
+            file: file.to_path_buf(),
+            page,
+            offset,
+            what: what.into(),
+        }
+    }
+
+    /// Whether running the same transaction again can succeed.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::WriteConflict { .. } | Self::Busy { .. })
+    }
+
+    /// Whether the device had no room left.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull)
+    }
+}

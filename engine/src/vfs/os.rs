@@ -1,0 +1,4 @@
+//! Operating-system file system (written next).
+/// The operating system's files.
+#[derive(Debug, Default)]
+pub struct OsVfs;

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# The whole check: format, lints, tests, documentation. Needs a Rust toolchain and a C compiler.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+step() { printf '\n== %s\n' "$1"; }
+
+if ! command -v cargo >/dev/null 2>&1; then
+  echo "cargo not found: install Rust from https://rustup.rs" >&2
+  exit 2
+fi
+for component in rustfmt clippy; do
+  cargo "${component/rustfmt/fmt}" --version >/dev/null 2>&1 || rustup component add "$component"
+done
+
+step "format"
+cargo fmt --all --check
+step "clippy"
+cargo clippy --workspace --all-targets --locked -- -D warnings
+step "tests"
+cargo test --workspace --all-targets --locked
+step "documentation examples"
+cargo test --workspace --doc --locked
+step "documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+echo
+echo "all checks passed"
