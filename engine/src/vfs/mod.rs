@@ -5,6 +5,8 @@
 //! (or at once when the file was opened with [`OpenMode::dsync`]); a created, renamed or removed name is volatile
 //! until `sync_dir` of its directory returns; a failed sync leaves the state of the unsynced bytes unknown.
 
+#[cfg(test)]
+mod contract;
 mod memory;
 mod os;
 
