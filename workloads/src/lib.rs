@@ -1,1 +1,4 @@
 //! What to run against a storage engine.
+
+mod names;
+pub mod target;
