@@ -1,0 +1,161 @@
+//! A latency distribution: its percentiles, and the whole histogram for whoever wants to merge or redraw it.
+//!
+//! The histogram is kept in the HdrHistogram V2 compressed encoding, base64 (the text that begins with
+//! `HISTFAAAA`), which the tools of that project read; values are nanoseconds.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
+use serde::{Deserialize, Serialize};
+use std::io::Cursor;
+
+/// Percentiles of a distribution, in nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct LatencySummary {
+    /// Recorded values.
+    pub count: u64,
+    /// Smallest.
+    pub latency_ns_min: u64,
+    /// Mean, rounded.
+    pub latency_ns_mean: u64,
+    /// Median.
+    pub latency_ns_p50: u64,
+    /// 90th percentile.
+    pub latency_ns_p90: u64,
+    /// 99th percentile.
+    pub latency_ns_p99: u64,
+    /// 99.9th percentile.
+    pub latency_ns_p999: u64,
+    /// Largest.
+    pub latency_ns_max: u64,
+}
+
+/// A latency distribution with at least one value.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Latency {
+    /// The percentiles.
+    #[serde(flatten)]
+    pub summary: LatencySummary,
+    /// The whole histogram, encoded; `null` when only the percentiles were kept.
+    #[serde(default)]
+    pub histogram: Option<String>,
+}
+
+/// Why a histogram could not be encoded or decoded.
+#[derive(Debug, thiserror::Error)]
+pub enum LatencyError {
+    /// The text is not base64.
+    #[error("the histogram is not valid base64: {0}")]
+    Base64(#[from] base64::DecodeError),
+    /// The bytes are not an encoded histogram.
+    #[error("the histogram cannot be decoded: {0}")]
+    Decode(String),
+    /// The histogram could not be encoded.
+    #[error("the histogram cannot be encoded: {0}")]
+    Encode(String),
+    /// Histograms could not be added.
+    #[error("histograms cannot be merged: {0}")]
+    Merge(String),
+}
+
+impl Latency {
+    /// Summarises and encodes a histogram of nanoseconds; `None` when it is empty, since an empty
+    /// distribution has no percentiles.
+    ///
+    /// # Errors
+    /// [`LatencyError::Encode`] when the histogram does not fit the encoding.
+    pub fn from_histogram(histogram: &Histogram<u64>) -> Result<Option<Self>, LatencyError> {
+        let Some(summary) = LatencySummary::from_histogram(histogram) else {
+            return Ok(None);
+        };
+        let mut bytes = Vec::new();
+        V2DeflateSerializer::new()
+            .serialize(histogram, &mut bytes)
+            .map_err(|error| LatencyError::Encode(format!("{error:?}")))?;
+        Ok(Some(Self {
+            summary,
+            histogram: Some(STANDARD.encode(bytes)),
+        }))
+    }
+
+    /// Decodes the histogram; `None` when only percentiles were kept.
+    ///
+    /// # Errors
+    /// [`LatencyError::Base64`] or [`LatencyError::Decode`] when the text is damaged.
+    pub fn decode(&self) -> Result<Option<Histogram<u64>>, LatencyError> {
+        let Some(text) = &self.histogram else {
+            return Ok(None);
+        };
+        let bytes = STANDARD.decode(text)?;
+        Deserializer::new()
+            .deserialize(&mut Cursor::new(bytes))
+            .map(Some)
+            .map_err(|error| LatencyError::Decode(format!("{error:?}")))
+    }
+}
+
+impl LatencySummary {
+    /// The percentiles of a histogram of nanoseconds; `None` when it is empty.
+    #[must_use]
+    pub fn from_histogram(histogram: &Histogram<u64>) -> Option<Self> {
+        if histogram.is_empty() {
+            return None;
+        }
+        Some(Self {
+            count: histogram.len(),
+            latency_ns_min: histogram.min(),
+            latency_ns_mean: histogram.mean().round() as u64,
+            latency_ns_p50: histogram.value_at_quantile(0.5),
+            latency_ns_p90: histogram.value_at_quantile(0.9),
+            latency_ns_p99: histogram.value_at_quantile(0.99),
+            latency_ns_p999: histogram.value_at_quantile(0.999),
+            latency_ns_max: histogram.max(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_histogram_survives_the_text_form() {
+        let mut histogram = Histogram::<u64>::new(3).expect("three digits are valid");
+        for value in [1_000, 2_000, 2_000, 1_000_000_000] {
+            histogram
+                .record(value)
+                .expect("an auto-resizing histogram takes any value");
+        }
+        let latency = Latency::from_histogram(&histogram)
+            .expect("encodes")
+            .expect("is not empty");
+        assert_eq!(latency.summary.count, 4);
+        assert!(
+            latency
+                .histogram
+                .as_deref()
+                .is_some_and(|text| text.starts_with("HISTFAAAA"))
+        );
+        let decoded = latency.decode().expect("decodes").expect("is present");
+        assert_eq!(decoded.len(), 4);
+        assert_eq!(decoded.count_at(2_000), 2);
+    }
+
+    #[test]
+    fn an_empty_histogram_has_no_percentiles() {
+        let histogram = Histogram::<u64>::new(3).expect("three digits are valid");
+        assert_eq!(Latency::from_histogram(&histogram).expect("is no error"), None);
+    }
+
+    #[test]
+    fn damaged_text_is_an_error_and_no_panic() {
+        let mut latency = Latency {
+            histogram: Some("***".into()),
+            ..Latency::default()
+        };
+        assert!(matches!(latency.decode(), Err(LatencyError::Base64(_))));
+        latency.histogram = Some(STANDARD.encode(b"not a histogram at all"));
+        assert!(matches!(latency.decode(), Err(LatencyError::Decode(_))));
+    }
+}

@@ -1,0 +1,162 @@
+//! The run record: everything one run of the harness found out, as data.
+//!
+//! A record is written to `run.json` and is the only input of tables, plots, verdicts and reports, so
+//! that drawing never depends on anything that was not recorded.
+//!
+//! Rules of the format:
+//! - durations and offsets are integers in nanoseconds, counts and sizes are integers;
+//! - a figure that was not measured is `null`, never zero; a rate is a float and also nullable;
+//! - `schema_version` changes when a reader of the old version would misread the new one; a new optional
+//!   field does not change it, and unknown fields are ignored.
+
+mod engine_stats;
+mod environment;
+mod file;
+mod interval;
+mod latency;
+mod measurement;
+mod probe;
+mod ratio;
+mod recovery;
+mod resources;
+mod settings;
+mod verdict;
+mod verification;
+mod warning;
+mod workload;
+
+pub use engine_stats::{CheckpointSpan, EngineStats, GroupSize, StorageInfo};
+pub use environment::{Build, Command, Environment, Profile};
+pub use file::RecordError;
+pub use interval::{Interval, Phase};
+pub use latency::{Latency, LatencyError, LatencySummary};
+pub use measurement::{Load, Measurement, Status, TransactionType};
+pub use probe::{FlushSample, Probes};
+pub use ratio::{Direction, RatioRow};
+pub use recovery::{Check, CheckStatus, Figure, Recovery};
+pub use resources::Resources;
+pub use settings::Settings;
+pub use verdict::{Outcome, Verdict};
+pub use verification::Verification;
+pub use warning::Warning;
+pub use workload::Workload;
+
+use serde::{Deserialize, Serialize};
+
+/// The version of the format that this crate writes and the only one it reads.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// The name of a record's file inside the directory of its run.
+pub const RECORD_FILE_NAME: &str = "run.json";
+
+/// All that one run of the harness measured, verified and noticed.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Always [`SCHEMA_VERSION`] in a record that this crate made or read.
+    pub schema_version: u32,
+    /// Name of the run, unique on its machine, for instance `oltp-20260728T101500`.
+    pub run_id: String,
+    /// When the run started: RFC 3339, in UTC.
+    pub created: String,
+    /// The command that made this record.
+    pub command: Command,
+    /// How the program was built.
+    pub build: Build,
+    /// The machine and file system it ran on.
+    pub environment: Environment,
+    /// What was run.
+    pub workload: Workload,
+    /// Bounds and noise of the machine, measured in the same run.
+    #[serde(default)]
+    pub probes: Probes,
+    /// One entry for each engine and repetition, in the order in which they ran.
+    #[serde(default)]
+    pub measurements: Vec<Measurement>,
+    /// Rows of a ratio table, when the workload measures ratios.
+    #[serde(default)]
+    pub ratios: Vec<RatioRow>,
+    /// What killing and reopening found, when the workload does that.
+    #[serde(default)]
+    pub recovery: Option<Recovery>,
+    /// Single named figures of scenarios, for instance the compression ratio of one codec.
+    #[serde(default)]
+    pub figures: Vec<Figure>,
+    /// Single yes-or-no findings of scenarios, for instance one isolation anomaly.
+    #[serde(default)]
+    pub checks: Vec<Check>,
+    /// Whether the run was stopped before its planned end.
+    #[serde(default)]
+    pub interrupted: bool,
+    /// Whether the record was made up (for a demonstration) and not measured.
+    #[serde(default)]
+    pub synthetic: bool,
+    /// What is wrong with the run as a whole; each measurement has its own list beside this.
+    #[serde(default)]
+    pub warnings: Vec<Warning>,
+    /// The success criteria as judged when the record was written.
+    #[serde(default)]
+    pub verdicts: Vec<Verdict>,
+}
+
+impl RunRecord {
+    /// An empty record of the present schema version, to be filled.
+    #[must_use]
+    pub fn new(run_id: impl Into<String>, created: impl Into<String>) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            run_id: run_id.into(),
+            created: created.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Names of the engines in order of first appearance.
+    #[must_use]
+    pub fn engines(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for measurement in &self.measurements {
+            if !names.contains(&measurement.engine.as_str()) {
+                names.push(&measurement.engine);
+            }
+        }
+        names
+    }
+
+    /// The measurements of one engine in order of repetition as run.
+    pub fn of_engine<'a>(&'a self, engine: &'a str) -> impl Iterator<Item = &'a Measurement> {
+        self.measurements
+            .iter()
+            .filter(move |measurement| measurement.engine == engine)
+    }
+
+    /// Whether every measurement that ran was also verified, and at least one was.
+    #[must_use]
+    pub fn all_verified(&self) -> bool {
+        let mut verified = 0;
+        for measurement in self.measurements.iter().filter(|m| m.status.is_ok()) {
+            if !measurement.verification.is_verified() {
+                return false;
+            }
+            verified += 1;
+        }
+        verified > 0
+    }
+
+    /// Whether anything was found wrong by verification: a failed oracle, a lost or partial commit, a failed check.
+    #[must_use]
+    pub fn verification_failed(&self) -> bool {
+        let measured = self
+            .measurements
+            .iter()
+            .any(|m| matches!(m.verification, Verification::Failed { .. }));
+        let recovered = self
+            .recovery
+            .as_ref()
+            .is_some_and(|recovery| !recovery.nothing_lost());
+        let checked = self
+            .checks
+            .iter()
+            .any(|check| check.status == CheckStatus::Failed);
+        measured || recovered || checked
+    }
+}

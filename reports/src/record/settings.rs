@@ -1,0 +1,38 @@
+//! The settings one measurement ran with, kept beside every figure so that unlike runs are not compared blindly.
+
+use serde::{Deserialize, Serialize};
+
+/// Settings of one measurement. Names of levels are lower case with underscores (`read_committed`, `sync`, `no_sync`).
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Settings {
+    /// Concurrent sessions.
+    #[serde(default)]
+    pub threads: Option<u32>,
+    /// Rows loaded before the run, over all tables.
+    #[serde(default)]
+    pub rows: Option<u64>,
+    /// Size of a value in bytes (the mean where sizes vary).
+    #[serde(default)]
+    pub value_size_bytes: Option<u64>,
+    /// Durability asked of every commit: `sync`, `no_sync` or `none` (nothing is kept on disk).
+    #[serde(default)]
+    pub durability: Option<String>,
+    /// Isolation level of the transactions.
+    #[serde(default)]
+    pub isolation: Option<String>,
+    /// Memory that the engine may use for its cache; `null` when the engine has no such limit.
+    #[serde(default)]
+    pub cache_size_bytes: Option<u64>,
+    /// Page size in bytes.
+    #[serde(default)]
+    pub page_size_bytes: Option<u64>,
+    /// Compression of stored data, `none` when there is none.
+    #[serde(default)]
+    pub compression: Option<String>,
+    /// Transactions offered each second over all threads in an open loop; `null` in a closed loop.
+    #[serde(default)]
+    pub offered_per_second: Option<f64>,
+    /// What a reader must know to compare fairly, for instance an option of this engine that others lack.
+    #[serde(default)]
+    pub notes: Vec<String>,
+}

@@ -1,0 +1,141 @@
+//! What is wrong with a measurement, as data: shown wherever its figures are shown.
+
+use crate::units;
+use serde::{Deserialize, Serialize};
+
+/// One reason to distrust figures.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "code", rename_all = "snake_case")]
+pub enum Warning {
+    /// The program was not built for measuring.
+    DevBuild,
+    /// The timed run was shorter than figures need to settle.
+    ShortRun {
+        /// Length of the run in nanoseconds.
+        duration_ns: u64,
+        /// What would have been long enough.
+        recommended_ns: u64,
+    },
+    /// An idle thread was delayed: other work disturbed this machine.
+    NoisyMachine {
+        /// 99th percentile of an idle thread's delay, in nanoseconds.
+        hiccup_ns_p99: u64,
+        /// Its largest delay, in nanoseconds.
+        hiccup_ns_max: u64,
+    },
+    /// Open loop: the engine did not keep up, so latencies hold time spent waiting for their turn.
+    OfferedExceedsAchieved {
+        /// Transactions offered each second.
+        offered_per_second: f64,
+        /// Transactions achieved each second.
+        achieved_per_second: f64,
+    },
+    /// The run was stopped early.
+    Interrupted,
+    /// More threads than processors: latencies hold scheduling delays.
+    MoreThreadsThanCores {
+        /// Threads asked for.
+        threads: u32,
+        /// Processors there are.
+        cores: u32,
+    },
+    /// One repetition only: no spread is known.
+    SingleRepetition,
+    /// Repetitions differ so much that their middle says little.
+    UnstableRepetitions {
+        /// The engine.
+        engine: String,
+        /// Largest over smallest throughput.
+        spread: f64,
+    },
+    /// Raw flushes differ between repetitions: the device is not steady.
+    UnstableFlush {
+        /// Largest over smallest flush rate.
+        spread: f64,
+    },
+    /// Engines in one comparison ran at different durability.
+    UnequalDurability {
+        /// Each engine with its durability, as `name: level`.
+        levels: Vec<String>,
+    },
+    /// The data directory is in memory, so that flushes cost nothing.
+    MemoryFileSystem {
+        /// Type of the file system.
+        file_system: String,
+    },
+    /// Some attempts ended with errors.
+    Errors {
+        /// How many.
+        count: u64,
+        /// The first one.
+        first: String,
+    },
+    /// Anything else, in words.
+    Other {
+        /// The words.
+        message: String,
+    },
+}
+
+impl Warning {
+    /// The warning in words, as a sentence.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match self {
+            Self::DevBuild => {
+                "This is a dev build: its figures are not for quoting. Build with --release to measure."
+                    .to_owned()
+            }
+            Self::ShortRun {
+                duration_ns,
+                recommended_ns,
+            } => format!(
+                "The timed run lasted {}; at least {} is recommended.",
+                units::duration(*duration_ns),
+                units::duration(*recommended_ns)
+            ),
+            Self::NoisyMachine {
+                hiccup_ns_p99,
+                hiccup_ns_max,
+            } => format!(
+                "The machine was noisy: an idle thread was delayed by up to {} (p99 {}).",
+                units::duration(*hiccup_ns_max),
+                units::duration(*hiccup_ns_p99)
+            ),
+            Self::OfferedExceedsAchieved {
+                offered_per_second,
+                achieved_per_second,
+            } => format!(
+                "Overloaded: {} transactions/s were offered, {} were achieved; latencies include time spent queueing.",
+                units::number(*offered_per_second),
+                units::number(*achieved_per_second)
+            ),
+            Self::Interrupted => "The run was interrupted; what was measured until then is shown.".to_owned(),
+            Self::MoreThreadsThanCores { threads, cores } => {
+                format!("{threads} threads ran on {cores} processors; latencies include scheduling delays.")
+            }
+            Self::SingleRepetition => {
+                "One repetition only: the spread between repetitions is not known.".to_owned()
+            }
+            Self::UnstableRepetitions { engine, spread } => format!(
+                "Repetitions of {engine} differ by a factor of {}; their median says little.",
+                units::number(*spread)
+            ),
+            Self::UnstableFlush { spread } => format!(
+                "Raw flushes differ by a factor of {} between repetitions: the device is not steady.",
+                units::number(*spread)
+            ),
+            Self::UnequalDurability { levels } => format!(
+                "Engines ran at different durability ({}); their figures are not alike.",
+                levels.join(", ")
+            ),
+            Self::MemoryFileSystem { file_system } => {
+                format!("The data directory is on {file_system}, in memory: flushes cost nothing here.")
+            }
+            Self::Errors { count, first } => {
+                format!("{count} attempts ended with errors; the first: {first}")
+            }
+            Self::Other { message } => message.clone(),
+        }
+    }
+}
