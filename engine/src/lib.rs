@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod ids;
+mod page;
 pub mod vfs;
 
 pub use error::{Error, Result};

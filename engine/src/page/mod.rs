@@ -1,0 +1,12 @@
+//! The page: atomic words, header, slotted leaf and inner nodes, deltas and stored images.
+
+pub(crate) mod builder;
+pub(crate) mod delta;
+pub(crate) mod edit;
+pub(crate) mod image;
+pub(crate) mod layout;
+pub(crate) mod node;
+pub(crate) mod words;
+
+#[cfg(test)]
+mod tests;
