@@ -1,5 +1,6 @@
 //! Palimpsest's storage engine.
 
+pub mod compress;
 pub mod error;
 pub mod ids;
 mod page;
