@@ -1,0 +1,206 @@
+//! Verdicts: each criterion against a record.
+
+use super::definition::{Criterion, Measure, builtin};
+use super::expression::Truth;
+use super::ratios;
+use crate::record::{Outcome, RunRecord, Verdict};
+use crate::units;
+use serde_json::Value;
+
+/// Judges every built-in criterion and every speed target by a record.
+///
+/// Pure: the verdicts that the record may carry already are not looked at.
+#[must_use]
+pub fn evaluate(record: &RunRecord) -> Vec<Verdict> {
+    let root = serde_json::to_value(record).expect("a record has only text keys, so it has a JSON form");
+    let mut verdicts: Vec<Verdict> = builtin()
+        .iter()
+        .map(|criterion| judge(criterion, &root))
+        .collect();
+    verdicts.extend(ratios::judge(record));
+    verdicts
+}
+
+/// What one element of a record says about a criterion.
+enum Finding {
+    Shows(Option<f64>),
+    Contradicts(String),
+    Silent(String),
+}
+
+/// Judges one criterion: one contradiction fails it, else one proof passes it.
+fn judge(criterion: &Criterion, root: &Value) -> Verdict {
+    let mut shown: Vec<(&Measure, Vec<Option<f64>>)> = Vec::new();
+    let mut contradictions = Vec::new();
+    let mut silences = Vec::new();
+    for measure in &criterion.measures {
+        let mut values = Vec::new();
+        for element in measure.each.all(root) {
+            if !selects(measure, element) {
+                continue;
+            }
+            match examine(measure, element) {
+                Finding::Shows(value) => values.push(value),
+                Finding::Contradicts(why) => contradictions.push(why),
+                Finding::Silent(why) => silences.push(why),
+            }
+        }
+        if !values.is_empty() {
+            shown.push((measure, values));
+        }
+    }
+    contradictions.dedup();
+    silences.dedup();
+    let value = shown
+        .iter()
+        .filter_map(|(measure, values)| summary(measure, values))
+        .collect::<Vec<_>>()
+        .join("; ");
+    let elements: usize = shown.iter().map(|(_, values)| values.len()).sum();
+    let (outcome, detail) = if !contradictions.is_empty() {
+        (Outcome::Fail, format!("not so: {}", contradictions.join("; ")))
+    } else if elements > 0 {
+        let plural = if elements == 1 { "" } else { "s" };
+        (
+            Outcome::Pass,
+            format!("{} ({elements} measurement{plural})", criterion.measured_by),
+        )
+    } else if silences.is_empty() {
+        (
+            Outcome::NotMeasured,
+            format!("This run does not measure it. {}", criterion.measured_by),
+        )
+    } else {
+        (
+            Outcome::NotMeasured,
+            format!("{}; {}", silences.join("; "), criterion.measured_by),
+        )
+    };
+    Verdict {
+        id: criterion.id.clone(),
+        title: criterion.title.clone(),
+        section: criterion.section.clone(),
+        target: criterion.target.clone(),
+        outcome,
+        value: (outcome != Outcome::NotMeasured && !value.is_empty()).then_some(value),
+        stretch_met: None,
+        detail,
+    }
+}
+
+/// Whether a measure is about an element at all.
+fn selects(measure: &Measure, element: &Value) -> bool {
+    measure
+        .selects
+        .iter()
+        .all(|predicate| predicate.apply(element) == Truth::True)
+}
+
+/// A false requirement outweighs missing ones; anything missing makes the element silent.
+fn examine(measure: &Measure, element: &Value) -> Finding {
+    let mut missing = None;
+    for predicate in &measure.requires {
+        match predicate.apply(element) {
+            Truth::True => {}
+            Truth::False => return Finding::Contradicts(contradiction(element, predicate.text())),
+            Truth::Missing(path) => missing = missing.or(Some(format!("{path} was not recorded"))),
+        }
+    }
+    for predicate in &measure.evidence {
+        match predicate.apply(element) {
+            Truth::True => {}
+            Truth::False => {
+                missing = missing.or(Some(format!("no evidence, since not {}", predicate.text())))
+            }
+            Truth::Missing(path) => missing = missing.or(Some(format!("{path} was not recorded"))),
+        }
+    }
+    match missing {
+        Some(why) => Finding::Silent(why),
+        None => Finding::Shows(
+            measure
+                .show
+                .as_ref()
+                .and_then(|show| show.path.first(element))
+                .and_then(Value::as_f64),
+        ),
+    }
+}
+
+/// The requirement that does not hold, with where, and what the element says about the reason.
+fn contradiction(element: &Value, requirement: &str) -> String {
+    let text = |path: &[&str]| {
+        let mut value = element;
+        for name in path {
+            value = value.get(name)?;
+        }
+        match value {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        }
+    };
+    let mut place = Vec::new();
+    if let Some(engine) = text(&["engine"]) {
+        place.push(engine);
+    }
+    if let Some(repetition) = text(&["repetition"]) {
+        place.push(format!("repetition {repetition}"));
+    }
+    let reason = text(&["status", "reason"])
+        .or_else(|| {
+            element
+                .pointer("/verification/what/0")
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+        })
+        .or_else(|| {
+            element
+                .pointer("/findings/0")
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+        })
+        .or_else(|| text(&["detail"]).filter(|detail| !detail.is_empty()))
+        .or_else(|| text(&["value"]).map(|value| format!("value is {value}")));
+    let mut words = requirement.to_owned();
+    if !place.is_empty() {
+        words.push_str(&format!(" in {}", place.join(" ")));
+    }
+    if let Some(reason) = reason {
+        words.push_str(&format!(" ({reason})"));
+    }
+    words
+}
+
+/// The shown values in words: one, or the span of several.
+fn summary(measure: &Measure, values: &[Option<f64>]) -> Option<String> {
+    let show = measure.show.as_ref()?;
+    let present: Vec<f64> = values.iter().flatten().copied().collect();
+    let low = present.iter().copied().reduce(f64::min)?;
+    let high = present.iter().copied().reduce(f64::max)?;
+    let span = if low == high {
+        with_unit(low, &show.unit)
+    } else {
+        format!(
+            "{} to {}",
+            with_unit(low, &show.unit),
+            with_unit(high, &show.unit)
+        )
+    };
+    Some(if show.label.is_empty() {
+        span
+    } else {
+        format!("{span} {}", show.label)
+    })
+}
+
+fn with_unit(value: f64, unit: &str) -> String {
+    match unit {
+        "bytes" => units::bytes(value.max(0.0) as u64),
+        "ns" => units::duration(value.max(0.0) as u64),
+        "x" => format!("{}x", units::number(value)),
+        "" => units::number(value),
+        _ if value >= 0.0 && value.fract() == 0.0 => format!("{} {unit}", units::count(value as u64)),
+        _ => format!("{} {unit}", units::number(value)),
+    }
+}
