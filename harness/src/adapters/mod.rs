@@ -1,0 +1,62 @@
+//! The engines under test, by name.
+
+#[cfg(debug_assertions)]
+mod lossy;
+mod memory;
+
+use workloads::target::TargetFactory;
+
+use crate::cli::suggest::did_you_mean;
+use crate::error::{HarnessError, Result};
+
+/// Every engine, in the order of listings.
+pub(crate) fn factories() -> Vec<Box<dyn TargetFactory>> {
+    vec![Box::new(memory::MemoryFactory::new())]
+}
+
+/// Engines with planted defects, known by name only, to test the harness itself.
+#[cfg(debug_assertions)]
+fn planted(name: &str) -> Option<Box<dyn TargetFactory>> {
+    let inner = name.strip_suffix("-lossy")?;
+    let inner = factories().into_iter().find(|factory| factory.name() == inner)?;
+    Some(Box::new(lossy::LossyFactory::new(inner, 50)))
+}
+
+#[cfg(not(debug_assertions))]
+fn planted(_name: &str) -> Option<Box<dyn TargetFactory>> {
+    None
+}
+
+/// The engine called `name`.
+///
+/// # Errors
+/// Usage, with the nearest known names.
+pub(crate) fn factory(name: &str) -> Result<Box<dyn TargetFactory>> {
+    if let Some(factory) = factories().into_iter().find(|factory| factory.name() == name) {
+        return Ok(factory);
+    }
+    planted(name).ok_or_else(|| {
+        let engines = factories();
+        let known: Vec<&str> = engines.iter().map(|factory| factory.name()).collect();
+        HarnessError::Usage(format!("unknown engine `{name}`: {}", did_you_mean(name, &known)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn engines_are_found_by_name_and_typos_get_suggestions() {
+        assert_eq!(factory("memory").unwrap().name(), "memory");
+        let message = factory("memroy").err().unwrap().to_string();
+        assert!(message.contains("`memroy`") && message.contains("did you mean `memory`"), "{message}");
+    }
+
+    #[test]
+    fn what_a_factory_declares_bears_its_name() {
+        for factory in factories() {
+            assert_eq!(factory.name(), factory.capabilities().name);
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Ctrl-C, in the parent: the first asks for a clean end, the second kills the children.
+//!
+//! Child processes get the same signal from a terminal, and ignore it: only the parent decides, and tells them over
+//! their standard input, which also ends when the parent dies.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::error::{HarnessError, Result};
+
+static REQUESTS: AtomicU32 = AtomicU32::new(0);
+
+/// How urgently the run is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interrupt {
+    /// Not at all.
+    None,
+    /// Cleanly: measure to the end of the interval, verify, write the record.
+    Clean,
+    /// At once: kill what runs, write the record with what there is.
+    Now,
+}
+
+/// Installs the handler for SIGINT and SIGTERM.
+///
+/// # Errors
+/// When the operating system refuses.
+pub(crate) fn install() -> Result<()> {
+    ctrlc::set_handler(|| {
+        if REQUESTS.fetch_add(1, Ordering::SeqCst) == 0 {
+            eprintln!("\ninterrupted: finishing what runs and writing the record; press Ctrl-C again to kill it");
+        }
+    })
+    .map_err(|error| HarnessError::Run(format!("cannot listen for Ctrl-C: {error}")))
+}
+
+/// Makes the process deaf to SIGINT and SIGTERM, for children.
+///
+/// # Errors
+/// When the operating system refuses.
+pub(crate) fn ignore() -> Result<()> {
+    ctrlc::set_handler(|| {}).map_err(|error| HarnessError::Run(format!("cannot listen for Ctrl-C: {error}")))
+}
+
+/// What has been asked for so far.
+pub(crate) fn requested() -> Interrupt {
+    match REQUESTS.load(Ordering::SeqCst) {
+        0 => Interrupt::None,
+        1 => Interrupt::Clean,
+        _ => Interrupt::Now,
+    }
+}
