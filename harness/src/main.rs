@@ -1,6 +1,8 @@
 //! The harness.
 mod adapters;
-mod cli { pub(crate) mod suggest; pub(crate) mod units; }
+mod cli;
 mod error;
 mod measure;
+mod runner;
+mod scenarios;
 fn main() {}

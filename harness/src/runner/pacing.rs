@@ -34,7 +34,8 @@ impl Pacer {
         let mut random = ChaCha8Rng::seed_from_u64(seed ^ 0x9e37_79b9_7f4a_7c15);
         random.set_stream(u64::from(thread) + 1);
         let mut arrivals = Arrivals { random, gap_mean_s: f64::from(threads) / rate, next: begin };
-        arrivals.next += arrivals.gap();
+        let first = arrivals.gap();
+        arrivals.next += first;
         Self::Open(Box::new(arrivals))
     }
 

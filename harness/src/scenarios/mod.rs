@@ -1,0 +1,3 @@
+//! Runs that are more than a mix of transactions.
+
+pub(crate) mod ratios;

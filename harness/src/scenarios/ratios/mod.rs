@@ -1,0 +1,190 @@
+//! The speed table: ratios of an engine's figures to bounds of the same machine, measured in one interleaved run.
+//!
+//! Absolute figures of a storage engine say more about the machine than about the engine. So each row here divides by
+//! something measured within the same second: the in-memory bound doing the same calls, raw flushes of the same
+//! device, a sequential read of the same files. Each row is the median over alternating pairs; its samples show the spread.
+//!
+//! Everything runs in one child process, so that a crash of the engine is a recorded failure.
+
+mod checkpointing;
+mod data;
+mod load;
+mod reads;
+mod redo;
+mod rows;
+mod slices;
+mod space;
+mod writes;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use reports::criteria::{RatioTarget, ratio_targets};
+use reports::record::RatioRow;
+use reports::statistics::median;
+use serde::{Deserialize, Serialize};
+
+use crate::adapters::factory;
+use crate::error::{HarnessError, Result};
+use crate::runner::progress;
+use slices::Pair;
+
+/// What the child is to measure.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct RatioJob {
+    /// The engine under test.
+    pub engine: String,
+    /// The engine that is the in-memory bound.
+    pub bound: String,
+    /// Rows of the table.
+    pub rows: u64,
+    /// Bytes of a value.
+    pub value_size: usize,
+    /// Length of one slice, in milliseconds.
+    pub slice_ms: u64,
+    /// Pairs of slices for each row of the table.
+    pub pairs: u32,
+    /// Seed of keys and values.
+    pub seed: u64,
+    /// Memory for the engine's page cache, in bytes; `None` leaves the engine's default.
+    pub cache_size_bytes: Option<u64>,
+    /// Directory for databases; exists and is empty.
+    pub directory: PathBuf,
+    /// Where to write the result.
+    pub result: PathBuf,
+}
+
+/// What the child found.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct RatioResult {
+    /// The table, in the order of the targets.
+    pub rows: Vec<RatioRow>,
+    /// The engine's version.
+    pub engine_version: String,
+    /// Whether it was stopped before its end.
+    pub interrupted: bool,
+    /// Wrong answers and failed structural checks.
+    pub findings: Vec<String>,
+}
+
+impl RatioJob {
+    /// Length of one slice.
+    fn slice(&self) -> Duration {
+        Duration::from_millis(self.slice_ms)
+    }
+}
+
+/// One row's figures, before they are put into the table.
+enum Figures {
+    /// Rates of alternating slices.
+    Pairs(Vec<Pair>),
+    /// Two numbers whose quotient is the row.
+    Once {
+        /// The engine's.
+        engine: f64,
+        /// What it is divided by.
+        bound: f64,
+    },
+}
+
+/// A measured row.
+struct Measured {
+    figures: Figures,
+    note: Option<String>,
+}
+
+impl From<Vec<Pair>> for Measured {
+    fn from(pairs: Vec<Pair>) -> Self {
+        Self { figures: Figures::Pairs(pairs), note: None }
+    }
+}
+
+/// Measures every row of the table. A row that cannot be measured says why and has no value.
+pub(crate) fn measure(job: &RatioJob, stop: &AtomicBool) -> Result<RatioResult> {
+    let engine = factory(&job.engine)?;
+    let mut result =
+        RatioResult { engine_version: engine.capabilities().version.clone(), ..RatioResult::default() };
+    let mut bench = rows::Bench::new(job, stop, engine.as_ref())?;
+    for target in ratio_targets() {
+        if stop.load(Ordering::Relaxed) {
+            result.interrupted = true;
+            result.rows.push(unmeasured(target, "the run was interrupted before".into()));
+            continue;
+        }
+        progress::phase(&target.what, 0, "");
+        let row = match bench.measure(&target.id) {
+            Some(Ok(measured)) => filled(target, measured),
+            Some(Err(error)) => {
+                if let HarnessError::Verification(what) = &error {
+                    result.findings.push(format!("{}: {what}", target.what));
+                }
+                unmeasured(target, error.to_string())
+            }
+            None => unmeasured(target, "this harness has no measurement for it".into()),
+        };
+        progress::done(0, summary(&row));
+        result.rows.push(row);
+    }
+    progress::phase("verify", 0, "");
+    result.findings.extend(bench.verify()?);
+    Ok(result)
+}
+
+fn unmeasured(target: &RatioTarget, why: String) -> RatioRow {
+    RatioRow { note: Some(why), ..target.row() }
+}
+
+fn filled(target: &RatioTarget, measured: Measured) -> RatioRow {
+    let mut row = RatioRow { note: measured.note, ..target.row() };
+    let quotient = |pair: &Pair| pair.engine / pair.bound;
+    match measured.figures {
+        Figures::Pairs(pairs) => {
+            let sides = |side: fn(&Pair) -> f64| median(&pairs.iter().map(side).collect::<Vec<_>>());
+            row.engine_value = sides(|pair| pair.engine);
+            row.bound_value = sides(|pair| pair.bound);
+            row.samples = pairs.iter().map(quotient).filter(|ratio| ratio.is_finite()).collect();
+            row.value = median(&row.samples);
+        }
+        Figures::Once { engine, bound } => {
+            row.engine_value = Some(engine);
+            row.bound_value = Some(bound);
+            row.value = Some(engine / bound).filter(|ratio| ratio.is_finite());
+            row.samples = row.value.into_iter().collect();
+        }
+    }
+    row
+}
+
+fn summary(row: &RatioRow) -> String {
+    match row.value {
+        Some(value) => format!("{} of {}", reports::units::number(value), row.against),
+        None => format!("not measured: {}", row.note.as_deref().unwrap_or("no reason given")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target() -> &'static RatioTarget {
+        &ratio_targets()[0]
+    }
+
+    #[test]
+    fn a_row_is_the_median_of_its_pairs_and_keeps_them() {
+        let pairs = [(2.0, 1.0), (9.0, 3.0), (8.0, 2.0)].map(|(engine, bound)| Pair { engine, bound });
+        let row = filled(target(), Measured::from(pairs.to_vec()));
+        assert_eq!(row.samples, [2.0, 3.0, 4.0]);
+        assert_eq!((row.value, row.engine_value, row.bound_value), (Some(3.0), Some(8.0), Some(2.0)));
+    }
+
+    #[test]
+    fn no_pairs_and_impossible_quotients_are_no_value() {
+        assert_eq!(filled(target(), Measured::from(Vec::new())).value, None);
+        let once = Measured { figures: Figures::Once { engine: 1.0, bound: 0.0 }, note: None };
+        let row = filled(target(), once);
+        assert_eq!(row.value, None);
+        assert!(row.samples.is_empty());
+    }
+}
