@@ -40,6 +40,7 @@ impl StreamOptions {
             first_sequence: 1,
             first_insert: 0,
         }
+    }
 
     /// `thread` in round `round` (below 1000) on a database that goes on from one round to the next. Every round has
     /// its own sequences and row numbers, so the next can begin without knowing how far the last one came; a thread may
@@ -51,7 +52,6 @@ impl StreamOptions {
             first_sequence: 1 + u64::from(round) * SEQUENCES_PER_ROUND,
             first_insert: u64::from(round) * INSERTS_PER_ROUND,
         }
-    }
     }
 }
 
