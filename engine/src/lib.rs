@@ -5,5 +5,6 @@ pub mod error;
 pub mod ids;
 mod page;
 pub mod vfs;
+pub mod wal;
 
 pub use error::{Error, Result};

@@ -1,0 +1,134 @@
+//! Which segments make up the log, and in which order. Sequence numbers alone do not say: after a crash the log
+//! continues in a fresh segment from where it was found to end, and segments that were begun before the crash, but lie
+//! behind that end, are abandoned. So each header names its predecessor by the position at which the log ended
+//! before it, and of several that claim the same predecessor the highest one is right: it came after the crash.
+
+use std::path::PathBuf;
+
+use super::discover::FoundFile;
+use super::segment::SegmentHeader;
+use crate::error::{Error, Result};
+use crate::ids::LogPosition;
+
+/// A file with a valid header.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) path: PathBuf,
+    pub(super) header: SegmentHeader,
+}
+
+/// All segments, by position.
+#[derive(Debug)]
+pub(super) struct Chain {
+    links: Vec<Link>,
+}
+
+impl Chain {
+    /// Sorts the segments.
+    ///
+    /// # Errors
+    /// Corruption, when two files claim the same part of the log.
+    pub(super) fn new(found: Vec<FoundFile>) -> Result<Self> {
+        let mut links: Vec<Link> = found
+            .into_iter()
+            .filter_map(|file| {
+                Some(Link {
+                    header: file.header?,
+                    path: file.path,
+                })
+            })
+            .collect();
+        links.sort_by_key(|link| link.header.start());
+        for pair in links.windows(2) {
+            if pair[1].header.start() < pair[0].header.end() {
+                let what = format!("holds the same part of the log as {}", pair[0].path.display());
+                return Err(Error::corruption(&pair[1].path, None, 0, what));
+            }
+        }
+        Ok(Self { links })
+    }
+
+    pub(super) fn link(&self, index: usize) -> &Link {
+        &self.links[index]
+    }
+
+    /// The segment to begin in and the position to begin at, for a log that is to be read from `from`: the one that
+    /// holds this position, else the one in which the log went on after it.
+    pub(super) fn locate(&self, from: LogPosition) -> Option<(usize, LogPosition)> {
+        if let Some(index) = self.links.iter().position(|link| link.header.holds(from)) {
+            return Some((index, from));
+        }
+        let continues = |link: &Link| link.header.previous_end <= from && from < link.header.first_frame();
+        let index = self.links.iter().rposition(continues)?;
+        Some((index, self.links[index].header.first_frame()))
+    }
+
+    /// The segment in which the log continues after the one at `index`, if it does.
+    pub(super) fn successor(&self, index: usize) -> Option<usize> {
+        let header = &self.links[index].header;
+        let claims =
+            |link: &Link| link.header.start() > header.start() && header.holds(link.header.previous_end);
+        self.links.iter().rposition(claims)
+    }
+
+    /// Every segment that starts behind `position`, in order.
+    pub(super) fn behind(&self, position: LogPosition) -> impl Iterator<Item = &Link> {
+        self.links
+            .iter()
+            .filter(move |link| link.header.start() > position)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: u64 = 64 << 10;
+
+    fn chain(segments: &[(u64, u64)]) -> Result<Chain> {
+        let found = segments.iter().map(|&(sequence, previous_end)| FoundFile {
+            path: PathBuf::from(format!("/wal/{sequence}")),
+            name_sequence: sequence,
+            len: SIZE,
+            header: Some(SegmentHeader {
+                salt: 0,
+                sequence,
+                segment_size: SIZE,
+                wall_clock_ms: 0,
+                previous_end: LogPosition(previous_end),
+                durable: LogPosition(0),
+            }),
+        });
+        Chain::new(found.collect())
+    }
+
+    #[test]
+    fn the_position_is_found_in_its_segment_or_in_the_one_after() {
+        let chain = chain(&[(1, 0), (2, 2 * SIZE - 10), (5, 2 * SIZE + 9000)]).unwrap();
+        let at = |position| chain.locate(LogPosition(position));
+        assert_eq!(at(0), Some((0, LogPosition(SIZE + 4096))));
+        assert_eq!(at(SIZE + 5000), Some((0, LogPosition(SIZE + 5000))));
+        assert_eq!(
+            at(2 * SIZE),
+            Some((0, LogPosition(2 * SIZE))),
+            "the end of a full segment"
+        );
+        assert_eq!(at(3 * SIZE + 100), Some((2, LogPosition(5 * SIZE + 4096))));
+        assert_eq!(at(6 * SIZE + 1), None);
+    }
+
+    #[test]
+    fn the_last_claim_wins() {
+        let chain = chain(&[(1, 0), (2, 2 * SIZE - 10), (4, SIZE + 5000), (5, 5 * SIZE)]).unwrap();
+        assert_eq!(chain.successor(0), Some(2), "segment 2 was abandoned");
+        assert_eq!(chain.successor(1), None);
+        assert_eq!(chain.successor(2), Some(3));
+        assert_eq!(chain.behind(LogPosition(2 * SIZE)).count(), 2);
+    }
+
+    #[test]
+    fn two_files_with_the_same_number_are_corruption() {
+        let error = chain(&[(1, 0), (2, SIZE + 5000), (2, SIZE + 6000)]).unwrap_err();
+        assert!(error.to_string().contains("same part of the log"), "{error}");
+    }
+}

@@ -1,0 +1,186 @@
+//! Segment files are prepared ahead, used again under another salt, and removed when there are too many.
+
+use std::collections::BTreeSet;
+
+use super::super::segment::SegmentHeader;
+use super::*;
+
+fn names(vfs: &dyn Vfs) -> Vec<String> {
+    let files = vfs.list(Path::new(DIR)).unwrap();
+    files
+        .iter()
+        .map(|path| {
+            path.file_stem()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .trim_start_matches('0')
+                .to_owned()
+        })
+        .collect()
+}
+
+fn headers(vfs: &dyn Vfs) -> Vec<SegmentHeader> {
+    image(vfs)
+        .iter()
+        .filter_map(|(path, bytes)| SegmentHeader::decode(bytes, path).unwrap())
+        .collect()
+}
+
+/// Appends and flushes commits until the log has grown by `bytes`; returns the next commit ID.
+fn fill(wal: &Wal, mut id: u64, bytes: u64) -> u64 {
+    let until = wal.end().0 + bytes;
+    while wal.end().0 < until {
+        append(wal, &commit(id, 100)).unwrap();
+        if id.is_multiple_of(4) {
+            wal.flush().unwrap();
+        }
+        id += 1;
+    }
+    wal.flush().unwrap();
+    id
+}
+
+#[test]
+fn segments_are_prepared_ahead() {
+    let vfs = MemoryVfs::default();
+    let wal = start(&vfs, LogPosition(0));
+    wal.prepare().unwrap();
+    assert_eq!(names(&vfs), ["1", "2"]);
+    wal.prepare().unwrap();
+    assert_eq!(names(&vfs), ["1", "2"], "enough is enough");
+    let prepared = wal.stats().segments_created;
+    fill(&wal, 1, 8192);
+    assert_eq!(
+        wal.stats().segments_created,
+        prepared,
+        "the prepared one was taken"
+    );
+    fill(&wal, wal_next(&vfs, &wal), 8192);
+    assert_eq!(
+        wal.stats().segments_created,
+        prepared + 1,
+        "with none prepared, one is made in passing"
+    );
+}
+
+fn wal_next(vfs: &dyn Vfs, wal: &Wal) -> u64 {
+    let begin = LogPosition(8192 + 4096);
+    recover(vfs, begin, wal.durable())
+        .unwrap()
+        .0
+        .last_commit
+        .unwrap()
+        .0
+        + 1
+}
+
+#[test]
+fn a_checkpoint_recycles_what_is_wholly_before_it() {
+    let vfs = MemoryVfs::default();
+    let wal = start(&vfs, LogPosition(0));
+    let next = fill(&wal, 1, 4 * 8192);
+    let position = wal.end();
+    let before = wal.stats();
+    let file_count = names(&vfs).len();
+    wal.checkpoint(position).unwrap();
+    assert_eq!(wal.live_bytes(), 0);
+    assert_eq!(
+        wal.stats().segments_recycled,
+        before.segments_recycled + 4,
+        "five were taken, four are behind"
+    );
+    assert_eq!(names(&vfs).len(), file_count);
+
+    // The log goes on in recycled files, creating none, and what they held is not read as log.
+    let last = fill(&wal, next, 4 * 8192);
+    assert_eq!(wal.stats().segments_created, before.segments_created);
+    let (_, read) = recover(&vfs, position, wal.durable()).unwrap();
+    assert_eq!(read.first().map(|commit| commit.id), Some(next));
+    assert_eq!(read.last().map(|commit| commit.id), Some(last - 1));
+    let salts: BTreeSet<_> = headers(&vfs).iter().map(|header| header.salt).collect();
+    assert_eq!(salts.len(), headers(&vfs).len(), "every use has its own salt");
+}
+
+#[test]
+fn old_frames_in_a_recycled_file_end_the_log_cleanly() {
+    let vfs = MemoryVfs::default();
+    let wal = start(&vfs, LogPosition(0));
+    let mut next = fill(&wal, 1, 3 * 8192);
+    for _ in 0..5 {
+        let position = wal.end();
+        wal.checkpoint(position).unwrap();
+        next = fill(&wal, next, 8192 + 700);
+        // Behind the end lie frames of the earlier use, at every alignment that the rounds bring about.
+        let (recovered, read) = recover(&vfs, position, wal.durable()).unwrap();
+        assert_eq!(recovered.end, wal.end());
+        assert_eq!(read.last().map(|commit| commit.id), Some(next - 1));
+        assert_eq!(recovered.torn, None);
+    }
+}
+
+#[test]
+fn a_checkpoint_keeps_what_it_does_not_cover() {
+    let vfs = MemoryVfs::default();
+    let wal = start(&vfs, LogPosition(0));
+    let begin = wal.end();
+    fill(&wal, 1, 3 * 8192);
+    wal.checkpoint(begin).unwrap();
+    wal.checkpoint(LogPosition(0)).unwrap();
+    let stats = wal.stats();
+    assert_eq!((stats.segments_removed, stats.segments_recycled), (0, 0));
+    assert_eq!(wal.live_bytes(), wal.end().0 - begin.0);
+    let (_, read) = recover(&vfs, begin, wal.durable()).unwrap();
+    assert_eq!(read[0].id, 1);
+
+    // Not flushed is not recycled, even if a checkpoint claims it.
+    let next = read.last().unwrap().id + 1;
+    for id in next..next + 100 {
+        append(&wal, &commit(id, 100)).unwrap();
+    }
+    let durable = wal.durable();
+    wal.checkpoint(wal.end()).unwrap();
+    let (_, read) = recover(&vfs, durable, durable).unwrap();
+    assert!(read.is_empty());
+    wal.flush().unwrap();
+    let (_, read) = recover(&vfs, durable, wal.durable()).unwrap();
+    assert_eq!(read.len(), 100);
+}
+
+#[test]
+fn too_many_spares_are_removed() {
+    let vfs = MemoryVfs::default();
+    let wal = start(&vfs, LogPosition(0));
+    let next = fill(&wal, 1, 40 * 8192);
+    wal.checkpoint(wal.end()).unwrap();
+    assert_eq!(names(&vfs).len(), 17, "16 spares and the current one");
+    assert!(wal.stats().segments_removed >= 20);
+    // After a quiet time fewer are kept.
+    fill(&wal, next, 8192);
+    wal.checkpoint(wal.end()).unwrap();
+    assert!(names(&vfs).len() <= 17);
+}
+
+#[test]
+fn a_rename_that_was_lost_does_not_matter() {
+    let vfs = MemoryVfs::default();
+    let wal = start(&vfs, LogPosition(0));
+    let next = fill(&wal, 1, 3 * 8192);
+    let position = wal.end();
+    wal.checkpoint(position).unwrap();
+    fill(&wal, next, 2 * 8192);
+    let durable = wal.durable();
+    // The power fails before the directory was written: a file in use has its old name again.
+    let newest = headers(&vfs).iter().map(|header| header.sequence).max().unwrap();
+    let path = super::super::segment::path_of(Path::new(DIR), newest);
+    vfs.rename(&path, &super::super::segment::path_of(Path::new(DIR), 1))
+        .unwrap();
+    let (recovered, read) = recover(&vfs, position, durable).unwrap();
+    assert_eq!(recovered.end, durable);
+    assert_eq!(read[0].id, next);
+    // And a start after that keeps it until a checkpoint passes it, and does not reuse its number.
+    let wal = start(&vfs, recovered.end);
+    assert!(wal.end().0 > (newest + 1) * 8192);
+    let (again, _) = recover(&vfs, position, durable).unwrap();
+    assert_eq!(again.end, recovered.end);
+}
