@@ -1,15 +1,15 @@
 //! The write-ahead log: what makes a commit durable before its pages are.
 //!
-//! The log is a sequence of *frames*, each one change of one page, in commit order ([`frame`]). It lives in *segment*
-//! files of fixed size that are zeroed ahead of use and recycled, so that a flush changes no metadata ([`segment`],
-//! [`segments`]). The one applier appends frames to a buffer in memory ([`appender`]); whoever wants durability
-//! flushes the buffer for everybody ([`log`], [`writer`]). A position ([`crate::ids::LogPosition`]) is
+//! The log is a sequence of *frames*, each one change of one page, in commit order (`frame`). It lives in *segment*
+//! files of fixed size that are zeroed ahead of use and recycled, so that a flush changes no metadata (`segment`,
+//! `segments`). The one applier appends frames to a buffer in memory (`appender`); whoever wants durability
+//! flushes the buffer for everybody (`log`, `writer`). A position ([`crate::ids::LogPosition`]) is
 //! `sequence * segment size + offset in the file`, and only grows.
 //!
-//! [`Wal::recover`] reads it back ([`reader`]) and decides what a damaged end means ([`tail`]).
+//! [`Wal::recover`] reads it back (`reader`) and decides what a damaged end means (`tail`).
 //!
 //! Invariants: commit IDs in the log are dense; a frame's CRC is seeded with its segment's salt, so that nothing that an
-//! earlier use left in the file can be taken for a frame; a failed write or sync is final ([`poison`]); the durable
+//! earlier use left in the file can be taken for a frame; a failed write or sync is final (`poison`); the durable
 //! position never passes a byte that was not synced.
 
 mod appender;
