@@ -1,0 +1,619 @@
+//! Which units of the data file are in use. Derived from the page map at open, never stored.
+//!
+//! A unit (512 bytes) is in exactly one state:
+//!
+//! | state | meaning | leaves it by |
+//! |---|---|---|
+//! | free | nothing refers to it | `reserve` |
+//! | reserved | handed out, being written | `keep` (live) or `cancel` (free) |
+//! | live | the page map in memory refers to it | `retire` (pending) |
+//! | pending | replaced or freed, but the durable checkpoint may still refer to it | `release_sealed` (free) |
+//!
+//! Only free units are handed out, and pending ones become free only when a checkpoint is durable that began after they
+//! were retired: `seal` marks what is pending at the beginning of a checkpoint, `release_sealed` frees exactly that once
+//! it is durable, `unseal` takes the mark back when it failed. So no extent that the durable checkpoint refers to is
+//! ever overwritten. Builds with debug assertions keep a second account of every extent in use and compare.
+//!
+//! Free ranges are kept by start (to merge neighbours) and by length (best fit, the lowest among equals, so that the
+//! end of the file empties first). Every operation is O(log n) in the number of free ranges.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A run of units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct UnitRange {
+    /// First unit, counted from the start of the file.
+    pub(crate) start: u64,
+    /// Number of units, never 0.
+    pub(crate) len: u64,
+}
+
+impl UnitRange {
+    /// The unit behind the last one.
+    pub(crate) fn end(self) -> u64 {
+        self.start + self.len
+    }
+}
+
+/// Units by state. All of the file behind the superblocks is in one of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct UnitCounts {
+    pub(crate) live: u64,
+    pub(crate) reserved: u64,
+    pub(crate) pending: u64,
+    pub(crate) free: u64,
+}
+
+/// The accounts of one data file.
+#[derive(Debug)]
+pub(crate) struct ExtentAllocator {
+    first: u64,
+    end: u64,
+    by_start: BTreeMap<u64, u64>,
+    by_len: BTreeSet<(u64, u64)>,
+    pending: Vec<UnitRange>,
+    sealed: Vec<UnitRange>,
+    counts: UnitCounts,
+    #[cfg(debug_assertions)]
+    in_use: BTreeMap<u64, u64>,
+}
+
+impl ExtentAllocator {
+    /// The allocator of a file whose extents lie in units `first..end` and of which `live` are in use; the rest is free.
+    ///
+    /// # Errors
+    /// Two ranges that overlap, or a range outside of the file, as the first unit of the offending range and what is
+    /// wrong with it.
+    pub(crate) fn new(first: u64, end: u64, mut live: Vec<UnitRange>) -> Result<Self, (u64, String)> {
+        assert!(first <= end, "the file is shorter than its superblocks");
+        let mut allocator = Self {
+            first,
+            end,
+            by_start: BTreeMap::new(),
+            by_len: BTreeSet::new(),
+            pending: Vec::new(),
+            sealed: Vec::new(),
+            counts: UnitCounts::default(),
+            #[cfg(debug_assertions)]
+            in_use: BTreeMap::new(),
+        };
+        live.sort_unstable();
+        let mut cursor = first;
+        for range in live {
+            if range.start < cursor {
+                let what = if cursor == first {
+                    "the superblocks"
+                } else {
+                    "the extent before it"
+                };
+                return Err((range.start, format!("an extent overlaps {what}")));
+            }
+            if range
+                .start
+                .checked_add(range.len)
+                .is_none_or(|range_end| range_end > end)
+            {
+                return Err((
+                    range.start,
+                    "the file ends before this extent does: it was truncated".to_owned(),
+                ));
+            }
+            allocator.add_free(UnitRange {
+                start: cursor,
+                len: range.start - cursor,
+            });
+            allocator.audit_take(range);
+            allocator.counts.live += range.len;
+            cursor = range.end();
+        }
+        allocator.add_free(UnitRange {
+            start: cursor,
+            len: end - cursor,
+        });
+        Ok(allocator)
+    }
+
+    /// Units by state.
+    pub(crate) fn counts(&self) -> UnitCounts {
+        self.counts
+    }
+
+    /// The unit behind the last one of the file.
+    pub(crate) fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Reserves an extent for each of `lens` (in units), in order and with as many neighbours as free space allows,
+    /// and appends their starts to `starts`. Stops at the first one that finds no room and returns how many units the
+    /// rest needs; 0 when all were placed.
+    pub(crate) fn reserve(&mut self, lens: &[u64], starts: &mut Vec<u64>) -> u64 {
+        let mut wanted: u64 = lens.iter().sum();
+        let mut lens = lens.iter().copied().peekable();
+        while let Some(&next) = lens.peek() {
+            debug_assert!(next > 0, "an extent has at least one unit");
+            let best = self
+                .by_len
+                .range((wanted, 0)..)
+                .next()
+                .or_else(|| self.by_len.last());
+            let Some(&(len, start)) = best.filter(|&&(len, _)| len >= next) else {
+                return wanted;
+            };
+            self.remove_free(UnitRange { start, len });
+            let mut cursor = start;
+            while let Some(len_now) = lens.next_if(|&l| cursor + l <= start + len) {
+                self.audit_take(UnitRange {
+                    start: cursor,
+                    len: len_now,
+                });
+                starts.push(cursor);
+                cursor += len_now;
+                wanted -= len_now;
+                self.counts.reserved += len_now;
+            }
+            self.add_free(UnitRange {
+                start: cursor,
+                len: start + len - cursor,
+            });
+        }
+        0
+    }
+
+    /// A reserved extent has been written and is now referred to by the page map.
+    pub(crate) fn keep(&mut self, range: UnitRange) {
+        self.counts.reserved -= range.len;
+        self.counts.live += range.len;
+    }
+
+    /// A reserved extent will not be referred to: it is free again at once.
+    pub(crate) fn cancel(&mut self, range: UnitRange) {
+        self.counts.reserved -= range.len;
+        self.audit_return(range);
+        self.add_free(range);
+    }
+
+    /// The page map no longer refers to a live extent; the durable checkpoint may.
+    pub(crate) fn retire(&mut self, range: UnitRange) {
+        self.counts.live -= range.len;
+        self.counts.pending += range.len;
+        self.pending.push(range);
+    }
+
+    /// The checkpoint under way no longer refers to a live extent, nor will anything else once it is durable: it is
+    /// freed with what was sealed.
+    pub(crate) fn retire_with_sealed(&mut self, range: UnitRange) {
+        self.counts.live -= range.len;
+        self.counts.pending += range.len;
+        self.sealed.push(range);
+    }
+
+    /// A checkpoint begins: what is pending now can be freed when it is durable.
+    pub(crate) fn seal(&mut self) {
+        assert!(self.sealed.is_empty(), "one checkpoint at a time");
+        self.sealed = std::mem::take(&mut self.pending);
+    }
+
+    /// The checkpoint is durable: frees what was pending when it began.
+    pub(crate) fn release_sealed(&mut self) {
+        for range in std::mem::take(&mut self.sealed) {
+            self.counts.pending -= range.len;
+            self.audit_return(range);
+            self.add_free(range);
+        }
+    }
+
+    /// The checkpoint failed: nothing that was pending may be freed yet.
+    pub(crate) fn unseal(&mut self) {
+        self.pending.append(&mut self.sealed);
+    }
+
+    /// The file has grown by `units`.
+    pub(crate) fn extend(&mut self, units: u64) {
+        let start = self.end;
+        self.end += units;
+        self.add_free(UnitRange { start, len: units });
+    }
+
+    /// Gives up free units at the end of the file so that at most `keep` of them remain. Returns the new end, or `None`
+    /// when there were no more than twice that: a file that breathes a little is not cut each time.
+    pub(crate) fn cut_tail(&mut self, keep: u64) -> Option<u64> {
+        let (&start, &len) = self.by_start.last_key_value()?;
+        if start + len != self.end || len <= keep.saturating_mul(2) {
+            return None;
+        }
+        self.remove_free(UnitRange { start, len });
+        self.end = start + keep;
+        self.add_free(UnitRange { start, len: keep });
+        Some(self.end)
+    }
+
+    /// Compares every account with `live`, the extents that the page map refers to: nothing overlaps, and every unit
+    /// that is neither live nor pending nor free is reserved.
+    ///
+    /// # Errors
+    /// The first unit where something is wrong, and what.
+    pub(crate) fn check(&self, live: &[UnitRange]) -> Result<(), (u64, String)> {
+        let mut all: Vec<(UnitRange, &str)> = live.iter().map(|&range| (range, "live")).collect();
+        all.extend(
+            self.pending
+                .iter()
+                .chain(&self.sealed)
+                .map(|&range| (range, "pending")),
+        );
+        all.extend(
+            self.by_start
+                .iter()
+                .map(|(&start, &len)| (UnitRange { start, len }, "free")),
+        );
+        all.sort_unstable();
+        let mut cursor = self.first;
+        let mut gaps = 0;
+        for (range, state) in all {
+            if range.start < cursor {
+                return Err((
+                    range.start,
+                    format!("a {state} extent overlaps the one before it"),
+                ));
+            }
+            gaps += range.start - cursor;
+            cursor = range.end();
+        }
+        if cursor > self.end {
+            return Err((cursor, "an extent lies behind the end of the file".to_owned()));
+        }
+        gaps += self.end - cursor;
+        let counts = self.counts;
+        if gaps != counts.reserved {
+            return Err((
+                self.first,
+                format!(
+                    "{gaps} units are in no state, {} are being written",
+                    counts.reserved
+                ),
+            ));
+        }
+        let live_units: u64 = live.iter().map(|range| range.len).sum();
+        let total = counts.live + counts.reserved + counts.pending + counts.free;
+        if live_units != counts.live || total != self.end - self.first {
+            return Err((
+                self.first,
+                format!(
+                    "accounts differ: {live_units} units in the page map, {} live, {total} of {} accounted for",
+                    counts.live,
+                    self.end - self.first
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Adds a range to the free ones and merges it with its neighbours. An empty range is nothing.
+    fn add_free(&mut self, range: UnitRange) {
+        if range.len == 0 {
+            return;
+        }
+        self.counts.free += range.len;
+        let mut merged = range;
+        if let Some((&start, &len)) = self.by_start.range(..=range.start).next_back() {
+            assert!(
+                start + len <= range.start,
+                "freed units {range:?} are free already"
+            );
+            if start + len == range.start {
+                self.unlink(UnitRange { start, len });
+                merged = UnitRange {
+                    start,
+                    len: len + merged.len,
+                };
+            }
+        }
+        if let Some((&start, &len)) = self.by_start.range(range.start..).next() {
+            assert!(range.end() <= start, "freed units {range:?} are free already");
+            if range.end() == start {
+                self.unlink(UnitRange { start, len });
+                merged.len += len;
+            }
+        }
+        self.by_start.insert(merged.start, merged.len);
+        self.by_len.insert((merged.len, merged.start));
+    }
+
+    fn remove_free(&mut self, range: UnitRange) {
+        self.counts.free -= range.len;
+        self.unlink(range);
+    }
+
+    fn unlink(&mut self, range: UnitRange) {
+        let by_start = self.by_start.remove(&range.start);
+        let by_len = self.by_len.remove(&(range.len, range.start));
+        assert!(
+            by_start == Some(range.len) && by_len,
+            "both indexes hold the same free ranges"
+        );
+    }
+
+    /// Notes an extent as in use; it must not overlap any other.
+    #[cfg(debug_assertions)]
+    fn audit_take(&mut self, range: UnitRange) {
+        let before = self.in_use.range(..range.end()).next_back();
+        assert!(
+            before.is_none_or(|(&start, &len)| start + len <= range.start),
+            "units {range:?} are in use and were handed out again"
+        );
+        self.in_use.insert(range.start, range.len);
+    }
+
+    /// Notes an extent as no longer in use; it must be one that was handed out.
+    #[cfg(debug_assertions)]
+    fn audit_return(&mut self, range: UnitRange) {
+        assert_eq!(
+            self.in_use.remove(&range.start),
+            Some(range.len),
+            "units {range:?} were not handed out"
+        );
+    }
+
+    #[cfg(not(debug_assertions))]
+    fn audit_take(&mut self, _range: UnitRange) {}
+
+    #[cfg(not(debug_assertions))]
+    fn audit_return(&mut self, _range: UnitRange) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const FIRST: u64 = 16;
+
+    fn range(start: u64, len: u64) -> UnitRange {
+        UnitRange { start, len }
+    }
+
+    fn reserve(allocator: &mut ExtentAllocator, lens: &[u64]) -> (Vec<u64>, u64) {
+        let mut starts = Vec::new();
+        let missing = allocator.reserve(lens, &mut starts);
+        (starts, missing)
+    }
+
+    #[test]
+    fn best_fit_takes_the_smallest_hole_that_fits_and_batches_stay_together() {
+        let live = vec![range(20, 2), range(30, 2), range(36, 4)];
+        let mut allocator = ExtentAllocator::new(FIRST, 100, live).unwrap();
+        assert_eq!(reserve(&mut allocator, &[3]), (vec![16], 0));
+        assert_eq!(reserve(&mut allocator, &[4]), (vec![32], 0), "exactly 4");
+        assert_eq!(reserve(&mut allocator, &[3, 5]), (vec![22, 25], 0), "exactly 8");
+        assert_eq!(reserve(&mut allocator, &[10, 10]), (vec![40, 50], 0));
+        assert_eq!(
+            reserve(&mut allocator, &[30, 20]),
+            (vec![60], 20),
+            "20 units are missing"
+        );
+        allocator.extend(12);
+        assert_eq!(reserve(&mut allocator, &[20]), (vec![90], 0), "over the old end");
+    }
+
+    #[test]
+    fn a_batch_that_fits_nowhere_whole_fills_the_largest_hole_first() {
+        let live = vec![range(22, 1), range(33, 1)];
+        let mut allocator = ExtentAllocator::new(FIRST, 40, live).unwrap();
+        assert_eq!(reserve(&mut allocator, &[4, 4, 4]), (vec![23, 27, 16], 0));
+    }
+
+    #[test]
+    fn pending_extents_are_reused_only_after_the_checkpoint_that_follows() {
+        let mut allocator = ExtentAllocator::new(FIRST, FIRST + 4, vec![range(FIRST, 4)]).unwrap();
+        allocator.retire(range(FIRST, 4));
+        assert_eq!(reserve(&mut allocator, &[4]).1, 4, "pending is not free");
+        allocator.seal();
+        assert_eq!(reserve(&mut allocator, &[4]).1, 4);
+        allocator.unseal();
+        assert_eq!(
+            reserve(&mut allocator, &[4]).1,
+            4,
+            "a failed checkpoint frees nothing"
+        );
+        allocator.seal();
+        allocator.release_sealed();
+        assert_eq!(reserve(&mut allocator, &[4]), (vec![FIRST], 0));
+    }
+
+    #[test]
+    fn what_is_retired_during_a_checkpoint_waits_for_the_next() {
+        let mut allocator = ExtentAllocator::new(FIRST, FIRST + 4, vec![range(FIRST, 4)]).unwrap();
+        allocator.seal();
+        allocator.retire(range(FIRST, 4));
+        allocator.release_sealed();
+        assert_eq!(allocator.counts().pending, 4);
+        assert_eq!(reserve(&mut allocator, &[1]).1, 1);
+        allocator.seal();
+        allocator.release_sealed();
+        assert_eq!(reserve(&mut allocator, &[1]).1, 0);
+    }
+
+    #[test]
+    fn overlaps_and_truncation_are_found_at_open() {
+        let open = |end, live| ExtentAllocator::new(FIRST, end, live).map(drop);
+        let (at, what) = open(100, vec![range(20, 4), range(23, 1)]).unwrap_err();
+        assert!(at == 23 && what.contains("overlaps the extent"), "{what}");
+        let (at, what) = open(100, vec![range(15, 2)]).unwrap_err();
+        assert!(at == 15 && what.contains("superblocks"), "{what}");
+        let (at, what) = open(100, vec![range(99, 2)]).unwrap_err();
+        assert!(at == 99 && what.contains("truncated"), "{what}");
+        assert!(open(100, vec![range(u64::MAX, 2)]).is_err());
+        open(100, vec![range(99, 1)]).unwrap();
+        open(FIRST, vec![]).unwrap();
+    }
+
+    #[test]
+    fn the_tail_is_cut_only_when_it_is_long() {
+        let mut allocator = ExtentAllocator::new(FIRST, 100, vec![range(20, 10)]).unwrap();
+        assert_eq!(allocator.cut_tail(35), None);
+        assert_eq!(allocator.cut_tail(10), Some(40));
+        assert_eq!(allocator.end(), 40);
+        assert_eq!(allocator.cut_tail(10), None);
+        allocator.check(&[range(20, 10)]).unwrap();
+        assert_eq!(reserve(&mut allocator, &[10]), (vec![30], 0));
+        assert_eq!(allocator.cut_tail(0), None, "the last unit is in use");
+    }
+
+    #[test]
+    fn check_finds_planted_faults() {
+        let live = vec![range(20, 10), range(40, 5)];
+        let mut allocator = ExtentAllocator::new(FIRST, 100, live.clone()).unwrap();
+        allocator.check(&live).unwrap();
+        assert!(allocator.check(&[range(20, 10)]).is_err(), "a lost extent");
+        assert!(
+            allocator.check(&[range(20, 10), range(29, 5)]).is_err(),
+            "an extent over another"
+        );
+        assert!(
+            allocator.check(&[range(20, 10), range(50, 5)]).is_err(),
+            "an extent on free units"
+        );
+        allocator.end = 99;
+        assert!(allocator.check(&live).is_err(), "a wrong end");
+    }
+
+    #[test]
+    #[should_panic(expected = "free already")]
+    fn freeing_twice_is_caught() {
+        let mut allocator = ExtentAllocator::new(FIRST, 100, vec![range(20, 10)]).unwrap();
+        allocator.counts.reserved = 10;
+        #[cfg(debug_assertions)]
+        allocator.in_use.insert(50, 10);
+        allocator.cancel(range(50, 10));
+    }
+
+    /// What a unit is, in the model.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Unit {
+        Free,
+        Reserved,
+        Live,
+        Pending,
+        Sealed,
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Reserve(Vec<u64>),
+        Keep(usize),
+        Cancel(usize),
+        Retire(usize),
+        Seal,
+        Release,
+        Unseal,
+        Extend(u64),
+        Cut(u64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => prop::collection::vec(1_u64..20, 1..6).prop_map(Step::Reserve),
+            4 => any::<usize>().prop_map(Step::Keep),
+            1 => any::<usize>().prop_map(Step::Cancel),
+            3 => any::<usize>().prop_map(Step::Retire),
+            1 => Just(Step::Seal),
+            2 => Just(Step::Release),
+            1 => Just(Step::Unseal),
+            1 => (1_u64..60).prop_map(Step::Extend),
+            1 => (0_u64..10).prop_map(Step::Cut),
+        ]
+    }
+
+    fn paint(model: &mut [Unit], range: UnitRange, from: Unit, to: Unit) {
+        for unit in &mut model[range.start as usize..range.end() as usize] {
+            assert_eq!(*unit, from, "{range:?}");
+            *unit = to;
+        }
+    }
+
+    fn pick(ranges: &mut Vec<UnitRange>, index: usize) -> Option<UnitRange> {
+        (!ranges.is_empty()).then(|| ranges.swap_remove(index % ranges.len()))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+        #[test]
+        fn agrees_with_a_model_of_every_unit(steps in prop::collection::vec(step(), 1..120)) {
+            let mut allocator = ExtentAllocator::new(FIRST, 100, vec![]).unwrap();
+            let mut model = vec![Unit::Free; 100];
+            let (mut reserved, mut live) = (Vec::new(), Vec::new());
+            let mut sealed = false;
+            for step in steps {
+                match step {
+                    Step::Reserve(lens) => {
+                        let mut starts = Vec::new();
+                        let missing = allocator.reserve(&lens, &mut starts);
+                        for (&start, &len) in starts.iter().zip(&lens) {
+                            paint(&mut model, range(start, len), Unit::Free, Unit::Reserved);
+                            reserved.push(range(start, len));
+                        }
+                        prop_assert_eq!(missing, lens[starts.len()..].iter().sum::<u64>());
+                        if let Some(&next) = lens.get(starts.len()) {
+                            let longest = model[FIRST as usize..].split(|&unit| unit != Unit::Free).map(<[Unit]>::len).max();
+                            prop_assert!(longest.unwrap_or(0) < next as usize, "refused though there was room");
+                        }
+                    }
+                    Step::Keep(index) => if let Some(range) = pick(&mut reserved, index) {
+                        allocator.keep(range);
+                        paint(&mut model, range, Unit::Reserved, Unit::Live);
+                        live.push(range);
+                    },
+                    Step::Cancel(index) => if let Some(range) = pick(&mut reserved, index) {
+                        allocator.cancel(range);
+                        paint(&mut model, range, Unit::Reserved, Unit::Free);
+                    },
+                    Step::Retire(index) => if let Some(range) = pick(&mut live, index) {
+                        allocator.retire(range);
+                        paint(&mut model, range, Unit::Live, Unit::Pending);
+                    },
+                    Step::Seal => if !sealed {
+                        allocator.seal();
+                        sealed = true;
+                        for unit in model.iter_mut().filter(|unit| **unit == Unit::Pending) {
+                            *unit = Unit::Sealed;
+                        }
+                    },
+                    Step::Release => {
+                        allocator.release_sealed();
+                        sealed = false;
+                        for unit in model.iter_mut().filter(|unit| **unit == Unit::Sealed) {
+                            *unit = Unit::Free;
+                        }
+                    }
+                    Step::Unseal => {
+                        allocator.unseal();
+                        sealed = false;
+                        for unit in model.iter_mut().filter(|unit| **unit == Unit::Sealed) {
+                            *unit = Unit::Pending;
+                        }
+                    }
+                    Step::Extend(units) => {
+                        allocator.extend(units);
+                        model.resize(model.len() + units as usize, Unit::Free);
+                    }
+                    Step::Cut(keep) => if let Some(end) = allocator.cut_tail(keep) {
+                        prop_assert!(model[end as usize..].iter().all(|&unit| unit == Unit::Free));
+                        model.truncate(end as usize);
+                    },
+                }
+                let count = |wanted: &[Unit]| {
+                    model[FIRST as usize..].iter().filter(|unit| wanted.contains(unit)).count() as u64
+                };
+                let expected = UnitCounts {
+                    live: count(&[Unit::Live]),
+                    reserved: count(&[Unit::Reserved]),
+                    pending: count(&[Unit::Pending, Unit::Sealed]),
+                    free: count(&[Unit::Free]),
+                };
+                prop_assert_eq!(allocator.counts(), expected);
+                prop_assert_eq!(allocator.end(), model.len() as u64);
+                prop_assert_eq!(allocator.check(&live), Ok(()));
+            }
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Completing a checkpoint: the page map as it is becomes the durable one.
+//!
+//! 1. Take pages out of the map that commits up to `last_commit` freed.
+//! 2. Seal what is pending: the durable checkpoint may refer to it, the new one cannot.
+//! 3. Copy each changed chunk of the map and write it to a new extent; write the root that lists all chunks.
+//! 4. Sync: pages, chunks and root are durable, but nothing refers to them yet.
+//! 5. Write the superblock into the other slot and sync. *This is the moment*: before it the old checkpoint is in force,
+//!    after it the new one, and a crash in between leaves one or the other.
+//! 6. Free what was sealed and the replaced pieces of the map; cut the file's free tail.
+//!
+//! Pages written meanwhile are in the new checkpoint if they came before their chunk was copied, and their extents are
+//! covered by the sync of step 4. What they replaced is not sealed, so it waits for the next checkpoint.
+//!
+//! | fails | then |
+//! |---|---|
+//! | a write in step 3 | as if it had not begun: chunks dirty again, their extents free, nothing sealed |
+//! | the sync of step 4, or step 5 | what is in force is unknown until the file is opened again: it stops writing |
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::data_file::{DataFile, DurableState};
+use super::extent::{ExtentIdentity, ExtentKind, ExtentPlace};
+use super::map_format::{ChunkRef, encode_chunk, encode_root_entry};
+use super::opening::{milliseconds, root_place};
+use super::superblock::Superblock;
+use super::writing::{Batch, Written};
+use crate::compress::NoCompression;
+use crate::error::{Error, Result};
+use crate::ids::{CommitId, LogPosition};
+
+/// The pieces of the page map that a checkpoint has written.
+#[derive(Debug, Default)]
+struct NewMap {
+    /// Chunks that changed; `None` for those without pages now.
+    changed: BTreeMap<u32, Option<ChunkRef>>,
+    /// Every extent written, still reserved.
+    written: Vec<Written>,
+    root: Option<ExtentPlace>,
+    page_count: u64,
+    page_high: u32,
+}
+
+/// A chunk that is encoded and not written yet.
+#[derive(Clone, Copy, Debug)]
+struct EncodedChunk {
+    chunk: u32,
+    pages: u32,
+    raw_length: u32,
+}
+
+impl DataFile {
+    /// Completes a checkpoint: what [`Self::write_pages`] has written becomes durable, and redo will start at `redo`.
+    ///
+    /// `must_reach` is how far the log is durable now; `last_commit` is a commit up to which all are durable and which
+    /// redo from `redo` continues. The caller has made the log durable up to the newest commit in any page written.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when a write failed; the checkpoint before stays in force and trying again is possible, unless
+    /// it was a sync or the superblock: then every later write gives [`Error::Poisoned`].
+    ///
+    /// # Panics
+    /// When `redo` lies behind `must_reach`, or one of the three goes back: log positions and commits only grow.
+    pub fn commit_checkpoint(
+        &self,
+        redo: LogPosition,
+        must_reach: LogPosition,
+        last_commit: CommitId,
+    ) -> Result<()> {
+        self.check_usable()?;
+        let mut durable = self.durable.lock();
+        let before = durable.superblock;
+        assert!(redo <= must_reach, "redo starts in the durable part of the log");
+        assert!(
+            before.redo <= redo && before.must_reach <= must_reach && before.last_commit <= last_commit,
+            "checkpoints go forward"
+        );
+        self.drop_freed_pages(last_commit);
+        self.space.lock().seal();
+
+        let generation = before.generation + 1;
+        let dirty = self.map.take_dirty();
+        let mut new_map = NewMap::default();
+        if let Err(error) = self.write_map(&durable, &dirty, generation, &mut new_map) {
+            self.cancel(&new_map.written);
+            dirty.iter().for_each(|&chunk| self.map.mark_dirty(chunk));
+            self.space.lock().unseal();
+            return Err(error);
+        }
+
+        let (codec, level) = self.codec();
+        let superblock = Superblock {
+            generation,
+            codec,
+            level,
+            redo,
+            must_reach,
+            last_commit,
+            root_offset: new_map.root.map_or(0, |place| place.offset),
+            root_length: new_map.root.map_or(0, |place| place.length),
+            page_count: u32::try_from(new_map.page_count).unwrap_or(u32::MAX),
+            page_high: new_map.page_high,
+            wall_clock_ms: milliseconds(self.vfs.wall_clock()),
+            ..before
+        };
+        self.make_durable(&superblock)?;
+        self.adopt(&mut durable, superblock, &new_map);
+        drop(durable);
+        if let Err(error) = self.shrink() {
+            // The file is only longer than it need be.
+            tracing::warn!(%error, "could not cut the free end of the data file");
+        }
+        Ok(())
+    }
+
+    /// Takes pages out of the map whose freeing commit is at most `last_commit`; their numbers are free then.
+    fn drop_freed_pages(&self, last_commit: CommitId) {
+        let mut numbers = self.numbers.lock();
+        for page in numbers.freed_by(last_commit) {
+            if let Some(entry) = self.map.set(page, None) {
+                self.space.lock().retire(entry.place().units());
+            }
+            numbers.finish_freeing(page);
+        }
+    }
+
+    /// Writes the changed chunks and the root (step 3).
+    fn write_map(
+        &self,
+        durable: &DurableState,
+        dirty: &[u32],
+        generation: u64,
+        new_map: &mut NewMap,
+    ) -> Result<()> {
+        let compressor = Arc::clone(&self.compressor.read());
+        let mut batch = Batch::new();
+        let mut encoded: Vec<EncodedChunk> = Vec::new();
+        let mut raw = Vec::new();
+        for &chunk in dirty {
+            raw.clear();
+            let pages = encode_chunk(&self.map.copy_chunk(chunk), &mut raw);
+            if pages == 0 {
+                new_map.changed.insert(chunk, None);
+                continue;
+            }
+            if batch.would_overflow(raw.len()) && !batch.is_empty() {
+                self.write_chunks(&mut batch, &mut encoded, generation, new_map)?;
+            }
+            let identity = ExtentIdentity {
+                kind: ExtentKind::MapChunk,
+                number: chunk,
+                stamp: generation,
+            };
+            batch.push(self, identity, &raw, &*compressor)?;
+            encoded.push(EncodedChunk {
+                chunk,
+                pages,
+                raw_length: raw.len() as u32,
+            });
+        }
+        if !batch.is_empty() {
+            self.write_chunks(&mut batch, &mut encoded, generation, new_map)?;
+        }
+
+        raw.clear();
+        let unchanged = durable
+            .chunks
+            .values()
+            .filter(|of| !new_map.changed.contains_key(&of.chunk));
+        let mut all: Vec<&ChunkRef> = unchanged.chain(new_map.changed.values().flatten()).collect();
+        all.sort_unstable_by_key(|of| of.chunk);
+        for of in &all {
+            encode_root_entry(of, &mut raw);
+            new_map.page_count += u64::from(of.pages);
+        }
+        let Some(last) = all.last() else {
+            return Ok(());
+        };
+        new_map.page_high = last.page_high();
+        let identity = ExtentIdentity {
+            kind: ExtentKind::MapRoot,
+            number: 0,
+            stamp: generation,
+        };
+        batch.push(self, identity, &raw, &NoCompression)?;
+        let written = self.write_batch(&mut batch)?;
+        new_map.root = written.first().map(|root| ExtentPlace {
+            offset: root.offset(),
+            length: root.length,
+            raw_length: raw.len() as u32,
+        });
+        new_map.written.extend(written);
+        Ok(())
+    }
+
+    /// Writes a batch of encoded chunks and notes where they are; leaves both empty.
+    fn write_chunks(
+        &self,
+        batch: &mut Batch,
+        encoded: &mut Vec<EncodedChunk>,
+        generation: u64,
+        new_map: &mut NewMap,
+    ) -> Result<()> {
+        let written = self.write_batch(batch)?;
+        for (of, written) in encoded.drain(..).zip(&written) {
+            let place = ExtentPlace {
+                offset: written.offset(),
+                length: written.length,
+                raw_length: of.raw_length,
+            };
+            let chunk_ref = ChunkRef {
+                chunk: of.chunk,
+                pages: of.pages,
+                place,
+                generation,
+            };
+            new_map.changed.insert(of.chunk, Some(chunk_ref));
+        }
+        new_map.written.extend(written);
+        Ok(())
+    }
+
+    /// Steps 4 and 5. A failure is final.
+    fn make_durable(&self, superblock: &Superblock) -> Result<()> {
+        let block = superblock.encode();
+        let answer = self
+            .file
+            .sync_data()
+            .map_err(|source| self.io_error("sync", source))
+            .and_then(|()| {
+                self.counters.wrote(block.len());
+                self.file
+                    .write_at(&block[..], superblock.slot_offset())
+                    .map_err(|source| self.io_error("write the superblock of", source))
+            })
+            .and_then(|()| {
+                self.file
+                    .sync_data()
+                    .map_err(|source| self.io_error("sync", source))
+            });
+        answer.inspect_err(|error| self.poison(error))
+    }
+
+    /// Step 6: the new checkpoint is the durable one.
+    fn adopt(&self, durable: &mut DurableState, superblock: Superblock, new_map: &NewMap) {
+        let mut replaced: Vec<ExtentPlace> = root_place(&durable.superblock).into_iter().collect();
+        for (&chunk, of) in &new_map.changed {
+            let before = match of {
+                Some(of) => durable.chunks.insert(chunk, *of),
+                None => durable.chunks.remove(&chunk),
+            };
+            replaced.extend(before.map(|of| of.place));
+        }
+        durable.superblock = superblock;
+        *self.superblock.write() = superblock;
+
+        let mut space = self.space.lock();
+        for extent in &new_map.written {
+            space.keep(extent.units);
+        }
+        for place in replaced {
+            space.retire_with_sealed(place.units());
+        }
+        space.release_sealed();
+    }
+
+    /// Stops all writing to this file.
+    fn poison(&self, cause: &Error) {
+        // Whoever came first gave the cause.
+        let _already = self.poisoned.set(cause.to_string().into());
+    }
+}

@@ -1,0 +1,236 @@
+//! The data file as the rest of the engine uses it: pages by number, written in shadow, made durable by checkpoints.
+//!
+//! | path | module |
+//! |---|---|
+//! | create and open | here, [`super::opening`] |
+//! | read a page | [`super::reading`] |
+//! | write pages, find room for them | [`super::writing`] |
+//! | complete a checkpoint | [`super::committing`] |
+//! | check everything | [`super::verifying`] |
+//!
+//! Locks, in the order in which they are taken; none of the last four is held across I/O except `resize`, which only
+//! those wait for who need a longer file:
+//!
+//! | lock | protects |
+//! |---|---|
+//! | `durable` | what the durable checkpoint consists of; held through a whole checkpoint or verification |
+//! | `resize` | the length of the file |
+//! | `numbers` | page numbers in use; held over every change of map entries, so that entry, number and space change together |
+//! | chunk (in `map`) | 512 map entries |
+//! | `space` | the extent allocator |
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
+
+use parking_lot::{Mutex, RwLock};
+
+use super::allocator::ExtentAllocator;
+use super::extent::UNIT_BYTES;
+use super::map_format::ChunkRef;
+use super::page_map::PageMap;
+use super::page_numbers::{PageNumbers, PageState};
+use super::stats::{Counters, StoreStats};
+use super::superblock::Superblock;
+use crate::compress::{Codec, Compressor, compressor_for};
+use crate::error::{Error, Result};
+use crate::ids::{CommitId, PageNumber};
+use crate::vfs::{Vfs, VfsFile};
+
+/// What is fixed when a data file is created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CreateOptions {
+    /// Page size in bytes: a power of two from 4096 to 65536.
+    pub page_size: u32,
+    /// Codec for new pages; can be changed later.
+    pub codec: Codec,
+    /// Level of the codec; matters to ZSTD only (1 to 19).
+    pub level: i32,
+    /// Size of a log segment in bytes, a multiple of 4096.
+    pub wal_segment_size: u64,
+}
+
+/// A page image to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct PageImage<'a> {
+    /// Number of the page, which must be allocated.
+    pub page: PageNumber,
+    /// Newest commit in the image.
+    pub commit: CommitId,
+    /// The image, at most a page long; trailing free space may be left off.
+    pub raw: &'a [u8],
+}
+
+/// An open data file. All methods may be called from several threads; checkpoints exclude each other.
+pub struct DataFile {
+    pub(super) path: PathBuf,
+    pub(super) vfs: Arc<dyn Vfs>,
+    pub(super) file: Arc<dyn VfsFile>,
+    pub(super) page_size: u32,
+    pub(super) page_commit_at_open: CommitId,
+    pub(super) compressor: RwLock<Arc<dyn Compressor>>,
+    pub(super) durable: Mutex<DurableState>,
+    /// A copy of `durable.superblock` for readers, who must not wait for a checkpoint.
+    pub(super) superblock: RwLock<Superblock>,
+    pub(super) resize: Mutex<()>,
+    pub(super) numbers: Mutex<PageNumbers>,
+    pub(super) map: PageMap,
+    pub(super) space: Mutex<ExtentAllocator>,
+    pub(super) counters: Counters,
+    /// Why nothing more may be written: a sync or a superblock write failed.
+    pub(super) poisoned: OnceLock<Arc<str>>,
+}
+
+/// What the durable checkpoint consists of.
+#[derive(Debug)]
+pub(super) struct DurableState {
+    pub(super) superblock: Superblock,
+    /// Chunks of the page map by number.
+    pub(super) chunks: BTreeMap<u32, ChunkRef>,
+}
+
+impl fmt::Debug for DataFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DataFile")
+            .field("path", &self.path)
+            .field("superblock", &self.superblock())
+            .finish_non_exhaustive()
+    }
+}
+
+impl DataFile {
+    /// The durable checkpoint's superblock.
+    #[must_use]
+    pub fn superblock(&self) -> Superblock {
+        *self.superblock.read()
+    }
+
+    /// Page size in bytes.
+    #[must_use]
+    pub fn page_size(&self) -> usize {
+        self.page_size as usize
+    }
+
+    /// Newest commit of any page that the checkpoint held when the file was opened. Recovery must reach it: no page
+    /// is written before the log is durable up to its commit.
+    #[must_use]
+    pub fn page_commit_at_open(&self) -> CommitId {
+        self.page_commit_at_open
+    }
+
+    /// Whether the page has an image in the file.
+    #[must_use]
+    pub fn contains(&self, page: PageNumber) -> bool {
+        self.map.get(page).is_some()
+    }
+
+    /// Whether the page's number is in use.
+    #[must_use]
+    pub fn is_allocated(&self, page: PageNumber) -> bool {
+        self.numbers.lock().state(page) == PageState::Allocated
+    }
+
+    /// Takes the lowest free page number. In memory only: after a crash, the log says which numbers are in use.
+    ///
+    /// # Errors
+    /// [`Error::CapacityExceeded`] when no number is left.
+    pub fn allocate_page(&self) -> Result<PageNumber> {
+        self.numbers.lock().allocate()
+    }
+
+    /// Puts a page number into use that the log names (redo of a page that the checkpoint does not hold). No matter
+    /// if it is in use; a page whose freeing waits for a checkpoint stays.
+    ///
+    /// # Errors
+    /// [`Error::CapacityExceeded`] for page 0 and the last `u32`, which are never handed out.
+    pub fn mark_allocated(&self, page: PageNumber) -> Result<()> {
+        self.numbers.lock().mark_allocated(page).map(drop)
+    }
+
+    /// Notes that `commit` freed the page. Returns whether it was in use; freeing twice changes nothing.
+    ///
+    /// The image stays in the file, and the number stays taken, until a checkpoint whose `last_commit` is at least
+    /// `commit`: were the image gone from a durable checkpoint and the freeing commit lost in a crash, the page would be
+    /// lost. From now on images of the page are not written any more.
+    pub fn free_page(&self, page: PageNumber, commit: CommitId) -> bool {
+        self.numbers.lock().start_freeing(page, commit)
+    }
+
+    /// Takes another codec and level for pages written from now on. It becomes the file's own with the next checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] for a codec that this build does not have or a level out of range.
+    pub fn set_codec(&self, codec: Codec, level: i32) -> Result<()> {
+        let compressor = compressor_for(codec, level)?;
+        *self.compressor.write() = compressor;
+        Ok(())
+    }
+
+    /// Codec and level for pages written from now on.
+    #[must_use]
+    pub fn codec(&self) -> (Codec, i32) {
+        let compressor = self.compressor.read();
+        (compressor.codec(), compressor.level())
+    }
+
+    /// Figures of the file at this moment.
+    #[must_use]
+    pub fn stats(&self) -> StoreStats {
+        let superblock = self.superblock();
+        let (page_count, free_pages, freeing) = {
+            let numbers = self.numbers.lock();
+            (numbers.count(), numbers.free_count(), numbers.freeing_count())
+        };
+        let totals = self.map.totals();
+        let (units, end) = {
+            let space = self.space.lock();
+            (space.counts(), space.end())
+        };
+        let counters = &self.counters;
+        let bytes = |units: u64| units * UNIT_BYTES as u64;
+        StoreStats {
+            file_bytes: bytes(end),
+            live_bytes: bytes(units.live),
+            reserved_bytes: bytes(units.reserved),
+            pending_bytes: bytes(units.pending),
+            free_bytes: bytes(units.free),
+            page_count,
+            used_pages: page_count - free_pages - freeing,
+            free_pages: free_pages + freeing,
+            mapped_pages: totals.pages,
+            raw_bytes: totals.raw_bytes,
+            stored_bytes: totals.stored_bytes,
+            pages_read: counters.pages_read.load(Ordering::Relaxed),
+            pages_written: counters.pages_written.load(Ordering::Relaxed),
+            bytes_read: counters.bytes_read.load(Ordering::Relaxed),
+            bytes_written: counters.bytes_written.load(Ordering::Relaxed),
+            writes: counters.writes.load(Ordering::Relaxed),
+            generation: superblock.generation,
+            last_checkpoint: (superblock.generation > 1)
+                .then(|| SystemTime::UNIX_EPOCH + Duration::from_millis(superblock.wall_clock_ms)),
+        }
+    }
+
+    /// The error for anything that would write, once a sync or a superblock write has failed.
+    pub(super) fn check_usable(&self) -> Result<()> {
+        match self.poisoned.get() {
+            Some(cause) => Err(Error::Poisoned {
+                cause: Arc::clone(cause),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Wraps an operating-system error of this file.
+    pub(super) fn io_error(&self, operation: &'static str, source: std::io::Error) -> Error {
+        Error::io(operation, &self.path, source)
+    }
+
+    /// Damage in this file.
+    pub(super) fn corruption(&self, page: Option<PageNumber>, offset: u64, what: impl Into<String>) -> Error {
+        Error::corruption(&self.path, page, offset, what)
+    }
+}

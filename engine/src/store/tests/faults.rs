@@ -1,0 +1,151 @@
+//! Full disks and failing syncs.
+
+use super::*;
+use crate::error::Error;
+
+#[test]
+fn a_full_disk_changes_nothing_and_works_again_with_room() {
+    let vfs = MemoryVfs::default();
+    let file = create_with(&vfs, Codec::None);
+    let all = allocate(&file, 300);
+    let mut model = Model::new();
+    write(&file, CommitId(1), &all[..100], &mut model).unwrap();
+    checkpoint(&file, CommitId(1)).unwrap();
+
+    vfs.set_capacity(Some(vfs.used_bytes()));
+    let before = file.stats();
+    let error = write(&file, CommitId(2), &all, &mut Model::new()).unwrap_err();
+    assert!(error.is_disk_full(), "{error}");
+    let after = file.stats();
+    assert_eq!(
+        (after.live_bytes, after.pending_bytes),
+        (before.live_bytes, before.pending_bytes)
+    );
+    assert_eq!(after.reserved_bytes, 0);
+    assert_contents(&file, &model);
+    file.verify().unwrap();
+
+    vfs.set_capacity(None);
+    write(&file, CommitId(2), &all, &mut model).unwrap();
+    checkpoint(&file, CommitId(2)).unwrap();
+    file.verify().unwrap();
+    assert_contents(&reopen(&vfs).unwrap(), &model);
+}
+
+#[test]
+fn the_last_bytes_of_a_disk_are_used() {
+    let vfs = MemoryVfs::default();
+    let file = create_with(&vfs, Codec::None);
+    let page = file.allocate_page().unwrap();
+    // Less than the piece by which the file would like to grow, and exactly what one page needs.
+    vfs.set_capacity(Some(vfs.used_bytes() + 4096 + 512));
+    let raw = [1; 4096];
+    file.write_pages(&[PageImage {
+        page,
+        commit: CommitId(1),
+        raw: &raw,
+    }])
+    .unwrap();
+    let error = file
+        .write_pages(&[PageImage {
+            page,
+            commit: CommitId(2),
+            raw: &raw,
+        }])
+        .unwrap_err();
+    assert!(error.is_disk_full(), "{error}");
+    file.verify().unwrap();
+}
+
+#[test]
+fn a_checkpoint_without_room_for_the_map_can_be_tried_again() {
+    let vfs = MemoryVfs::default();
+    let file = create_with(&vfs, Codec::None);
+    let all = allocate(&file, 1000);
+    let mut model = Model::new();
+    write(&file, CommitId(1), &all, &mut model).unwrap();
+    // Fill what is free, so that the map finds no room.
+    let mut filler = Vec::new();
+    vfs.set_capacity(Some(vfs.used_bytes()));
+    while let Ok(page) = file.allocate_page() {
+        let raw = [1];
+        if file
+            .write_pages(&[PageImage {
+                page,
+                commit: CommitId(1),
+                raw: &raw,
+            }])
+            .is_err()
+        {
+            break;
+        }
+        filler.push(page);
+        model.insert(page, (CommitId(1), raw.to_vec()));
+    }
+    let error = checkpoint(&file, CommitId(1)).unwrap_err();
+    assert!(error.is_disk_full(), "{error}");
+    assert_eq!(file.superblock().generation, 1);
+    file.verify().unwrap();
+    assert_contents(&reopen(&vfs).unwrap(), &Model::new());
+
+    vfs.set_capacity(None);
+    checkpoint(&file, CommitId(1)).unwrap();
+    file.verify().unwrap();
+    assert_contents(&reopen(&vfs).unwrap(), &model);
+}
+
+#[test]
+fn a_failed_sync_is_final_until_the_file_is_opened_again() {
+    let vfs = MemoryVfs::default();
+    let file = create_with(&vfs, Codec::Zstd);
+    let all = allocate(&file, 20);
+    let mut model = Model::new();
+    write(&file, CommitId(1), &all, &mut model).unwrap();
+    checkpoint(&file, CommitId(1)).unwrap();
+    let durable = model.clone();
+    write(&file, CommitId(2), &all, &mut model).unwrap();
+
+    vfs.fail_next_sync();
+    let error = checkpoint(&file, CommitId(2)).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Io {
+                operation: "sync",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    for answer in [
+        checkpoint(&file, CommitId(2)),
+        write(&file, CommitId(3), &all, &mut Model::new()),
+    ] {
+        assert!(matches!(answer, Err(Error::Poisoned { .. })), "{answer:?}");
+    }
+    assert_contents(&file, &model);
+    drop(file);
+    let file = reopen(&vfs).unwrap();
+    assert_contents(&file, &durable);
+    write(&file, CommitId(3), &all, &mut model).unwrap();
+    checkpoint(&file, CommitId(3)).unwrap();
+    file.verify().unwrap();
+}
+
+#[test]
+fn creation_fails_with_the_sync_that_fails() {
+    let vfs = MemoryVfs::default();
+    vfs.fail_next_sync();
+    let handle: Arc<dyn Vfs> = Arc::new(vfs.clone());
+    let error =
+        DataFile::create(handle, Path::new(PATH), open_file(&vfs), &options(Codec::None)).unwrap_err();
+    assert!(matches!(error, Error::Io { .. }), "{error}");
+}
+
+#[test]
+#[should_panic(expected = "checkpoints go forward")]
+fn a_checkpoint_that_goes_back_is_refused() {
+    let file = create_with(&MemoryVfs::default(), Codec::None);
+    checkpoint(&file, CommitId(5)).unwrap();
+    let _never = checkpoint(&file, CommitId(4));
+}
