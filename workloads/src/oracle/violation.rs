@@ -1,0 +1,182 @@
+//! What a check found wrong.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::version::RowRef;
+
+/// The kinds of error that the oracle tells apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ViolationKind {
+    /// A row holds a committed value that a later commit had replaced: that commit's write is lost, or the two were
+    /// applied in the wrong order.
+    LostWrite,
+    /// A row that must exist does not.
+    MissingRow,
+    /// A row exists although the last commit that touched it deleted it.
+    ResurrectedRow,
+    /// A row exists that nobody inserted.
+    UnexpectedRow,
+    /// A row holds the value of an attempt that was rolled back.
+    AbortedWrite,
+    /// A row holds a value that nobody wrote.
+    UnknownWrite,
+    /// A stored value is torn, damaged, or belongs to another row.
+    DamagedValue,
+    /// A stored key is none that the workload makes.
+    BadKey,
+    /// A scan returned keys out of order, or one twice.
+    KeyOrder,
+    /// Of a transaction that was under way at a crash, some writes are there and some are not.
+    PartialTransaction,
+    /// Commit IDs contradict the order in which transactions ended and began.
+    CommitOrder,
+    /// Two committed transactions both read the same version of a row for update and replaced it.
+    LostUpdate,
+    /// A transaction read the value of an attempt that was rolled back.
+    AbortedRead,
+    /// A transaction read a value that nobody wrote.
+    UnknownRead,
+    /// A transaction read a value that is torn, damaged, or belongs to another row.
+    DamagedRead,
+    /// A transaction did not find a row that always exists.
+    VanishedRow,
+}
+
+impl ViolationKind {
+    /// The name used in records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ViolationKind::LostWrite => "lost-write",
+            ViolationKind::MissingRow => "missing-row",
+            ViolationKind::ResurrectedRow => "resurrected-row",
+            ViolationKind::UnexpectedRow => "unexpected-row",
+            ViolationKind::AbortedWrite => "aborted-write",
+            ViolationKind::UnknownWrite => "unknown-write",
+            ViolationKind::DamagedValue => "damaged-value",
+            ViolationKind::BadKey => "bad-key",
+            ViolationKind::KeyOrder => "key-order",
+            ViolationKind::PartialTransaction => "partial-transaction",
+            ViolationKind::CommitOrder => "commit-order",
+            ViolationKind::LostUpdate => "lost-update",
+            ViolationKind::AbortedRead => "aborted-read",
+            ViolationKind::UnknownRead => "unknown-read",
+            ViolationKind::DamagedRead => "damaged-read",
+            ViolationKind::VanishedRow => "vanished-row",
+        }
+    }
+}
+
+impl fmt::Display for ViolationKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// What kind of error it is.
+    pub kind: ViolationKind,
+    /// The row, if it is about one.
+    pub row: Option<RowRef>,
+    /// What was found and what was expected.
+    pub message: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.row {
+            Some(row) => write!(f, "{}: {row:?}: {}", self.kind, self.message),
+            None => write!(f, "{}: {}", self.kind, self.message),
+        }
+    }
+}
+
+/// How many violations of each kind are kept with their text.
+const EXAMPLES_PER_KIND: u64 = 10;
+
+/// All that is wrong: every violation counted, the first of each kind kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Violations {
+    counts: BTreeMap<ViolationKind, u64>,
+    examples: Vec<Violation>,
+}
+
+impl Violations {
+    /// Adds one. `message` is only made if it is kept.
+    pub fn add(&mut self, kind: ViolationKind, row: Option<RowRef>, message: impl FnOnce() -> String) {
+        let count = self.counts.entry(kind).or_default();
+        *count += 1;
+        if *count <= EXAMPLES_PER_KIND {
+            self.examples.push(Violation {
+                kind,
+                row,
+                message: message(),
+            });
+        }
+    }
+
+    /// Adds all of `other`.
+    pub fn merge(&mut self, other: Violations) {
+        for example in other.examples {
+            let kept = self
+                .examples
+                .iter()
+                .filter(|own| own.kind == example.kind)
+                .count() as u64;
+            if kept < EXAMPLES_PER_KIND {
+                self.examples.push(example);
+            }
+        }
+        for (kind, count) in other.counts {
+            *self.counts.entry(kind).or_default() += count;
+        }
+    }
+
+    /// True if nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+
+    /// Number of violations of all kinds.
+    pub fn total(&self) -> u64 {
+        self.counts.values().sum()
+    }
+
+    /// Number of violations of one kind.
+    pub fn count(&self, kind: ViolationKind) -> u64 {
+        self.counts.get(&kind).copied().unwrap_or(0)
+    }
+
+    /// Number of violations of each kind that occurred.
+    pub fn counts(&self) -> impl Iterator<Item = (ViolationKind, u64)> + '_ {
+        self.counts.iter().map(|(&kind, &count)| (kind, count))
+    }
+
+    /// The first violations of each kind.
+    pub fn examples(&self) -> &[Violation] {
+        &self.examples
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_are_counted_and_few_are_kept() {
+        let mut one = Violations::default();
+        for number in 0..25 {
+            one.add(ViolationKind::LostWrite, None, || number.to_string());
+        }
+        let mut other = Violations::default();
+        other.add(ViolationKind::BadKey, None, || "x".into());
+        other.merge(one);
+        assert_eq!((other.total(), other.count(ViolationKind::LostWrite)), (26, 25));
+        assert_eq!(other.examples().len(), 11);
+        assert_eq!(other.examples()[0].to_string(), "bad-key: x");
+        assert!(Violations::default().is_empty());
+    }
+}

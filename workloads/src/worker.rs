@@ -1,0 +1,322 @@
+//! One worker thread's work: generate a transaction, execute it in a session, remember what happened.
+//!
+//! The caller decides when to start a transaction, whether to try again after a failure, and measures around it:
+//!
+//! ```text
+//! worker.next();
+//! while let Err(error) = worker.attempt(session) {
+//!     if !error.is_retryable() { break }     // count it, back off
+//! }
+//! ```
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::keys::Frontier;
+use crate::oracle::{JournalEntry, LogOptions, ThreadLog};
+use crate::stream::{Operation, OperationKind, OperationStream, Plan, StreamOptions, Transaction};
+use crate::target::{Committed, ErrorKind, RowBuffer, Session, TargetError};
+use crate::values::Identity;
+
+/// Where the steps of each attempt are told, for a run that will be killed. See [`Journal`](crate::oracle::Journal).
+///
+/// An error from the sink ends the attempt as fatal.
+pub type JournalSink = Box<dyn FnMut(&JournalEntry) -> std::io::Result<()> + Send>;
+
+/// How much a worker has read and written in attempts that ended in a commit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WorkCounts {
+    /// Rows found by point reads.
+    pub rows_read: u64,
+    /// Point reads that found no row.
+    pub rows_missed: u64,
+    /// Rows returned by ranges.
+    pub rows_scanned: u64,
+    /// Rows written.
+    pub rows_written: u64,
+    /// Rows deleted.
+    pub rows_deleted: u64,
+    /// Bytes of keys and values read and scanned.
+    pub bytes_read: u64,
+    /// Bytes of keys and values written, and of keys deleted: the logical bytes of write amplification.
+    pub bytes_written: u64,
+}
+
+impl WorkCounts {
+    /// Adds `other`.
+    pub fn add(&mut self, other: &WorkCounts) {
+        self.rows_read += other.rows_read;
+        self.rows_missed += other.rows_missed;
+        self.rows_scanned += other.rows_scanned;
+        self.rows_written += other.rows_written;
+        self.rows_deleted += other.rows_deleted;
+        self.bytes_read += other.bytes_read;
+        self.bytes_written += other.bytes_written;
+    }
+}
+
+/// One worker thread.
+pub struct Worker {
+    stream: OperationStream,
+    log: ThreadLog,
+    origin: Instant,
+    journal: Option<JournalSink>,
+    attempts: u32,
+    span_ns: (u64, u64),
+    counts: WorkCounts,
+    attempt_counts: WorkCounts,
+    key: Vec<u8>,
+    value: Vec<u8>,
+    found: Vec<u8>,
+    rows: RowBuffer,
+}
+
+impl Worker {
+    /// A worker on `plan`. `frontier` and `origin` (from which times are counted) are shared by all workers of the run.
+    pub fn new(
+        plan: Arc<Plan>,
+        frontier: Arc<Frontier>,
+        stream: StreamOptions,
+        log: LogOptions,
+        origin: Instant,
+    ) -> Self {
+        Worker {
+            log: ThreadLog::new(stream.thread, log),
+            stream: OperationStream::new(plan, frontier, stream),
+            origin,
+            journal: None,
+            attempts: 0,
+            span_ns: (0, 0),
+            counts: WorkCounts::default(),
+            attempt_counts: WorkCounts::default(),
+            key: Vec::new(),
+            value: Vec::new(),
+            found: Vec::new(),
+            rows: RowBuffer::new(),
+        }
+    }
+
+    /// Tells every step of transactions that write to `sink`.
+    pub fn set_journal(&mut self, sink: JournalSink) {
+        self.journal = Some(sink);
+    }
+
+    /// Chooses the next transaction; nothing is executed yet.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "an iterator cannot lend the transaction that it reuses"
+    )]
+    pub fn next(&mut self) -> &Transaction {
+        self.attempts = 0;
+        self.stream.next()
+    }
+
+    /// The transaction chosen last.
+    pub fn transaction(&self) -> &Transaction {
+        self.stream.transaction()
+    }
+
+    /// Runs the chosen transaction from `begin` to `commit`. After an error it is rolled back already; if the error is
+    /// retryable, calling again makes another attempt.
+    ///
+    /// # Errors
+    /// The engine's. A [`Fatal`](ErrorKind::Fatal) one from the commit leaves open whether it was committed.
+    pub fn attempt(&mut self, session: &mut dyn Session) -> Result<Committed, TargetError> {
+        if self.attempts > 0 {
+            self.stream.again();
+        }
+        self.attempts += 1;
+        self.attempt_counts = WorkCounts::default();
+        let began_ns = self.now_ns();
+        self.span_ns = (began_ns, began_ns);
+        self.log.begin(self.stream.transaction());
+        if let Err(error) = self.execute(session, began_ns) {
+            session.rollback();
+            self.rolled_back(false)?;
+            self.span_ns.1 = self.now_ns();
+            return Err(error);
+        }
+        let outcome = session.commit();
+        let acked_ns = self.now_ns();
+        self.span_ns.1 = acked_ns;
+        let transaction = self.stream.transaction();
+        match outcome {
+            Ok(committed) => {
+                self.log
+                    .committed(transaction, committed.commit_id, began_ns, acked_ns);
+                self.counts.add(&self.attempt_counts);
+                let (thread, sequence) = (transaction.thread(), transaction.first_sequence());
+                if !transaction.is_read_only() {
+                    let commit_id = committed.commit_id;
+                    self.tell(&JournalEntry::Acknowledged {
+                        thread,
+                        sequence,
+                        commit_id,
+                        acked_ns,
+                    })?;
+                }
+                Ok(committed)
+            }
+            Err(error) => {
+                session.rollback();
+                if error.kind() == ErrorKind::Fatal {
+                    self.log.uncertain(transaction, began_ns);
+                } else {
+                    self.rolled_back(true)?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// When the last attempt began and when it ended, in nanoseconds since the origin.
+    pub fn span_ns(&self) -> (u64, u64) {
+        self.span_ns
+    }
+
+    /// What the committed transactions have read and written.
+    pub fn counts(&self) -> &WorkCounts {
+        &self.counts
+    }
+
+    /// What the worker remembers so far.
+    pub fn log(&self) -> &ThreadLog {
+        &self.log
+    }
+
+    /// The stream that the worker follows.
+    pub fn stream(&self) -> &OperationStream {
+        &self.stream
+    }
+
+    /// Ends the work, and gives what is to be verified.
+    pub fn finish(self) -> ThreadLog {
+        self.log
+    }
+
+    fn now_ns(&self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn tell(&mut self, entry: &JournalEntry) -> Result<(), TargetError> {
+        match &mut self.journal {
+            Some(sink) => sink(entry).map_err(|error| TargetError::fatal(format_args!("journal: {error}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// `announced` says whether the journal has the attempt's intent.
+    fn rolled_back(&mut self, announced: bool) -> Result<(), TargetError> {
+        let transaction = self.stream.transaction();
+        self.log.rolled_back(transaction);
+        if announced && !transaction.is_read_only() {
+            let (thread, sequence) = (transaction.thread(), transaction.first_sequence());
+            self.tell(&JournalEntry::RolledBack { thread, sequence })?;
+        }
+        Ok(())
+    }
+
+    /// Everything up to the commit.
+    fn execute(&mut self, session: &mut dyn Session, began_ns: u64) -> Result<(), TargetError> {
+        let plan = Arc::clone(self.stream.plan());
+        let read_only = self.stream.transaction().is_read_only();
+        session.begin(&plan.tx_options(read_only))?;
+        for index in 0..self.stream.transaction().operations().len() {
+            let operation = self.stream.transaction().operations()[index];
+            self.operation(session, &plan, &operation)?;
+        }
+        if !read_only && self.journal.is_some() {
+            let entry = JournalEntry::intent(self.stream.transaction(), began_ns);
+            self.tell(&entry)?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn operation(
+        &mut self,
+        session: &mut dyn Session,
+        plan: &Plan,
+        operation: &Operation,
+    ) -> Result<(), TargetError> {
+        let table = plan.table(operation.table);
+        let transaction = self.stream.transaction();
+        table.key(operation.row, &mut self.key);
+        let counts = &mut self.attempt_counts;
+        match operation.kind {
+            OperationKind::Read => {
+                let exists = session.get(operation.table, &self.key, &mut self.found)?;
+                if exists {
+                    counts.rows_read += 1;
+                    counts.bytes_read += (self.key.len() + self.found.len()) as u64;
+                } else {
+                    counts.rows_missed += 1;
+                }
+                if self.log.checks_reads() {
+                    let value = exists.then_some(self.found.as_slice());
+                    self.log.read(table, operation.row, value, transaction);
+                }
+            }
+            OperationKind::Range(direction) => {
+                self.rows.clear();
+                let limit = operation.len as usize;
+                let count = session.scan(operation.table, &self.key, limit, direction, &mut self.rows)?;
+                if count != self.rows.len() || count > limit {
+                    return Err(TargetError::fatal(format_args!(
+                        "a range of at most {limit} rows said {count} and gave {}",
+                        self.rows.len()
+                    )));
+                }
+                counts.rows_scanned += count as u64;
+                counts.bytes_read += self.rows.bytes_len() as u64;
+                if self.log.checks_reads() {
+                    self.log
+                        .range(table, operation.row, limit, direction, &self.rows, transaction);
+                }
+            }
+            OperationKind::Put | OperationKind::ReadModifyWrite => {
+                let version = transaction.version(operation);
+                if operation.kind == OperationKind::ReadModifyWrite {
+                    let exists = session.get_for_update(operation.table, &self.key, &mut self.found)?;
+                    if exists {
+                        counts.rows_read += 1;
+                        counts.bytes_read += (self.key.len() + self.found.len()) as u64;
+                    } else {
+                        counts.rows_missed += 1;
+                    }
+                    if self.log.checks_reads() {
+                        let value = exists.then_some(self.found.as_slice());
+                        self.log.read(table, operation.row, value, transaction);
+                    }
+                    let row = operation.row_ref();
+                    if exists
+                        && self.log.checks_update(row)
+                        && let Ok(Identity::Written(read)) =
+                            table.value.check(operation.table, operation.row, &self.found)
+                    {
+                        self.log.update(row, read, version);
+                    }
+                }
+                table.value(operation.row, version, &mut self.value);
+                session.put(operation.table, &self.key, &self.value)?;
+                counts.rows_written += 1;
+                counts.bytes_written += (self.key.len() + self.value.len()) as u64;
+            }
+            OperationKind::Delete => {
+                session.delete(operation.table, &self.key)?;
+                counts.rows_deleted += 1;
+                counts.bytes_written += self.key.len() as u64;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker")
+            .field("stream", &self.stream)
+            .field("counts", &self.counts)
+            .finish_non_exhaustive()
+    }
+}
