@@ -147,7 +147,7 @@ impl Segments {
         };
         let file = segment::open(&*self.vfs, &spare.path, self.direct)?;
         let header = SegmentHeader {
-            salt: self.vfs.random() as u32,
+            salt: salt(self.vfs.random(), spare.sequence),
             sequence: spare.sequence,
             segment_size: self.segment_size,
             wall_clock_ms: segment::wall_clock_ms(&*self.vfs),
@@ -261,6 +261,15 @@ impl Segments {
     }
 }
 
+/// The salt of a segment. Sequence numbers never repeat in a directory, so that mixing one in keeps the salts of a
+/// file's uses apart even if the randomness starts over when the database is opened again.
+fn salt(random: u64, sequence: u64) -> u32 {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&random.to_le_bytes());
+    bytes[8..].copy_from_slice(&sequence.to_le_bytes());
+    crc32fast::hash(&bytes)
+}
+
 /// A sequence number above all in names and headers, whose segment starts at or behind every existing position.
 fn first_sequence(found: &[FoundFile], segment_size: u64, after: LogPosition) -> Result<u64> {
     let named = found.iter().map(|file| file.name_sequence);
@@ -282,4 +291,16 @@ fn first_sequence(found: &[FoundFile], segment_size: u64, after: LogPosition) ->
             what: "the log's position space",
             limit: u64::MAX,
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn salts_differ_by_sequence_and_by_randomness() {
+        let salts: std::collections::BTreeSet<u32> = (0..1000).map(|sequence| salt(7, sequence)).collect();
+        assert_eq!(salts.len(), 1000);
+        assert_ne!(salt(7, 1), salt(8, 1));
+    }
 }

@@ -5,9 +5,11 @@ mod damage;
 mod files;
 mod format_doc;
 mod os;
+mod power_loss;
 mod recycling;
 mod restart;
 mod round_trip;
+mod synced;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
