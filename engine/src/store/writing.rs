@@ -119,9 +119,10 @@ impl DataFile {
     /// an image of a newer commit (two writers of one page, the older one late).
     ///
     /// # Errors
-    /// [`Error::Io`] when there is no room or a write failed: images written by earlier calls of up to 1 MiB each are in
-    /// the map, the others are not. [`Error::Poisoned`]. [`Error::InvalidOption`] for an image longer than a page,
-    /// and [`Error::Corruption`] for a page that is not allocated, both before anything is written of that batch.
+    /// [`Error::Io`] when there is no room or a write failed, [`Error::Poisoned`] after a failed sync,
+    /// [`Error::InvalidOption`] for an image longer than a page, [`Error::Corruption`] for a page that is not
+    /// allocated. Images go out in groups of up to 1 MiB: those of the groups before the error are in the map, the
+    /// others are not.
     pub fn write_pages(&self, pages: &[PageImage<'_>]) -> Result<()> {
         self.check_usable()?;
         let compressor = Arc::clone(&self.compressor.read());

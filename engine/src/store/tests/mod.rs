@@ -1,10 +1,12 @@
 //! Tests of the data file as a whole.
 
+mod allocator_model;
 mod concurrent;
 mod crash;
 mod damage;
 mod everyday;
 mod faults;
+mod format_document;
 mod recorder;
 
 use std::collections::BTreeMap;
