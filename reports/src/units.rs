@@ -44,7 +44,7 @@ pub fn bytes(bytes: u64) -> String {
     format!("{} {}", digits(value), UNITS[unit])
 }
 
-/// A number with three significant digits below ten thousand and digit groups above, for instance `12 345`.
+/// A number with three significant digits below ten thousand and digit groups above, for instance `12,345`.
 #[must_use]
 pub fn number(value: f64) -> String {
     if !value.is_finite() {
@@ -59,14 +59,14 @@ pub fn number(value: f64) -> String {
     digits(value)
 }
 
-/// A whole number with its digits in groups of three, separated by narrow spaces.
+/// A whole number with its digits in groups of three, separated by commas.
 #[must_use]
 pub fn count(value: u64) -> String {
     let plain = value.to_string();
     let mut grouped = String::with_capacity(plain.len() + plain.len() / 3);
     for (index, digit) in plain.chars().enumerate() {
         if index > 0 && (plain.len() - index).is_multiple_of(3) {
-            grouped.push('\u{202f}');
+            grouped.push(',');
         }
         grouped.push(digit);
     }
@@ -104,10 +104,12 @@ pub(crate) fn digits(value: f64) -> String {
         format!("{value:.0}")
     } else if size >= 9.995 {
         format!("{value:.1}")
-    } else if size >= 0.0995 {
+    } else if size >= 0.9995 {
         format!("{value:.2}")
-    } else if size >= 0.000_995 {
-        format!("{value:.4}")
+    } else if size >= 0.009_995 {
+        format!("{value:.3}")
+    } else if size >= 0.000_1 {
+        format!("{value:.5}")
     } else {
         format!("{value:.1e}")
     }
@@ -153,9 +155,12 @@ mod tests {
 
     #[test]
     fn numbers_are_grouped_and_never_invented() {
-        assert_eq!(number(1_234_567.4), "1\u{202f}234\u{202f}567");
+        assert_eq!(number(1_234_567.4), "1,234,567");
         assert_eq!(number(0.0), "0");
         assert_eq!(number(-2.5), "-2.50");
+        assert_eq!(number(0.3964), "0.396");
+        assert_eq!(number(9.999), "10.0");
+        assert_eq!(number(0.9999), "1.00");
         assert_eq!(number(f64::NAN), MISSING);
         assert_eq!(short(1_500_000.0), "1.5 M");
         assert_eq!(short(20_000.0), "20 k");

@@ -183,7 +183,7 @@ fn summary(measure: &Measure, values: &[Option<f64>]) -> Option<String> {
     } else {
         format!(
             "{} to {}",
-            with_unit(low, &show.unit),
+            with_unit(low, shared(&show.unit)),
             with_unit(high, &show.unit)
         )
     };
@@ -194,13 +194,23 @@ fn summary(measure: &Measure, values: &[Option<f64>]) -> Option<String> {
     })
 }
 
+/// The unit of the lower end of a span: words need not be said twice.
+fn shared(unit: &str) -> &str {
+    if matches!(unit, "bytes" | "ns" | "x") {
+        unit
+    } else {
+        ""
+    }
+}
+
 fn with_unit(value: f64, unit: &str) -> String {
     match unit {
         "bytes" => units::bytes(value.max(0.0) as u64),
         "ns" => units::duration(value.max(0.0) as u64),
         "x" => format!("{}x", units::number(value)),
-        "" => units::number(value),
-        _ if value >= 0.0 && value.fract() == 0.0 => format!("{} {unit}", units::count(value as u64)),
-        _ => format!("{} {unit}", units::number(value)),
+        _ if value >= 0.0 && value.fract() == 0.0 => format!("{} {unit}", units::count(value as u64))
+            .trim_end()
+            .to_owned(),
+        _ => format!("{} {unit}", units::number(value)).trim_end().to_owned(),
     }
 }

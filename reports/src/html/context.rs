@@ -1,0 +1,278 @@
+//! What the page of one run is filled with: everything as text, so that the template only places it.
+
+use super::sections;
+use super::tables::{self, Table};
+use crate::record::{Outcome, RunRecord, Verdict};
+use crate::summary::{self, VerificationSummary};
+use crate::units;
+use serde::Serialize;
+
+/// A drawn plot.
+#[derive(Debug, Serialize)]
+pub(super) struct Picture {
+    pub(super) id: String,
+    pub(super) title: String,
+    pub(super) caption: String,
+    pub(super) wide: String,
+    pub(super) narrow: String,
+}
+
+/// A term and what is known about it.
+#[derive(Debug, Serialize)]
+pub(super) struct Fact {
+    pub(super) term: String,
+    pub(super) value: String,
+}
+
+/// The statement above everything: a class of `pass`, `fail` or `open`, and words.
+#[derive(Debug, Serialize)]
+pub(super) struct Banner {
+    class: &'static str,
+    title: String,
+    detail: String,
+}
+
+/// A verdict as the page shows it.
+#[derive(Debug, Serialize)]
+pub(super) struct VerdictLine {
+    class: &'static str,
+    label: String,
+    title: String,
+    target: String,
+    value: String,
+    detail: String,
+}
+
+/// Verdicts under one heading: those that were measured and those that were not.
+#[derive(Debug, Serialize)]
+pub(super) struct VerdictGroup {
+    section: String,
+    measured: Vec<VerdictLine>,
+    open: Vec<VerdictLine>,
+}
+
+/// Verification of one engine.
+#[derive(Debug, Serialize)]
+pub(super) struct VerificationLine {
+    class: &'static str,
+    engine: String,
+    statement: String,
+    findings: Vec<String>,
+}
+
+/// Everything on the page of one run.
+#[derive(Debug, Serialize)]
+pub(super) struct ReportContext {
+    title: String,
+    name: String,
+    description: String,
+    run_id: String,
+    created: String,
+    synthetic: bool,
+    dev_build: bool,
+    interrupted: bool,
+    banner: Banner,
+    summary: Option<Table>,
+    problems: Vec<String>,
+    verification: Vec<VerificationLine>,
+    warnings: Vec<String>,
+    plots: Vec<Picture>,
+    outcomes: Option<Table>,
+    latencies: Option<Table>,
+    storage: Option<Table>,
+    resources: Option<Table>,
+    settings: Option<Table>,
+    settings_notes: Vec<String>,
+    bounds: Option<Table>,
+    ratios: Option<Table>,
+    ratio_figures: Option<Table>,
+    findings: Option<Table>,
+    recovery: Vec<Fact>,
+    recovery_findings: Vec<String>,
+    verdicts: Vec<VerdictGroup>,
+    environment: Vec<Fact>,
+    command: String,
+    spec: String,
+    overrides: Vec<Fact>,
+    seed: String,
+    version: String,
+    schema_version: u32,
+}
+
+impl ReportContext {
+    pub(super) fn new(record: &RunRecord, plots: Vec<Picture>) -> Self {
+        let verdicts = crate::evaluate(record);
+        let engines = summary::engines(record);
+        let title = if record.workload.title.is_empty() {
+            &record.workload.name
+        } else {
+            &record.workload.title
+        };
+        Self {
+            title: title.clone(),
+            name: record.workload.name.clone(),
+            description: record.workload.description.clone(),
+            run_id: record.run_id.clone(),
+            created: record.created.clone(),
+            synthetic: record.synthetic,
+            dev_build: summary::is_dev_build(record),
+            interrupted: record.interrupted,
+            banner: banner(record, &verdicts),
+            summary: tables::summary(&engines),
+            problems: engines
+                .iter()
+                .flat_map(|engine| {
+                    engine
+                        .problems
+                        .iter()
+                        .map(|problem| format!("{}: {problem}", engine.engine))
+                })
+                .collect(),
+            verification: engines
+                .iter()
+                .filter(|engine| engine.ran > 0)
+                .map(verification_line)
+                .collect(),
+            warnings: summary::warnings(record),
+            plots,
+            outcomes: tables::outcomes(&engines),
+            latencies: tables::latencies(&engines),
+            storage: tables::storage(&engines),
+            resources: tables::resources(&engines),
+            settings: tables::settings(&engines),
+            settings_notes: sections::settings_notes(&engines),
+            bounds: tables::bounds(record),
+            ratios: tables::ratios(record),
+            ratio_figures: tables::ratio_figures(record),
+            findings: tables::findings(record),
+            recovery: sections::recovery(record),
+            recovery_findings: record
+                .recovery
+                .as_ref()
+                .map(|r| r.findings.clone())
+                .unwrap_or_default(),
+            verdicts: groups(&verdicts),
+            environment: sections::environment(record),
+            command: record.command.to_shell(),
+            spec: record.workload.spec_toml.clone(),
+            overrides: record
+                .workload
+                .overrides
+                .iter()
+                .map(|(term, value)| Fact {
+                    term: term.clone(),
+                    value: value.clone(),
+                })
+                .collect(),
+            seed: record.workload.seed.to_string(),
+            version: record.build.version.clone(),
+            schema_version: record.schema_version,
+        }
+    }
+}
+
+/// The overall statement: failed verification outweighs failed criteria, which outweigh passed ones.
+fn banner(record: &RunRecord, verdicts: &[Verdict]) -> Banner {
+    let count = |outcome: Outcome| {
+        verdicts
+            .iter()
+            .filter(|verdict| verdict.outcome == outcome)
+            .count()
+    };
+    let (passed, failed, open) = (
+        count(Outcome::Pass),
+        count(Outcome::Fail),
+        count(Outcome::NotMeasured),
+    );
+    let detail =
+        format!("Success criteria: {passed} passed, {failed} failed, {open} not measured by this run.");
+    let broken = record
+        .measurements
+        .iter()
+        .any(|m| matches!(m.status, crate::record::Status::Failed { .. }));
+    let (class, title) = if record.verification_failed() {
+        (
+            "fail",
+            "Verification failed: the figures below must not be used".to_owned(),
+        )
+    } else if broken {
+        ("fail", "A measurement failed".to_owned())
+    } else if failed > 0 {
+        let criteria = if failed == 1 { "criterion" } else { "criteria" };
+        ("fail", format!("{failed} {criteria} failed"))
+    } else if record.all_verified() {
+        ("pass", "Verified".to_owned())
+    } else if passed > 0 {
+        ("pass", "Measured criteria passed".to_owned())
+    } else {
+        ("open", "Nothing was verified".to_owned())
+    };
+    Banner { class, title, detail }
+}
+
+fn verification_line(engine: &summary::EngineSummary<'_>) -> VerificationLine {
+    let (class, statement, findings) = match &engine.verification {
+        VerificationSummary::Verified {
+            transactions,
+            rows,
+            reads,
+        } => {
+            let reads = reads.map_or_else(String::new, |reads| {
+                format!(" and {} values read", units::count(reads))
+            });
+            let statement = format!(
+                "verified: {} transactions, {} rows{reads} agree with the oracle",
+                units::count(*transactions),
+                units::count(*rows)
+            );
+            ("pass", statement, Vec::new())
+        }
+        VerificationSummary::Failed(findings) => ("fail", "verification failed".to_owned(), findings.clone()),
+        VerificationSummary::NotVerified(reason) => ("open", format!("not verified: {reason}"), Vec::new()),
+    };
+    VerificationLine {
+        class,
+        engine: engine.engine.to_owned(),
+        statement,
+        findings,
+    }
+}
+
+fn groups(verdicts: &[Verdict]) -> Vec<VerdictGroup> {
+    let mut groups: Vec<VerdictGroup> = Vec::new();
+    for verdict in verdicts {
+        let index = groups
+            .iter()
+            .position(|group| group.section == verdict.section)
+            .unwrap_or_else(|| {
+                groups.push(VerdictGroup {
+                    section: verdict.section.clone(),
+                    measured: Vec::new(),
+                    open: Vec::new(),
+                });
+                groups.len() - 1
+            });
+        let line = verdict_line(verdict);
+        if verdict.outcome == Outcome::NotMeasured {
+            groups[index].open.push(line);
+        } else {
+            groups[index].measured.push(line);
+        }
+    }
+    groups
+}
+
+fn verdict_line(verdict: &Verdict) -> VerdictLine {
+    let label = match verdict.stretch_met {
+        Some(true) if verdict.outcome == Outcome::Pass => format!("{}, stretch met", verdict.outcome.label()),
+        _ => verdict.outcome.label().to_owned(),
+    };
+    VerdictLine {
+        class: tables::outcome_class(verdict.outcome),
+        label,
+        title: verdict.title.clone(),
+        target: verdict.target.clone(),
+        value: verdict.value.clone().unwrap_or_else(|| units::MISSING.to_owned()),
+        detail: verdict.detail.clone(),
+    }
+}

@@ -1,0 +1,86 @@
+//! Lists of facts: environment, recovery, notes on fairness.
+
+use super::context::Fact;
+use crate::record::{Profile, RunRecord};
+use crate::summary::EngineSummary;
+use crate::units::{self, or_missing};
+
+fn fact(term: &str, value: String) -> Fact {
+    Fact {
+        term: term.to_owned(),
+        value,
+    }
+}
+
+/// The machine and the build.
+pub(super) fn environment(record: &RunRecord) -> Vec<Fact> {
+    let environment = &record.environment;
+    let build = &record.build;
+    let text = |value: &Option<String>| or_missing(value.clone(), |value| value);
+    let profile = match build.profile {
+        Profile::Dev => "dev",
+        Profile::Release => "release",
+    };
+    let assertions = if build.debug_assertions { "with" } else { "without" };
+    vec![
+        fact("CPU", text(&environment.cpu_model)),
+        fact(
+            "Processors",
+            or_missing(environment.cpu_cores, |cores| cores.to_string()),
+        ),
+        fact("Memory", or_missing(environment.memory_bytes, units::bytes)),
+        fact("CPU governor", text(&environment.cpu_governor)),
+        fact("Operating system", text(&environment.os)),
+        fact("Kernel", text(&environment.kernel)),
+        fact("File system of the data", text(&environment.file_system)),
+        fact("Device", text(&environment.device)),
+        fact("Mount options", text(&environment.mount_options)),
+        fact("Build", format!("{profile}, {assertions} debug assertions")),
+        fact("Version", build.version.clone()),
+        fact("Revision", text(&build.revision)),
+        fact("Compiler", text(&build.compiler)),
+        fact("Target", text(&build.target)),
+    ]
+}
+
+/// Kill-and-reopen rounds.
+pub(super) fn recovery(record: &RunRecord) -> Vec<Fact> {
+    let Some(recovery) = &record.recovery else {
+        return Vec::new();
+    };
+    let planned = recovery
+        .rounds_planned
+        .map_or_else(String::new, |planned| format!(" of {planned}"));
+    vec![
+        fact("Engine", recovery.engine.clone()),
+        fact("Rounds", format!("{}{planned}", units::count(recovery.rounds))),
+        fact("Acknowledged commits", units::count(recovery.acknowledged)),
+        fact("Lost", units::count(recovery.lost)),
+        fact("Partial", units::count(recovery.partial)),
+        fact(
+            "Unacknowledged but present",
+            or_missing(recovery.unacknowledged_present, units::count),
+        ),
+        fact("Log replayed", or_missing(recovery.redo_bytes, units::bytes)),
+        fact(
+            "Replay speed",
+            or_missing(recovery.redo_bytes_per_second(), |rate| {
+                format!("{}/s", units::bytes(rate as u64))
+            }),
+        ),
+    ]
+}
+
+/// What each engine's adapter says about fair comparison.
+pub(super) fn settings_notes(engines: &[EngineSummary<'_>]) -> Vec<String> {
+    engines
+        .iter()
+        .flat_map(|engine| {
+            engine
+                .settings
+                .notes
+                .iter()
+                .map(|note| format!("{}: {note}", engine.engine))
+        })
+        .collect()
+}

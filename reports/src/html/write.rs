@@ -1,0 +1,101 @@
+//! Reports as files.
+
+use super::comparison;
+use super::page::{self, ReportError};
+use crate::plot::{self, Plot};
+use crate::record::{RECORD_FILE_NAME, RunRecord};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Name of the page of one run.
+const REPORT_FILE_NAME: &str = "report.html";
+/// Name of the page that compares runs.
+const COMPARISON_FILE_NAME: &str = "comparison.html";
+/// Name of the directory of picture files.
+const PLOTS_DIRECTORY_NAME: &str = "plots";
+
+/// The files of a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportFiles {
+    /// The page.
+    pub html: PathBuf,
+    /// The record; a comparison has none of its own.
+    pub record: Option<PathBuf>,
+    /// The plots as PNG files, in the order of the page.
+    pub plots: Vec<PathBuf>,
+}
+
+/// Writes `report.html`, `plots/*.png` and `run.json` into a directory, which is made when it is missing.
+/// The record is written with its verdicts.
+///
+/// # Errors
+/// [`ReportError`] naming the file or the plot.
+pub fn write_report(directory: impl AsRef<Path>, record: &RunRecord) -> Result<ReportFiles, ReportError> {
+    let directory = directory.as_ref();
+    make_directory(directory)?;
+    let judged = RunRecord {
+        verdicts: crate::evaluate(record),
+        ..record.clone()
+    };
+    // The record first: whatever goes wrong with drawing, the measurement is kept.
+    let record_path = directory.join(RECORD_FILE_NAME);
+    judged.save(&record_path)?;
+    let plots = plot::plots(&judged);
+    let html = directory.join(REPORT_FILE_NAME);
+    write(&html, &page::render_with(&judged, &plots)?)?;
+    Ok(ReportFiles {
+        html,
+        record: Some(record_path),
+        plots: write_plots(directory, &plots)?,
+    })
+}
+
+/// Writes `comparison.html` and its plots into a directory, which is made when it is missing.
+///
+/// # Errors
+/// [`ReportError::NothingToCompare`] without records, else naming the file or the plot.
+pub fn write_comparison(
+    directory: impl AsRef<Path>,
+    records: &[RunRecord],
+) -> Result<ReportFiles, ReportError> {
+    let directory = directory.as_ref();
+    let plots = plot::comparison_plots(records);
+    let text = comparison::render_with(records, &plots)?;
+    make_directory(directory)?;
+    let html = directory.join(COMPARISON_FILE_NAME);
+    write(&html, &text)?;
+    Ok(ReportFiles {
+        html,
+        record: None,
+        plots: write_plots(directory, &plots)?,
+    })
+}
+
+fn make_directory(path: &Path) -> Result<(), ReportError> {
+    fs::create_dir_all(path).map_err(|source| ReportError::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn write(path: &Path, text: &str) -> Result<(), ReportError> {
+    fs::write(path, text).map_err(|source| ReportError::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn write_plots(directory: &Path, plots: &[Plot]) -> Result<Vec<PathBuf>, ReportError> {
+    if plots.is_empty() {
+        return Ok(Vec::new());
+    }
+    let directory = directory.join(PLOTS_DIRECTORY_NAME);
+    make_directory(&directory)?;
+    let mut paths = Vec::new();
+    for plot in plots {
+        let path = directory.join(format!("{}.png", plot.id));
+        plot.write_png(&path)?;
+        paths.push(path);
+    }
+    Ok(paths)
+}

@@ -1,0 +1,87 @@
+//! Horizontal bars: one row for each subject, with every repetition as a dot and the interval of the median.
+
+use super::output::PlotError;
+use super::painter::{Anchor, Painter};
+use super::scale::{Format, Scale};
+use super::theme::Role;
+use plotters::prelude::DrawingBackend;
+
+/// One subject.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Bar {
+    pub(crate) name: String,
+    /// Settings and other words under the name.
+    pub(crate) note: String,
+    pub(crate) role: Role,
+    /// Length of the bar; `None` shows the note and no bar.
+    pub(crate) value: Option<f64>,
+    pub(crate) interval: Option<(f64, f64)>,
+    pub(crate) samples: Vec<f64>,
+}
+
+/// A bar chart.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct BarChart {
+    /// Behind each value, for instance `tx/s`.
+    pub(crate) unit: String,
+    pub(crate) bars: Vec<Bar>,
+}
+
+const ROW: f64 = 70.0;
+const MARGIN: f64 = 10.0;
+
+impl BarChart {
+    pub(crate) fn height(&self) -> f64 {
+        self.bars.len() as f64 * ROW + 2.0 * MARGIN
+    }
+
+    pub(crate) fn draw<DB: DrawingBackend>(
+        &self,
+        painter: &Painter<'_, DB>,
+        top: f64,
+    ) -> Result<(), PlotError> {
+        let all = self.bars.iter().flat_map(|bar| {
+            let high = bar.interval.map(|interval| interval.1);
+            bar.samples.iter().copied().chain(bar.value).chain(high)
+        });
+        let scale = Scale::over(super::scale::Kind::Linear, all);
+        let (left, right) = (8.0, painter.width - 14.0);
+        let x = |value: f64| left + scale.position(value) * (right - left);
+        for (index, bar) in self.bars.iter().enumerate() {
+            let row = top + MARGIN + index as f64 * ROW;
+            let mut strong = painter.ink();
+            strong.bold = true;
+            let value = match bar.value {
+                Some(value) => format!("{} {}", Format::Short.label(value), self.unit),
+                None => crate::units::MISSING.to_owned(),
+            };
+            let value_width = painter.text_width(&value, strong)?;
+            painter.text(&value, right, row + 10.0, Anchor::Right, strong)?;
+            let name = painter.fitted(&bar.name, right - left - value_width - 16.0, strong)?;
+            painter.text(&name, left, row + 10.0, Anchor::Left, strong)?;
+            let note = painter.fitted(&bar.note, right - left, painter.muted())?;
+            painter.text(&note, left, row + 28.0, Anchor::Left, painter.muted())?;
+            let (upper, lower) = (row + 39.0, row + 57.0);
+            painter.rectangle((left, upper), (right, lower), Role::Grid, 0.45)?;
+            let Some(value) = bar.value else { continue };
+            painter.rectangle((left, upper), (x(value), lower), bar.role, 0.75)?;
+            let middle = f64::midpoint(upper, lower);
+            if let Some((low, high)) = bar.interval {
+                painter.line(&[(x(low), middle), (x(high), middle)], Role::Ink, 1.6, 1.0)?;
+                for end in [low, high] {
+                    painter.line(
+                        &[(x(end), middle - 6.0), (x(end), middle + 6.0)],
+                        Role::Ink,
+                        1.6,
+                        1.0,
+                    )?;
+                }
+            }
+            for sample in &bar.samples {
+                painter.disc((x(*sample), middle), 3.6, Role::Surface, 1.0)?;
+                painter.disc((x(*sample), middle), 2.6, Role::Ink, 1.0)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,184 @@
+//! From a chart to a picture: a themed vector picture for pages, a PNG file for everything else.
+
+use super::bars::BarChart;
+use super::columns::ColumnChart;
+use super::lines::LineChart;
+use super::painter::{Painter, register_fonts};
+use super::ratio::RatioChart;
+use super::theme::{Role, with_variables};
+use plotters::drawing::IntoDrawingArea;
+use plotters::prelude::{BitMapBackend, DrawingBackend, SVGBackend};
+use std::fmt::Debug;
+use std::path::{Path, PathBuf};
+
+/// Why a plot could not be drawn.
+#[derive(Debug, thiserror::Error)]
+pub enum PlotError {
+    /// The embedded font is not accepted.
+    #[error("the embedded font cannot be used")]
+    Font,
+    /// The drawing library failed.
+    #[error("drawing failed: {0}")]
+    Draw(String),
+    /// A picture file could not be written.
+    #[error("{}: cannot write the plot: {message}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        message: String,
+    },
+}
+
+impl PlotError {
+    pub(super) fn drawing(error: impl Debug) -> Self {
+        Self::Draw(format!("{error:?}"))
+    }
+}
+
+/// The shape of a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// For desks and paper.
+    Wide,
+    /// For phones.
+    Narrow,
+}
+
+impl Shape {
+    fn width(self) -> f64 {
+        match self {
+            Self::Wide => 880.0,
+            Self::Narrow => 360.0,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Wide => "wide",
+            Self::Narrow => "narrow",
+        }
+    }
+}
+
+/// A chart with its words.
+#[derive(Debug, Clone)]
+pub struct Plot {
+    /// Identifier, also the name of its file: lower case letters, digits and hyphens.
+    pub id: String,
+    /// Title.
+    pub title: String,
+    /// What is seen, and how to read it.
+    pub caption: String,
+    /// The picture in words, for who cannot see it.
+    pub alt: String,
+    pub(super) chart: Chart,
+}
+
+/// The kinds of charts.
+#[derive(Debug, Clone)]
+pub(super) enum Chart {
+    Lines(LineChart),
+    Bars(BarChart),
+    Columns(ColumnChart),
+    Ratios(RatioChart),
+}
+
+impl Chart {
+    fn height(&self, shape: Shape) -> f64 {
+        match self {
+            Self::Lines(chart) => chart.height(shape),
+            Self::Bars(chart) => chart.height(),
+            Self::Columns(chart) => chart.height(shape),
+            Self::Ratios(chart) => chart.height(),
+        }
+    }
+
+    fn draw<DB: DrawingBackend>(&self, painter: &Painter<'_, DB>, top: f64) -> Result<(), PlotError> {
+        match self {
+            Self::Lines(chart) => chart.draw(painter, top),
+            Self::Bars(chart) => chart.draw(painter, top),
+            Self::Columns(chart) => chart.draw(painter, top),
+            Self::Ratios(chart) => chart.draw(painter, top),
+        }
+    }
+}
+
+/// Units of a vector picture to a point: coordinates are whole numbers, so finer ones make smoother lines.
+const SVG_SCALE: f64 = 4.0;
+/// Pixels of a PNG to a point, for sharp text.
+const PNG_SCALE: f64 = 2.0;
+/// Height of the title in a PNG, in points. On pages the figure's heading has it.
+const TITLE_HEIGHT: f64 = 40.0;
+
+impl Plot {
+    /// The plot as an inline vector picture that follows the page's style variables and width.
+    ///
+    /// # Errors
+    /// [`PlotError`] when the drawing library fails.
+    pub fn to_svg(&self, shape: Shape) -> Result<String, PlotError> {
+        register_fonts()?;
+        let size = pixels(shape.width(), self.chart.height(shape), SVG_SCALE);
+        let mut svg = String::new();
+        {
+            let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+            let painter = Painter::new(&area, SVG_SCALE, shape == Shape::Narrow);
+            self.chart.draw(&painter, 0.0)?;
+            area.present().map_err(PlotError::drawing)?;
+        }
+        let body = svg.split_once('>').map_or("", |(_, body)| body);
+        let head = format!(
+            r#"<svg class="plot {}" viewBox="0 0 {} {}" role="img" aria-label="{}" xmlns="http://www.w3.org/2000/svg">"#,
+            shape.name(),
+            size.0,
+            size.1,
+            escaped(&self.alt),
+        );
+        Ok(with_variables(&(head + body)))
+    }
+
+    /// Writes the plot to a PNG file, with its title, on white.
+    ///
+    /// # Errors
+    /// [`PlotError`] when drawing or writing fails.
+    pub fn write_png(&self, path: &Path) -> Result<(), PlotError> {
+        register_fonts()?;
+        let failed = |error: &dyn Debug| PlotError::Write {
+            path: path.to_owned(),
+            message: format!("{error:?}"),
+        };
+        let size = pixels(
+            Shape::Wide.width(),
+            self.chart.height(Shape::Wide) + TITLE_HEIGHT,
+            PNG_SCALE,
+        );
+        let area = BitMapBackend::new(path, size).into_drawing_area();
+        area.fill(&Role::Surface.color()).map_err(PlotError::drawing)?;
+        let painter = Painter::new(&area, PNG_SCALE, false);
+        let mut look = painter.ink();
+        look.bold = true;
+        look.size *= 1.2;
+        let title = painter.fitted(&self.title, painter.width - 24.0, look)?;
+        painter.text(
+            &title,
+            12.0,
+            TITLE_HEIGHT / 2.0,
+            super::painter::Anchor::Left,
+            look,
+        )?;
+        self.chart.draw(&painter, TITLE_HEIGHT)?;
+        area.present().map_err(|error| failed(&error))
+    }
+}
+
+fn pixels(width: f64, height: f64, scale: f64) -> (u32, u32) {
+    ((width * scale) as u32, (height * scale) as u32)
+}
+
+/// Text for an attribute in double quotes.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}

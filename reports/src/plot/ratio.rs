@@ -1,0 +1,129 @@
+//! Ratios against their targets. Rows have unlike scales, so each is drawn as a multiple of its own target on a
+//! logarithmic axis; further right is always better.
+
+use super::output::PlotError;
+use super::painter::{Anchor, Painter};
+use super::scale::Scale;
+use super::theme::Role;
+use crate::record::{Direction, Outcome, RatioRow};
+use crate::units;
+use plotters::prelude::DrawingBackend;
+
+/// A ratio chart.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct RatioChart {
+    pub(crate) rows: Vec<RatioRow>,
+}
+
+const ROW: f64 = 60.0;
+const HEAD: f64 = 30.0;
+const MARGIN: f64 = 8.0;
+
+impl RatioChart {
+    pub(crate) fn height(&self) -> f64 {
+        self.rows.len() as f64 * ROW + HEAD + 2.0 * MARGIN
+    }
+
+    pub(crate) fn draw<DB: DrawingBackend>(
+        &self,
+        painter: &Painter<'_, DB>,
+        top: f64,
+    ) -> Result<(), PlotError> {
+        let (left, right) = (12.0, painter.width - 12.0);
+        let multiples = self.rows.iter().flat_map(|row| {
+            let sampled = row.samples.iter().map(|sample| multiple(row, *sample));
+            [
+                row.value.and_then(|value| multiple(row, value)),
+                row.stretch.and_then(|value| multiple(row, value)),
+            ]
+            .into_iter()
+            .chain(sampled)
+            .flatten()
+        });
+        let (low, high) = multiples.fold((0.5f64, 2.0f64), |(low, high), value| {
+            (low.min(value), high.max(value))
+        });
+        let scale = Scale::exact_log(low.max(0.01) / 1.1, high.min(100.0) * 1.1);
+        let x = |value: f64| left + scale.position(value) * (right - left);
+        let target = x(1.0);
+        let body = top + MARGIN + HEAD;
+        let bottom = body + self.rows.len() as f64 * ROW;
+        painter.line(&[(target, body - 6.0), (target, bottom)], Role::Muted, 1.6, 1.0)?;
+        painter.text(
+            "target",
+            target,
+            top + MARGIN + 9.0,
+            Anchor::Center,
+            painter.muted(),
+        )?;
+        let better = "better →";
+        let better_width = painter.text_width(better, painter.muted())?;
+        if right - better_width > target + 40.0 {
+            painter.text(better, right, top + MARGIN + 9.0, Anchor::Right, painter.muted())?;
+        }
+        for (index, row) in self.rows.iter().enumerate() {
+            self.draw_row(painter, row, body + index as f64 * ROW, &x, (left, right))?;
+        }
+        Ok(())
+    }
+
+    fn draw_row<DB: DrawingBackend>(
+        &self,
+        painter: &Painter<'_, DB>,
+        row: &RatioRow,
+        top: f64,
+        x: &dyn Fn(f64) -> f64,
+        (left, right): (f64, f64),
+    ) -> Result<(), PlotError> {
+        let role = match row.outcome() {
+            Outcome::Pass => Role::Pass,
+            Outcome::Fail => Role::Fail,
+            Outcome::NotMeasured => Role::Muted,
+        };
+        let target = units::or_missing(row.target, |target| format!("{} {target}", row.direction.sign()));
+        let words = match row.outcome() {
+            Outcome::NotMeasured => "not measured".to_owned(),
+            _ => format!(
+                "{} (target {target})",
+                units::or_missing(row.value, units::number)
+            ),
+        };
+        let mut look = painter.ink();
+        look.role = role;
+        look.bold = true;
+        let words_width = painter.text_width(&words, look)?;
+        // Paper behind the words, so that the target's line does not cross them.
+        painter.rectangle((left - 4.0, top + 1.0), (right, top + 21.0), Role::Surface, 1.0)?;
+        painter.text(&words, right, top + 11.0, Anchor::Right, look)?;
+        let what = painter.fitted(&row.what, right - left - words_width - 12.0, painter.ink())?;
+        painter.text(&what, left, top + 11.0, Anchor::Left, painter.ink())?;
+        let middle = top + 33.0;
+        painter.line(&[(left, middle), (right, middle)], Role::Grid, 1.0, 1.0)?;
+        if let Some(stretch) = row.stretch.and_then(|stretch| multiple(row, stretch)) {
+            painter.line(
+                &[(x(stretch), middle - 8.0), (x(stretch), middle + 8.0)],
+                Role::Muted,
+                1.6,
+                1.0,
+            )?;
+        }
+        let Some(value) = row.value.and_then(|value| multiple(row, value)) else {
+            return Ok(());
+        };
+        painter.line(&[(x(1.0), middle), (x(value), middle)], role, 4.0, 1.0)?;
+        for sample in row.samples.iter().filter_map(|sample| multiple(row, *sample)) {
+            painter.disc((x(sample), middle), 2.0, role, 0.5)?;
+        }
+        painter.disc((x(value), middle), 6.0, role, 1.0)
+    }
+}
+
+/// A value as a multiple of the row's target, above one when better.
+fn multiple(row: &RatioRow, value: f64) -> Option<f64> {
+    let target = row.target?;
+    let multiple = match row.direction {
+        Direction::HigherIsBetter => value / target,
+        Direction::LowerIsBetter => target / value,
+    };
+    (multiple.is_finite() && multiple > 0.0).then_some(multiple)
+}

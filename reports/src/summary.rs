@@ -1,0 +1,308 @@
+//! One line for each engine: its repetitions condensed, in the form that tables and reports share.
+
+use crate::record::{
+    EngineStats, Latency, LatencySummary, Measurement, RunRecord, Settings, Status, Verification, Warning,
+};
+use crate::statistics::{Estimate, median, merged_summary};
+
+/// An engine's repetitions, condensed.
+#[derive(Debug, Clone)]
+pub struct EngineSummary<'a> {
+    /// Engine name.
+    pub engine: &'a str,
+    /// Engine version.
+    pub version: Option<&'a str>,
+    /// Settings of its first measurement.
+    pub settings: &'a Settings,
+    /// Repetitions that ran.
+    pub ran: usize,
+    /// Repetitions recorded.
+    pub recorded: usize,
+    /// Committed transactions each second, over the repetitions.
+    pub throughput: Option<Estimate>,
+    /// Operations inside committed transactions each second.
+    pub operations: Option<Estimate>,
+    /// Rows loaded each second.
+    pub load: Option<Estimate>,
+    /// Latency over all transaction types and repetitions.
+    pub latency: Option<LatencySummary>,
+    /// Each transaction type over all repetitions, in order of first appearance.
+    pub types: Vec<TypeSummary<'a>>,
+    /// Why repetitions did not run, each reason once.
+    pub problems: Vec<String>,
+    /// What verification found, in words.
+    pub verification: VerificationSummary,
+    /// Median of each engine figure over the repetitions that ran.
+    pub figures: FigureSummary,
+}
+
+/// One transaction type of one engine.
+#[derive(Debug, Clone)]
+pub struct TypeSummary<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Transactions committed, over the repetitions.
+    pub committed: u64,
+    /// Transactions given up.
+    pub aborted: u64,
+    /// Attempts made again.
+    pub retries: u64,
+    /// Attempts ended by a write conflict.
+    pub conflicts: u64,
+    /// Attempts ended by a lock timeout.
+    pub busy: u64,
+    /// Attempts ended by a deadlock.
+    pub deadlocks: u64,
+    /// Attempts ended by other errors.
+    pub errors: u64,
+    /// Latency over the repetitions.
+    pub latency: Option<LatencySummary>,
+}
+
+/// What verification found over an engine's repetitions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VerificationSummary {
+    /// Everything that ran was verified.
+    Verified {
+        /// Transactions, over the repetitions.
+        transactions: u64,
+        /// Rows compared, likewise.
+        rows: u64,
+        /// Reads checked, when counted.
+        reads: Option<u64>,
+    },
+    /// At least one repetition does not agree: the findings.
+    Failed(Vec<String>),
+    /// At least one repetition was not verified: why.
+    NotVerified(String),
+}
+
+/// Medians over repetitions.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct FigureSummary {
+    /// Commits for each flush.
+    pub commits_per_flush: Option<f64>,
+    /// Bytes written over logical bytes.
+    pub write_amplification: Option<f64>,
+    /// File bytes over logical bytes.
+    pub space_amplification: Option<f64>,
+    /// WAL bytes over logical bytes.
+    pub wal_amplification: Option<f64>,
+    /// Raw over stored bytes of pages.
+    pub compression_ratio: Option<f64>,
+    /// Share of page accesses answered from the cache.
+    pub cache_hit_ratio: Option<f64>,
+    /// Size of all files, in bytes.
+    pub file_bytes: Option<f64>,
+    /// Checkpoints completed.
+    pub checkpoints: Option<f64>,
+    /// Flushes.
+    pub flushes: Option<f64>,
+    /// Largest resident set, in bytes.
+    pub rss_bytes_peak: Option<f64>,
+    /// Processors kept busy, in the mean.
+    pub cpu_cores_used: Option<f64>,
+    /// Bytes written by the process.
+    pub bytes_written: Option<f64>,
+}
+
+/// The summary of every engine, in order of first appearance.
+#[must_use]
+pub fn engines(record: &RunRecord) -> Vec<EngineSummary<'_>> {
+    record
+        .engines()
+        .into_iter()
+        .filter_map(|engine| summarise(record, engine))
+        .collect()
+}
+
+fn summarise<'a>(record: &'a RunRecord, engine: &'a str) -> Option<EngineSummary<'a>> {
+    let all: Vec<&Measurement> = record.of_engine(engine).collect();
+    let first = *all.first()?;
+    let ran: Vec<&Measurement> = all.iter().copied().filter(|m| m.status.is_ok()).collect();
+    let estimate = |figure: fn(&Measurement) -> Option<f64>| {
+        Estimate::from_samples(ran.iter().filter_map(|m| figure(m)))
+    };
+    Some(EngineSummary {
+        engine,
+        version: all.iter().find_map(|m| m.engine_version.as_deref()),
+        settings: &first.settings,
+        ran: ran.len(),
+        recorded: all.len(),
+        throughput: estimate(Measurement::throughput),
+        operations: estimate(|m| m.operations_per_second),
+        load: estimate(|m| m.load.as_ref()?.rows_per_second()),
+        latency: merged_summary(latencies(&ran, None)),
+        types: types(&ran),
+        problems: problems(&all),
+        verification: verification(&ran),
+        figures: figures(&ran),
+    })
+}
+
+/// The latencies of a transaction type, or of all, that hold anything.
+fn latencies<'a>(measurements: &[&'a Measurement], name: Option<&str>) -> Vec<&'a Latency> {
+    measurements
+        .iter()
+        .flat_map(|m| &m.transaction_types)
+        .filter(|t| name.is_none_or(|name| t.name == name))
+        .filter_map(|t| t.latency.as_ref())
+        .collect()
+}
+
+fn types<'a>(ran: &[&'a Measurement]) -> Vec<TypeSummary<'a>> {
+    let mut types: Vec<TypeSummary<'a>> = Vec::new();
+    for one in ran.iter().flat_map(|m| &m.transaction_types) {
+        let index = types.iter().position(|t| t.name == one.name).unwrap_or_else(|| {
+            types.push(TypeSummary {
+                name: &one.name,
+                committed: 0,
+                aborted: 0,
+                retries: 0,
+                conflicts: 0,
+                busy: 0,
+                deadlocks: 0,
+                errors: 0,
+                latency: merged_summary(latencies(ran, Some(&one.name))),
+            });
+            types.len() - 1
+        });
+        let total = &mut types[index];
+        for (sum, count) in [
+            (&mut total.committed, one.committed),
+            (&mut total.aborted, one.aborted),
+            (&mut total.retries, one.retries),
+            (&mut total.conflicts, one.conflicts),
+            (&mut total.busy, one.busy),
+            (&mut total.deadlocks, one.deadlocks),
+            (&mut total.errors, one.errors),
+        ] {
+            *sum = sum.saturating_add(count);
+        }
+    }
+    types
+}
+
+fn problems(all: &[&Measurement]) -> Vec<String> {
+    let mut problems: Vec<String> = Vec::new();
+    for measurement in all {
+        let problem = match &measurement.status {
+            Status::Ok => continue,
+            Status::Unsupported { reason } => format!("unsupported: {reason}"),
+            Status::Failed { reason } => format!("failed: {reason}"),
+            Status::NotRun => "not run".to_owned(),
+        };
+        if !problems.contains(&problem) {
+            problems.push(problem);
+        }
+    }
+    problems
+}
+
+fn verification(ran: &[&Measurement]) -> VerificationSummary {
+    let mut findings = Vec::new();
+    let mut unverified = None;
+    let (mut transactions, mut rows, mut reads) = (0u64, 0u64, None::<u64>);
+    for measurement in ran {
+        match &measurement.verification {
+            Verification::Verified {
+                transactions: t,
+                rows: r,
+                reads: checked,
+                ..
+            } => {
+                transactions = transactions.saturating_add(*t);
+                rows = rows.saturating_add(*r);
+                if let Some(checked) = checked {
+                    reads = Some(reads.unwrap_or(0).saturating_add(*checked));
+                }
+            }
+            Verification::Failed { what } => findings.extend(what.iter().cloned()),
+            Verification::NotRun { reason } => unverified = Some(reason.clone()),
+        }
+    }
+    let failed = ran
+        .iter()
+        .any(|m| matches!(m.verification, Verification::Failed { .. }));
+    match unverified {
+        _ if failed => VerificationSummary::Failed(findings),
+        Some(reason) => VerificationSummary::NotVerified(reason),
+        None if ran.is_empty() => VerificationSummary::NotVerified("it did not run".to_owned()),
+        None => VerificationSummary::Verified {
+            transactions,
+            rows,
+            reads,
+        },
+    }
+}
+
+fn figures(ran: &[&Measurement]) -> FigureSummary {
+    let of = |figure: &dyn Fn(&Measurement) -> Option<f64>| {
+        let samples: Vec<f64> = ran.iter().filter_map(|m| figure(m)).collect();
+        median(&samples)
+    };
+    let stat = |figure: fn(&EngineStats) -> Option<f64>| of(&|m| figure(&m.engine_stats));
+    let float = |value: u64| value as f64;
+    FigureSummary {
+        commits_per_flush: stat(EngineStats::commits_per_flush),
+        write_amplification: stat(EngineStats::write_amplification),
+        space_amplification: stat(EngineStats::space_amplification),
+        wal_amplification: stat(EngineStats::wal_amplification),
+        compression_ratio: stat(|s| s.compression_ratio),
+        cache_hit_ratio: stat(EngineStats::cache_hit_ratio),
+        file_bytes: stat(|s| s.file_bytes.map(|v| v as f64)),
+        checkpoints: stat(|s| s.checkpoints_completed.map(|v| v as f64)),
+        flushes: stat(|s| s.flushes.map(|v| v as f64)),
+        rss_bytes_peak: of(&|m| m.resources.rss_bytes_peak.map(float)),
+        cpu_cores_used: of(&|m| {
+            let busy = m.resources.cpu_user_ns?.checked_add(m.resources.cpu_system_ns?)?;
+            crate::units::quotient(busy, m.duration_ns?)
+        }),
+        bytes_written: of(&|m| m.resources.bytes_written.map(float)),
+    }
+}
+
+/// Whether figures of a record must not be quoted because of how the program was built.
+#[must_use]
+pub fn is_dev_build(record: &RunRecord) -> bool {
+    let warned = |warnings: &[Warning]| warnings.contains(&Warning::DevBuild);
+    !record.build.is_for_quoting()
+        || warned(&record.warnings)
+        || record
+            .measurements
+            .iter()
+            .any(|measurement| warned(&measurement.warnings))
+}
+
+/// Warnings of the run and of its measurements as sentences, each once; those of measurements say whose they are.
+/// That of a dev build is left out: it stands above everything, see [`is_dev_build`].
+#[must_use]
+pub fn warnings(record: &RunRecord) -> Vec<String> {
+    let mut messages: Vec<String> = Vec::new();
+    let mut add = |message: String| {
+        if !messages.contains(&message) {
+            messages.push(message);
+        }
+    };
+    for warning in record
+        .warnings
+        .iter()
+        .filter(|warning| **warning != Warning::DevBuild)
+    {
+        add(warning.message());
+    }
+    for measurement in &record.measurements {
+        for warning in &measurement.warnings {
+            if *warning == Warning::DevBuild || record.warnings.contains(warning) {
+                continue;
+            }
+            add(format!(
+                "{}, repetition {}: {}",
+                measurement.engine,
+                measurement.repetition,
+                warning.message()
+            ));
+        }
+    }
+    messages
+}
