@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::super::segment::HEADER_BYTES;
+use super::super::frame::{self, StoredMark};
+use super::super::segment::{HEADER_BYTES, SegmentHeader};
 use super::*;
 use crate::error::Error;
 
@@ -339,6 +340,47 @@ fn frames_out_of_order_under_a_good_crc_are_corruption() {
         error
             .to_string()
             .contains("a frame of commit 3 where one of commit 2 belongs"),
+        "{error}"
+    );
+}
+
+#[test]
+fn marks_that_cannot_be_under_a_good_crc_are_corruption() {
+    let vfs = MemoryVfs::default();
+    let begin = start(&vfs, LogPosition(0)).end();
+    let (path, bytes) = &image(&vfs)[0];
+    let salt = SegmentHeader::decode(bytes, path).unwrap().unwrap().salt;
+    let good = StoredMark {
+        frame_count: 1,
+        wall_clock_delta_ms: 0,
+        durable_distance: 0,
+    };
+    let forge = |mark: StoredMark| {
+        let mut out = Vec::new();
+        frame::begin(&mut out, PageNumber(1), CommitId(1), FrameKind::Delta, Some(mark));
+        frame::finish(&mut out, 0).unwrap();
+        frame::seal(&mut out, salt);
+        let vfs = restore(&vec![(path.clone(), bytes.clone())]);
+        overwrite(&vfs, path, &out, HEADER_BYTES as u64);
+        recover(&vfs, begin, begin)
+    };
+    assert_eq!(forge(good).unwrap().1.len(), 1);
+    let miscounting = StoredMark {
+        frame_count: 2,
+        ..good
+    };
+    let error = forge(miscounting).unwrap_err();
+    assert!(
+        error.to_string().contains("marked as 2 frames, but has 1"),
+        "{error}"
+    );
+    let before_the_log = StoredMark {
+        durable_distance: u64::MAX,
+        ..good
+    };
+    let error = forge(before_the_log).unwrap_err();
+    assert!(
+        error.to_string().contains("impossible durable position"),
         "{error}"
     );
 }
