@@ -12,7 +12,6 @@ use crate::target::{Direction, Isolation, RowBuffer, Session, TableRef, Target, 
 use crate::values::Identity;
 use crate::version::{RowRef, Version};
 
-use super::log::show;
 use super::violation::{ViolationKind, Violations};
 
 /// What a row holds.
@@ -279,5 +278,22 @@ impl State {
     /// What was wrong without knowing the run: damaged values, foreign keys, wrong order.
     pub fn violations(&self) -> &Violations {
         &self.violations
+    }
+}
+
+/// A key for people: as text if it is printable, else in hexadecimal; shortened.
+pub(super) fn show(key: &[u8]) -> String {
+    let part = &key[..key.len().min(32)];
+    let text = match std::str::from_utf8(part) {
+        Ok(text) if !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic()) => format!("`{text}`"),
+        _ => format!(
+            "0x{}",
+            part.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        ),
+    };
+    if part.len() < key.len() {
+        format!("{text}... ({} bytes)", key.len())
+    } else {
+        text
     }
 }

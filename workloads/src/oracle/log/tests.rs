@@ -1,9 +1,15 @@
+//! The log by itself: folding, limits, and the checks of single reads.
+
 use std::sync::Arc;
 
+use super::thread::CHUNK_LEN;
 use super::*;
 use crate::keys::Frontier;
+use crate::oracle::violation::{ViolationKind, Violations};
 use crate::spec::builtin;
-use crate::stream::{OperationStream, StreamOptions};
+use crate::stream::{OperationStream, Plan, StreamOptions, TablePlan};
+use crate::target::{Direction, RowBuffer};
+use crate::version::Version;
 
 fn stream(name: &str) -> OperationStream {
     let plan = Arc::new(Plan::new(builtin(name).unwrap()));

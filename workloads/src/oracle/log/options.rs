@@ -1,0 +1,45 @@
+//! How much a log keeps and checks.
+
+/// How much a [`ThreadLog`](super::ThreadLog) keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogOptions {
+    /// Writes kept before the oldest are folded together; 48 bytes each.
+    pub writes_max: usize,
+    /// One of this many transactions has its reads checked; 0 checks none.
+    pub read_check_interval: u32,
+    /// Versions read that are kept for the check at the end; 16 bytes each.
+    pub reads_max: usize,
+    /// One of this many rows has its read-modify-writes kept; 0 keeps none.
+    pub update_row_interval: u32,
+    /// Read-modify-writes kept; 24 bytes each.
+    pub updates_max: usize,
+    /// A transaction may see what another has not committed (isolation read-uncommitted), so reads are only checked
+    /// for damage.
+    pub dirty_reads: bool,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        LogOptions {
+            writes_max: 512 * 1024,
+            read_check_interval: 16,
+            reads_max: 1024 * 1024,
+            update_row_interval: 16,
+            updates_max: 512 * 1024,
+            dirty_reads: false,
+        }
+    }
+}
+
+impl LogOptions {
+    /// Everything is checked and kept: for tests and for scenarios about correctness.
+    pub fn thorough() -> Self {
+        LogOptions {
+            read_check_interval: 1,
+            reads_max: 16 * 1024 * 1024,
+            update_row_interval: 1,
+            updates_max: 16 * 1024 * 1024,
+            ..LogOptions::default()
+        }
+    }
+}
