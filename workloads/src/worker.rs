@@ -15,7 +15,7 @@ use std::time::Instant;
 use crate::keys::Frontier;
 use crate::oracle::{JournalEntry, LogOptions, ThreadLog};
 use crate::stream::{Operation, OperationKind, OperationStream, Plan, StreamOptions, Transaction};
-use crate::target::{Committed, ErrorKind, RowBuffer, Session, TargetError};
+use crate::target::{Committed, ErrorKind, Isolation, RowBuffer, Session, TargetError};
 use crate::values::Identity;
 
 /// Where the steps of each attempt are told, for a run that will be killed. See [`Journal`](crate::oracle::Journal).
@@ -73,6 +73,7 @@ pub struct Worker {
 
 impl Worker {
     /// A worker on `plan`. `frontier` and `origin` (from which times are counted) are shared by all workers of the run.
+    /// At isolation read-uncommitted, [`LogOptions::dirty_reads`] is set whatever `log` says.
     pub fn new(
         plan: Arc<Plan>,
         frontier: Arc<Frontier>,
@@ -80,8 +81,9 @@ impl Worker {
         log: LogOptions,
         origin: Instant,
     ) -> Self {
+        let dirty_reads = log.dirty_reads || plan.spec().isolation == Isolation::ReadUncommitted;
         Worker {
-            log: ThreadLog::new(stream.thread, log),
+            log: ThreadLog::new(stream.thread, LogOptions { dirty_reads, ..log }),
             stream: OperationStream::new(plan, frontier, stream),
             origin,
             journal: None,

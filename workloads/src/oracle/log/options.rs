@@ -3,7 +3,7 @@
 /// How much a [`ThreadLog`](super::ThreadLog) keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogOptions {
-    /// Writes kept before the oldest are folded together; 48 bytes each.
+    /// Writes kept before the oldest are folded together; 56 bytes each.
     pub writes_max: usize,
     /// One of this many transactions has its reads checked; 0 checks none.
     pub read_check_interval: u32,
@@ -21,11 +21,11 @@ pub struct LogOptions {
 impl Default for LogOptions {
     fn default() -> Self {
         LogOptions {
-            writes_max: 512 * 1024,
+            writes_max: 128 * 1024,
             read_check_interval: 16,
-            reads_max: 1024 * 1024,
+            reads_max: 256 * 1024,
             update_row_interval: 16,
-            updates_max: 512 * 1024,
+            updates_max: 256 * 1024,
             dirty_reads: false,
         }
     }

@@ -19,6 +19,9 @@ pub struct LoggedWrite {
     pub acked_ns: u64,
 }
 
+// The budgets in `LogOptions` count on this.
+const _: () = assert!(size_of::<LoggedWrite>() == 56);
+
 impl LoggedWrite {
     /// True if this write certainly took effect before `other`: by commit ID if both have one, else because it was
     /// acknowledged before the other began.
