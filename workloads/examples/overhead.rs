@@ -60,10 +60,23 @@ impl Session for Nothing {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!(
-        "{:<18}{:>10}{:>14}{:>18}",
+        "{:<18}{:>10}{:>14}{:>18}  log",
         "spec", "rows", "ns/operation", "ns/transaction"
     );
-    for rows in [100_000, 1_000_000] {
+    let folding = LogOptions {
+        writes_max: 0,
+        ..LogOptions::default()
+    };
+    let keeping = LogOptions {
+        writes_max: usize::MAX,
+        ..LogOptions::default()
+    };
+    for (rows, options) in [
+        (100_000, keeping),
+        (100_000, folding),
+        (1_000_000, keeping),
+        (1_000_000, folding),
+    ] {
         let overrides = Overrides {
             rows: Some(rows),
             ..Overrides::default()
@@ -71,7 +84,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let plan = Arc::new(Plan::new(builtin("oltp-write-only")?.with_overrides(&overrides)?));
         let frontier = Arc::new(Frontier::new(plan.tables().len(), 1));
         let start = Instant::now();
-        let options = LogOptions::default();
         let mut worker = Worker::new(
             Arc::clone(&plan),
             frontier,
@@ -80,7 +92,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             start,
         );
         let (mut transactions, mut operations, mut session) = (0u64, 0u64, Nothing(0));
-        while start.elapsed() < Duration::from_secs(2) {
+        while start.elapsed() < Duration::from_millis(600) {
             for _ in 0..100 {
                 operations += worker.next().operations().len() as u64;
                 worker.attempt(&mut session)?;
@@ -88,9 +100,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
         let ns = start.elapsed().as_nanos() as f64;
+        let log = if options.writes_max == 0 {
+            "folded at once"
+        } else {
+            "kept whole"
+        };
         let name = &plan.spec().name;
         println!(
-            "{name:<18}{rows:>10}{:>14.0}{:>18.0}",
+            "{name:<18}{rows:>10}{:>14.0}{:>18.0}  {log}",
             ns / operations as f64,
             ns / transactions as f64
         );

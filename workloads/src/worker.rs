@@ -82,8 +82,16 @@ impl Worker {
         origin: Instant,
     ) -> Self {
         let dirty_reads = log.dirty_reads || plan.spec().isolation == Isolation::ReadUncommitted;
+        let writes_max = log.writes_max / usize::from(frontier.threads());
         Worker {
-            log: ThreadLog::new(stream.thread, LogOptions { dirty_reads, ..log }),
+            log: ThreadLog::new(
+                stream.thread,
+                LogOptions {
+                    dirty_reads,
+                    writes_max,
+                    ..log
+                },
+            ),
             stream: OperationStream::new(plan, frontier, stream),
             origin,
             journal: None,

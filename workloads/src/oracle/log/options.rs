@@ -3,7 +3,9 @@
 /// How much a [`ThreadLog`](super::ThreadLog) keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogOptions {
-    /// Writes kept before the oldest are folded together; 56 bytes each.
+    /// Writes kept before the oldest are folded together; 56 bytes each. Folding costs a cache miss for each write, so
+    /// the default is more than most runs make. A [`Worker`](crate::worker::Worker) takes its share of this: it is
+    /// divided among the threads of the run.
     pub writes_max: usize,
     /// One of this many transactions has its reads checked; 0 checks none.
     pub read_check_interval: u32,
@@ -21,7 +23,7 @@ pub struct LogOptions {
 impl Default for LogOptions {
     fn default() -> Self {
         LogOptions {
-            writes_max: 128 * 1024,
+            writes_max: 2 * 1024 * 1024,
             read_check_interval: 16,
             reads_max: 256 * 1024,
             update_row_interval: 16,
