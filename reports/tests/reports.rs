@@ -1,4 +1,11 @@
 //! The crate's integration tests, one binary.
 
 mod criteria;
+mod pages;
+mod plots;
 mod record;
+mod strange;
+mod text;
+
+#[path = "../examples/demo_report/synthetic.rs"]
+mod synthetic;

@@ -104,6 +104,29 @@ impl RatioRow {
         }
     }
 
+    /// The value in words: three digits, or as many as show on which side of the target and the stretch it is.
+    #[must_use]
+    pub fn value_text(&self) -> String {
+        let Some(value) = self.value.filter(|value| value.is_finite()) else {
+            return units::MISSING.to_owned();
+        };
+        let same_side = |text: &str| {
+            let shown: f64 = text.replace(',', "").parse().unwrap_or(value);
+            [self.target, self.stretch]
+                .into_iter()
+                .flatten()
+                .all(|bound| self.direction.meets(shown, bound) == self.direction.meets(value, bound))
+        };
+        let rounded = units::number(value);
+        if same_side(&rounded) {
+            return rounded;
+        }
+        (3..=9)
+            .map(|decimals| format!("{value:.decimals$}"))
+            .find(|text| same_side(text))
+            .unwrap_or_else(|| value.to_string())
+    }
+
     /// Whether the stretch target is met; `None` without a value or a stretch target.
     #[must_use]
     pub fn stretch_met(&self) -> Option<bool> {
@@ -152,7 +175,10 @@ fn verdict(row: &RatioRow) -> Verdict {
         section: file().section.clone(),
         target: format!("{} (stretch {})", bound(row.target), bound(row.stretch)),
         outcome,
-        value: row.value.filter(|value| value.is_finite()).map(units::number),
+        value: row
+            .value
+            .filter(|value| value.is_finite())
+            .map(|_| row.value_text()),
         stretch_met: row.stretch_met(),
         detail,
     }
@@ -178,6 +204,23 @@ mod tests {
                 target.id
             );
         }
+    }
+
+    #[test]
+    fn rounding_never_shows_a_missed_target_as_met() {
+        let mut row = ratio_target("one-row-no-sync").expect("a built-in target").row();
+        for (value, expected) in [
+            (0.39962, "0.3996"),
+            (0.3996, "0.3996"),
+            (0.4, "0.400"),
+            (0.6999999, "0.6999999"),
+            (0.5, "0.500"),
+        ] {
+            row.value = Some(value);
+            assert_eq!(row.value_text(), expected);
+        }
+        row.value = None;
+        assert_eq!(row.value_text(), units::MISSING);
     }
 
     #[test]

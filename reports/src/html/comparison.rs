@@ -158,7 +158,7 @@ fn ratio_table(records: &[RunRecord]) -> Option<Table> {
         for record in &with_ratios {
             cells.push(match record.ratios.iter().find(|other| other.id == row.id) {
                 Some(found) => Cell {
-                    text: or_missing(found.value, units::number),
+                    text: found.value_text(),
                     class: tables::outcome_class(found.outcome()),
                 },
                 None => MISSING.into(),

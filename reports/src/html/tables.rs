@@ -398,7 +398,7 @@ pub(super) fn ratios(record: &RunRecord) -> Option<Table> {
         table.rows.push(vec![
             row.what.clone().into(),
             row.against.clone().into(),
-            number(row.value),
+            row.value_text().into(),
             or_missing(spread, |estimate| {
                 let (low, high) = estimate.range();
                 format!("{} to {}", units::number(low), units::number(high))
@@ -428,7 +428,10 @@ pub(super) fn ratio_figures(record: &RunRecord) -> Option<Table> {
             number(row.bound_value),
             row.unit.clone().into(),
             row.samples.len().to_string().into(),
-            row.note.clone().unwrap_or_default().into(),
+            Cell {
+                text: row.note.clone().unwrap_or_default(),
+                class: "long",
+            },
         ]);
     }
     filled(table)

@@ -161,7 +161,7 @@ impl Plot {
         let title = painter.fitted(&self.title, painter.width - 24.0, look)?;
         painter.text(
             &title,
-            12.0,
+            8.0,
             TITLE_HEIGHT / 2.0,
             super::painter::Anchor::Left,
             look,

@@ -6,7 +6,6 @@ use super::painter::{Anchor, Painter};
 use super::scale::Scale;
 use super::theme::Role;
 use crate::record::{Direction, Outcome, RatioRow};
-use crate::units;
 use plotters::prelude::DrawingBackend;
 
 /// A ratio chart.
@@ -80,13 +79,18 @@ impl RatioChart {
             Outcome::Fail => Role::Fail,
             Outcome::NotMeasured => Role::Muted,
         };
-        let target = units::or_missing(row.target, |target| format!("{} {target}", row.direction.sign()));
+        let sign = row.direction.sign();
+        let target = row.target.map_or_else(String::new, |target| {
+            if painter.narrow {
+                format!(" ({sign} {target})")
+            } else {
+                format!(" (target {sign} {target})")
+            }
+        });
         let words = match row.outcome() {
             Outcome::NotMeasured => "not measured".to_owned(),
-            _ => format!(
-                "{} (target {target})",
-                units::or_missing(row.value, units::number)
-            ),
+            Outcome::Pass => format!("✓ {}{target}", row.value_text()),
+            Outcome::Fail => format!("✗ {}{target}", row.value_text()),
         };
         let mut look = painter.ink();
         look.role = role;

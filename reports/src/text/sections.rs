@@ -184,7 +184,7 @@ pub(super) fn ratios(record: &RunRecord, width: usize) -> String {
         table.row(vec![
             row.what.clone(),
             row.against.clone(),
-            or_missing(row.value, units::number),
+            row.value_text(),
             or_missing(spread, |estimate| {
                 let (low, high) = estimate.range();
                 format!("{} to {}", units::number(low), units::number(high))

@@ -114,12 +114,7 @@ pub(super) fn ratios(record: &RunRecord) -> Option<Plot> {
         .iter()
         .map(|row| match row.outcome() {
             Outcome::NotMeasured => format!("{}: not measured", row.what),
-            outcome => format!(
-                "{}: {}, {}",
-                row.what,
-                units::or_missing(row.value, units::number),
-                outcome.label()
-            ),
+            outcome => format!("{}: {}, {}", row.what, row.value_text(), outcome.label()),
         })
         .collect();
     Some(Plot {

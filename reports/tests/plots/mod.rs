@@ -1,0 +1,125 @@
+//! Plots: drawn for every record, themed, and with something on them.
+
+use crate::{strange, synthetic};
+use reports::plot::{Shape, plots};
+use std::collections::BTreeSet;
+
+#[test]
+fn every_plot_of_every_record_is_drawn_in_both_kinds() {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, record) in strange::all() {
+        for plot in plots(&record) {
+            for shape in [Shape::Wide, Shape::Narrow] {
+                let svg = plot
+                    .to_svg(shape)
+                    .unwrap_or_else(|error| panic!("{name}, {}: {error}", plot.id));
+                assert!(
+                    svg.contains("<text") && svg.trim_end().ends_with("</svg>"),
+                    "{name}, {}",
+                    plot.id
+                );
+            }
+            let path = directory.path().join("plot.png");
+            plot.write_png(&path)
+                .unwrap_or_else(|error| panic!("{name}, {}: {error}", plot.id));
+        }
+    }
+}
+
+#[test]
+fn vector_pictures_take_all_colours_from_style_variables() {
+    for plot in plots(&synthetic::record(1))
+        .iter()
+        .chain(&plots(&synthetic::ratios(1)))
+    {
+        let svg = plot.to_svg(Shape::Wide).unwrap();
+        assert!(!svg.contains("=\"#"), "{}: a colour is fixed", plot.id);
+        assert!(svg.contains("var(--plot-ink)"), "{}", plot.id);
+        let head = &svg[..svg.find('>').unwrap()];
+        assert!(
+            head.contains("viewBox=\"0 0 ") && !head.contains(" width="),
+            "{head}"
+        );
+        assert!(head.contains("role=\"img\" aria-label="), "{head}");
+    }
+}
+
+#[test]
+fn identifiers_are_unique_file_names_and_words_are_there() {
+    for (name, record) in strange::all() {
+        let plots = plots(&record);
+        let mut ids = BTreeSet::new();
+        for plot in &plots {
+            assert!(ids.insert(plot.id.clone()), "{name}: {} twice", plot.id);
+            assert!(
+                plot.id
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'),
+                "{}",
+                plot.id
+            );
+            assert!(
+                !plot.title.is_empty() && !plot.caption.is_empty() && !plot.alt.is_empty(),
+                "{}",
+                plot.id
+            );
+        }
+    }
+}
+
+#[test]
+fn a_record_without_figures_has_no_plots() {
+    assert!(plots(&reports::RunRecord::new("empty", "2026-01-02T03:04:05Z")).is_empty());
+}
+
+#[test]
+fn png_files_hold_more_than_paper() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("plot.png");
+    for plot in plots(&synthetic::record(1)) {
+        plot.write_png(&path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(&bytes[..8], b"\x89PNG\r\n\x1a\n", "{}", plot.id);
+        let (width, pixels) = pixels(&bytes);
+        assert_eq!(width, 1760, "{}", plot.id);
+        let ink = pixels
+            .chunks_exact(3)
+            .filter(|pixel| pixel != &[255, 255, 255])
+            .count();
+        let share = ink as f64 / (pixels.len() / 3) as f64;
+        assert!(
+            (0.005..0.9).contains(&share),
+            "{}: {share} of the picture is drawn",
+            plot.id
+        );
+        let colours: BTreeSet<&[u8]> = pixels.chunks_exact(3).collect();
+        assert!(
+            colours.len() > 20,
+            "{}: text is not drawn smoothly, or not at all",
+            plot.id
+        );
+    }
+}
+
+/// Width and pixels (three bytes each) of a PNG file as the plots write them.
+fn pixels(png: &[u8]) -> (u32, Vec<u8>) {
+    let mut reader = png::Decoder::new(std::io::Cursor::new(png))
+        .read_info()
+        .expect("a PNG header");
+    let mut pixels = vec![0; reader.output_buffer_size()];
+    let frame = reader.next_frame(&mut pixels).expect("PNG pixels");
+    assert_eq!(frame.color_type, png::ColorType::Rgb);
+    (frame.width, pixels)
+}
+
+#[test]
+fn a_directory_that_is_missing_is_an_error_with_the_file_in_it() {
+    let plot = &plots(&synthetic::record(1))[0];
+    let error = plot
+        .write_png(std::path::Path::new("no/such/directory/plot.png"))
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("no/such/directory/plot.png"),
+        "{error}"
+    );
+}
