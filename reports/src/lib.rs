@@ -2,6 +2,36 @@
 //!
 //! A harness fills a [`RunRecord`]; tables, statistics, verdicts, plots and reports are pure functions of it.
 //! This crate knows no engine: engines appear only as names inside records and criteria.
+//!
+//! ```
+//! use reports::RunRecord;
+//! use reports::record::{Measurement, Outcome, Status, TransactionType, Verification};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut record = RunRecord::new("example", "2026-01-02T03:04:05Z");
+//! record.measurements.push(Measurement {
+//!     engine: "memory".into(),
+//!     repetition: 1,
+//!     status: Status::Ok,
+//!     duration_ns: Some(10_000_000_000),
+//!     transaction_types: vec![TransactionType { name: "mix".into(), committed: 50_000, ..Default::default() }],
+//!     verification: Verification::NotRun { reason: "only an example".into() },
+//!     ..Default::default()
+//! });
+//! assert_eq!(record.measurements[0].throughput(), Some(5_000.0));
+//! println!("{}", reports::text_table(&record));
+//!
+//! // Nothing passes without a measurement that shows it.
+//! assert!(reports::evaluate(&record).iter().all(|verdict| verdict.outcome == Outcome::NotMeasured));
+//!
+//! # let directory = tempfile::tempdir()?;
+//! # let directory = directory.path();
+//! let files = reports::write_report(directory, &record)?;
+//! assert!(files.html.ends_with("report.html"));
+//! assert_eq!(RunRecord::load(directory)?.run_id, "example");
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod criteria;
 mod html;

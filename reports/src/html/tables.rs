@@ -323,14 +323,22 @@ pub(super) fn bounds(record: &RunRecord) -> Option<Table> {
          idle thread saw.",
         &["Probe", "#Rate", "#p50", "#p99", "#Largest"],
     );
+    let last = record
+        .measurements
+        .iter()
+        .map(|measurement| measurement.repetition)
+        .max();
     for sample in &record.probes.raw_flush {
         let summary = sample.latency.as_ref().map(|latency| latency.summary);
+        let when = match last {
+            Some(last) if sample.repetition > last => "after the last repetition".to_owned(),
+            _ => format!("before repetition {}", sample.repetition),
+        };
         table.rows.push(vec![
             format!(
-                "raw flush of {} by {}, before repetition {}",
+                "raw flush of {} by {}, {when}",
                 units::bytes(sample.write_bytes),
                 sample.method,
-                sample.repetition
             )
             .into(),
             or_missing(sample.flushes_per_second(), |rate| {
