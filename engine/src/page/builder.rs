@@ -69,7 +69,14 @@ impl NodeBuilder {
         bytes[17] = header.level;
         let prefix_len = header.prefix_len();
         bytes[18..20].copy_from_slice(&(prefix_len as u16).to_le_bytes());
-        let mut builder = Self { bytes, prefix_len, count: 0, ghosts: 0, heap: page_size, is_leaf };
+        let mut builder = Self {
+            bytes,
+            prefix_len,
+            count: 0,
+            ghosts: 0,
+            heap: page_size,
+            is_leaf,
+        };
         let low = builder.push_heap(&[&header.low]);
         builder.put_u16(32, low);
         builder.put_u16(34, header.low.len());
@@ -99,11 +106,19 @@ impl NodeBuilder {
     }
 
     fn push_slot(&mut self, suffix: &[u8], offset: usize, flags: u8) {
-        let slot = Slot { head: key_head(suffix), offset, key_len: suffix.len(), flags };
+        let slot = Slot {
+            head: key_head(suffix),
+            offset,
+            key_len: suffix.len(),
+            flags,
+        };
         let at = HEADER + 8 * self.count;
         self.bytes[at..at + 8].copy_from_slice(&slot.encode().to_le_bytes());
         self.count += 1;
-        assert!(HEADER + 8 * self.count <= self.heap, "the rows given to a page builder fit in one page");
+        assert!(
+            HEADER + 8 * self.count <= self.heap,
+            "the rows given to a page builder fit in one page"
+        );
     }
 
     /// Adds a leaf row; keys must come in rising order.

@@ -64,18 +64,27 @@ impl<'a> Operation<'a> {
         *input = rest;
         let key = take_bytes(input)?;
         Some(match kind {
-            PUT => Self::Put { key, value: take_bytes(input)? },
+            PUT => Self::Put {
+                key,
+                value: take_bytes(input)?,
+            },
             PUT_OVERFLOW => {
                 let (reference, rest) = input.split_at_checked(OverflowRef::BYTES)?;
                 *input = rest;
-                Self::PutOverflow { key, reference: OverflowRef::decode(reference)? }
+                Self::PutOverflow {
+                    key,
+                    reference: OverflowRef::decode(reference)?,
+                }
             }
             DELETE => Self::Delete { key },
             CUT => Self::Cut { key },
             SEPARATOR => {
                 let (child, rest) = input.split_first_chunk::<4>()?;
                 *input = rest;
-                Self::Separator { key, child: PageNumber(u32::from_le_bytes(*child)) }
+                Self::Separator {
+                    key,
+                    child: PageNumber(u32::from_le_bytes(*child)),
+                }
             }
             JOIN => Self::Join { key },
             _ => return None,
@@ -110,10 +119,12 @@ pub(crate) fn redo(node: &mut NodeMut<'_>, mut body: &[u8]) -> Result<(), String
                 node.put(key, value, 0, CommitId(u64::MAX)).map_err(no_room)?;
             }
             Operation::PutOverflow { key, reference } => {
-                node.put(key, &reference.encode(), OVERFLOW, CommitId(u64::MAX)).map_err(no_room)?;
+                node.put(key, &reference.encode(), OVERFLOW, CommitId(u64::MAX))
+                    .map_err(no_room)?;
             }
             Operation::Delete { key } => {
-                node.delete(key, CommitId(0), CommitId(u64::MAX)).map_err(no_room)?;
+                node.delete(key, CommitId(0), CommitId(u64::MAX))
+                    .map_err(no_room)?;
             }
             Operation::Cut { key } => node.cut(key),
             Operation::Separator { key, child } => node.put_child(key, child).map_err(no_room)?,
@@ -181,14 +192,27 @@ mod tests {
 
     #[test]
     fn every_operation_survives_encoding() {
-        let reference = OverflowRef { len: 70_000, first: PageNumber(8), commit: CommitId(77) };
+        let reference = OverflowRef {
+            len: 70_000,
+            first: PageNumber(8),
+            commit: CommitId(77),
+        };
         let long = vec![7u8; 300];
         let operations = [
-            Operation::Put { key: b"k", value: &long },
-            Operation::PutOverflow { key: &long, reference },
+            Operation::Put {
+                key: b"k",
+                value: &long,
+            },
+            Operation::PutOverflow {
+                key: &long,
+                reference,
+            },
             Operation::Delete { key: b"" },
             Operation::Cut { key: b"m" },
-            Operation::Separator { key: b"s", child: PageNumber(u32::MAX) },
+            Operation::Separator {
+                key: b"s",
+                child: PageNumber(u32::MAX),
+            },
             Operation::Join { key: b"j" },
         ];
         let mut bytes = Vec::new();
@@ -217,10 +241,28 @@ mod tests {
         assert!(reject(&mut node, Operation::Delete { key: b"a" }).contains("fences"));
         assert!(reject(&mut node, Operation::Delete { key: b"x" }).contains("fences"));
         assert!(reject(&mut node, Operation::Join { key: b"c" }).contains("kind"));
-        assert!(reject(&mut node, Operation::Put { key: b"c", value: &[0; 2000] }).contains("too long"));
+        assert!(
+            reject(
+                &mut node,
+                Operation::Put {
+                    key: b"c",
+                    value: &[0; 2000]
+                }
+            )
+            .contains("too long")
+        );
         assert!(redo(&mut node, &[99, 0]).is_err());
         node.replace(&NodeBuilder::new(4096, &header(1)).finish());
-        assert!(reject(&mut node, Operation::Put { key: b"c", value: b"" }).contains("kind"));
+        assert!(
+            reject(
+                &mut node,
+                Operation::Put {
+                    key: b"c",
+                    value: b""
+                }
+            )
+            .contains("kind")
+        );
         assert!(reject(&mut node, Operation::Join { key: b"c" }).contains("unknown child"));
     }
 

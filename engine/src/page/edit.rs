@@ -34,7 +34,8 @@ impl<'a> NodeMut<'a> {
 
     fn set_counts(&mut self, count: usize, ghosts: usize) {
         let low = self.words.word(2) & 0xFFFF_FFFF;
-        self.words.set_word(2, low | (count as u64) << 32 | (ghosts as u64) << 48);
+        self.words
+            .set_word(2, low | (count as u64) << 32 | (ghosts as u64) << 48);
     }
 
     fn set_heap(&mut self, start: usize, garbage: usize) {
@@ -88,7 +89,8 @@ impl<'a> NodeMut<'a> {
             let (offset, old_len) = self.payload_position(slot);
             if payload.len() <= old_len {
                 let ghosts = self.ghosts() - usize::from(slot.flags == GHOST) + usize::from(flags == GHOST);
-                self.words.write(slot.offset, &(payload.len() as u16).to_le_bytes());
+                self.words
+                    .write(slot.offset, &(payload.len() as u16).to_le_bytes());
                 self.words.write(offset, payload);
                 self.set_slot(index, Slot { flags, ..slot });
                 self.set_counts(self.count(), ghosts);
@@ -101,7 +103,11 @@ impl<'a> NodeMut<'a> {
         let needed = cell + if found { 0 } else { 8 };
         if self.contiguous_room() < needed {
             // The old cell of a replaced row counts as room too, so it is given up first.
-            let reclaimed = if found { 8 + self.cell_len(self.slot(index)) } else { 0 };
+            let reclaimed = if found {
+                8 + self.cell_len(self.slot(index))
+            } else {
+                0
+            };
             if self.room() + self.dead_bytes(horizon) + reclaimed < cell + 8 {
                 return Err(NoRoom);
             }
@@ -116,8 +122,14 @@ impl<'a> NodeMut<'a> {
         let offset = self.heap_start() - cell;
         self.words.write(offset, &(payload.len() as u16).to_le_bytes());
         self.words.write(offset + LEAF_CELL_HEADER, suffix);
-        self.words.write(offset + LEAF_CELL_HEADER + suffix.len(), payload);
-        let slot = Slot { head: key_head(suffix), offset, key_len: suffix.len(), flags };
+        self.words
+            .write(offset + LEAF_CELL_HEADER + suffix.len(), payload);
+        let slot = Slot {
+            head: key_head(suffix),
+            offset,
+            key_len: suffix.len(),
+            flags,
+        };
         if found {
             let old = self.slot(index);
             let garbage = self.garbage() + self.cell_len(old);
@@ -148,14 +160,23 @@ impl<'a> NodeMut<'a> {
         let offset = self.heap_start() - cell;
         self.words.write(offset, &child.0.to_le_bytes());
         self.words.write(offset + INNER_CELL_HEADER, suffix);
-        self.insert_slot(index, Slot { head: key_head(suffix), offset, key_len: suffix.len(), flags: 0 });
+        self.insert_slot(
+            index,
+            Slot {
+                head: key_head(suffix),
+                offset,
+                key_len: suffix.len(),
+                flags: 0,
+            },
+        );
         self.set_heap(offset, self.garbage());
         Ok(())
     }
 
     fn insert_slot(&mut self, index: usize, slot: Slot) {
         let count = self.count();
-        self.words.shift_words_up(HEADER_WORDS + index, HEADER_WORDS + count);
+        self.words
+            .shift_words_up(HEADER_WORDS + index, HEADER_WORDS + count);
         self.set_slot(index, slot);
         self.set_counts(count + 1, self.ghosts() + usize::from(slot.flags == GHOST));
     }
@@ -167,7 +188,8 @@ impl<'a> NodeMut<'a> {
         let slot = self.slot(index);
         let garbage = self.garbage() + self.cell_len(slot);
         let ghosts = self.ghosts() - usize::from(self.is_leaf() && slot.flags == GHOST);
-        self.words.shift_words_down(HEADER_WORDS + index + 1, HEADER_WORDS + count);
+        self.words
+            .shift_words_down(HEADER_WORDS + index + 1, HEADER_WORDS + count);
         self.set_counts(count - 1, ghosts);
         self.set_heap(self.heap_start(), garbage);
     }

@@ -16,7 +16,8 @@ pub(crate) fn encode(node: Node<'_>, out: &mut Vec<u8>) {
         node.words.append_to(0, HEADER + node.overflow_len(), out);
     } else if node.garbage() == 0 {
         node.words.append_to(0, HEADER + 8 * node.count(), out);
-        node.words.append_to(node.heap_start(), size - node.heap_start(), out);
+        node.words
+            .append_to(node.heap_start(), size - node.heap_start(), out);
     } else {
         let mut builder = NodeBuilder::new(size, &NodeHeader::of(node));
         builder.push_slots(node, 0..node.count(), |_| true);
@@ -49,7 +50,10 @@ pub(crate) fn decode(image: &[u8], page: PageNumber, words: Words<'_>) -> Result
         HEADER + 8 * usize::from(u16::from_le_bytes([image[20], image[21]]))
     };
     if gap_start > image.len() {
-        return Err(format!("page image of {} bytes ends inside its slots", image.len()));
+        return Err(format!(
+            "page image of {} bytes ends inside its slots",
+            image.len()
+        ));
     }
     words.write(0, &image[..gap_start]);
     let heap = size - (image.len() - gap_start);
@@ -60,10 +64,16 @@ pub(crate) fn decode(image: &[u8], page: PageNumber, words: Words<'_>) -> Result
     }
     let node = Node::new(words);
     if node.kind() != KIND_OVERFLOW && node.heap_start() != heap {
-        return Err(format!("heap at {} in an image whose heap starts at {heap}", node.heap_start()));
+        return Err(format!(
+            "heap at {} in an image whose heap starts at {heap}",
+            node.heap_start()
+        ));
     }
     if node.page_number() != page {
-        return Err(format!("image of page {} where page {page} was expected", node.page_number()));
+        return Err(format!(
+            "image of page {} where page {page} was expected",
+            node.page_number()
+        ));
     }
     node.check()
 }

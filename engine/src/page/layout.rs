@@ -108,9 +108,21 @@ const fn two_rows_fit(page_size: usize) -> bool {
 
 const _: () = {
     assert!(HEADER.is_multiple_of(8));
-    assert!(max_key(PAGE_SIZE_MAX) <= 0x3FFF, "a key length must fit in a slot");
-    assert!(max_inline_value(PAGE_SIZE_MAX) <= u16::MAX as usize, "an inline value length must fit in a cell");
-    assert!(two_rows_fit(4096) && two_rows_fit(8192) && two_rows_fit(16384) && two_rows_fit(32768) && two_rows_fit(65536));
+    assert!(
+        max_key(PAGE_SIZE_MAX) <= 0x3FFF,
+        "a key length must fit in a slot"
+    );
+    assert!(
+        max_inline_value(PAGE_SIZE_MAX) <= u16::MAX as usize,
+        "an inline value length must fit in a cell"
+    );
+    assert!(
+        two_rows_fit(4096)
+            && two_rows_fit(8192)
+            && two_rows_fit(16384)
+            && two_rows_fit(32768)
+            && two_rows_fit(65536)
+    );
 };
 
 #[cfg(test)]
@@ -120,8 +132,18 @@ mod tests {
     #[test]
     fn slots_survive_encoding_at_their_limits() {
         for slot in [
-            Slot { head: u32::MAX, offset: 65535, key_len: 8192, flags: 3 },
-            Slot { head: 0, offset: 64, key_len: 0, flags: 0 },
+            Slot {
+                head: u32::MAX,
+                offset: 65535,
+                key_len: 8192,
+                flags: 3,
+            },
+            Slot {
+                head: 0,
+                offset: 64,
+                key_len: 0,
+                flags: 0,
+            },
         ] {
             assert_eq!(Slot::decode(slot.encode()), slot);
         }

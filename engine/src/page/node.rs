@@ -153,7 +153,9 @@ impl<'a> Node<'a> {
     pub(crate) fn covers(self, key: &[u8]) -> bool {
         let (offset, len) = self.low_position();
         self.words.compare(offset, len, key) != Ordering::Greater
-            && self.high_position().is_none_or(|(o, l)| self.words.compare(o, l, key) == Ordering::Greater)
+            && self
+                .high_position()
+                .is_none_or(|(o, l)| self.words.compare(o, l, key) == Ordering::Greater)
     }
 
     /// Inner: the child for keys below the first slot. Overflow: the next page of the chain.
@@ -173,7 +175,11 @@ impl<'a> Node<'a> {
 
     #[inline]
     fn cell_header(self) -> usize {
-        if self.is_leaf() { LEAF_CELL_HEADER } else { INNER_CELL_HEADER }
+        if self.is_leaf() {
+            LEAF_CELL_HEADER
+        } else {
+            INNER_CELL_HEADER
+        }
     }
 
     /// The slot of `key`, or where it would be inserted.
@@ -189,7 +195,8 @@ impl<'a> Node<'a> {
             let slot = self.slot(low + half);
             let order = slot.head.cmp(&head).then_with(|| {
                 // Heads are padded with zeros, so equal heads decide nothing for keys of up to four bytes.
-                self.words.compare(slot.offset + cell_header, slot.key_len, suffix)
+                self.words
+                    .compare(slot.offset + cell_header, slot.key_len, suffix)
             });
             match order {
                 Ordering::Less => {
@@ -224,12 +231,23 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// Appends the bytes that all keys of the page begin with.
+    pub(crate) fn append_prefix(self, out: &mut Vec<u8>) {
+        let (low, low_len) = self.low_position();
+        self.words.append_to(low, self.prefix_len().min(low_len), out);
+    }
+
+    /// Appends a slot's key without the prefix.
+    #[inline]
+    pub(crate) fn append_suffix(self, slot: Slot, out: &mut Vec<u8>) {
+        self.words
+            .append_to(slot.offset + self.cell_header(), slot.key_len, out);
+    }
+
     /// Appends the whole key of a slot.
     pub(crate) fn append_key(self, index: usize, out: &mut Vec<u8>) {
-        let (low, low_len) = self.low_position();
-        let slot = self.slot(index);
-        self.words.append_to(low, self.prefix_len().min(low_len), out);
-        self.words.append_to(slot.offset + self.cell_header(), slot.key_len, out);
+        self.append_prefix(out);
+        self.append_suffix(self.slot(index), out);
     }
 
     /// The whole key of a slot.
@@ -282,6 +300,11 @@ impl<'a> Node<'a> {
         self.contiguous_room() + self.garbage()
     }
 
+    /// Inner: whether a separator and its child fit, perhaps after a compaction.
+    pub(crate) fn has_room_for_child(self, separator: &[u8]) -> bool {
+        self.room() >= 8 + INNER_CELL_HEADER + separator.len() - self.prefix_len()
+    }
+
     /// Bytes that slots, cells and fences take, without garbage.
     pub(crate) fn used(self) -> usize {
         self.words.size().saturating_sub(HEADER + self.room())
@@ -314,10 +337,17 @@ impl<'a> Node<'a> {
         if low_len > 0 && (low < heap || low + low_len > size) || self.prefix_len() > low_len {
             return Err("low fence lies outside the heap".into());
         }
-        if let Some((high, len)) = self.high_position()
-            && (len > 0 && (high < heap || high + len > size))
-        {
-            return Err("high fence lies outside the heap".into());
+        if let Some((high, len)) = self.high_position() {
+            if len > 0 && (high < heap || high + len > size) {
+                return Err("high fence lies outside the heap".into());
+            }
+            let mut prefix = Vec::new();
+            self.append_prefix(&mut prefix);
+            if self.words.compare(high, len.min(prefix.len()), &prefix) != Ordering::Equal {
+                return Err("the fences do not share the page's prefix".into());
+            }
+        } else if self.prefix_len() > 0 {
+            return Err("a page without upper bound has a prefix".into());
         }
         let mut used = low_len + self.high_position().map_or(0, |(_, len)| len);
         let mut ghosts = 0;
@@ -336,7 +366,9 @@ impl<'a> Node<'a> {
                     flags => return Err(format!("slot {i} has flags {flags}")),
                 };
                 if payload != expected {
-                    return Err(format!("slot {i} has a payload of {payload} bytes, its flags need {expected}"));
+                    return Err(format!(
+                        "slot {i} has a payload of {payload} bytes, its flags need {expected}"
+                    ));
                 }
                 ghosts += usize::from(slot.flags == GHOST);
             }
@@ -346,7 +378,11 @@ impl<'a> Node<'a> {
             return Err(format!("{ghosts} ghosts, the header counts {}", self.ghosts()));
         }
         if used + self.garbage() != size - heap {
-            return Err(format!("{used} used and {} garbage bytes in a heap of {}", self.garbage(), size - heap));
+            return Err(format!(
+                "{used} used and {} garbage bytes in a heap of {}",
+                self.garbage(),
+                size - heap
+            ));
         }
         Ok(())
     }

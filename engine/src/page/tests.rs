@@ -138,11 +138,18 @@ fn a_page_without_room_says_so_and_is_unchanged() {
     let mut node = NodeMut::new(Words::new(&memory));
     node.replace(&NodeBuilder::new(SIZE, &header()).finish());
     let mut n = 0u32;
-    while node.put(format!("key/{n:05}").as_bytes(), &[1; 100], 0, CommitId(0)).is_ok() {
+    while node
+        .put(format!("key/{n:05}").as_bytes(), &[1; 100], 0, CommitId(0))
+        .is_ok()
+    {
         n += 1;
     }
     let before = rows(*node);
-    assert!(before.len() >= 30, "only {} rows of 109 bytes in 4096", before.len());
+    assert!(
+        before.len() >= 30,
+        "only {} rows of 109 bytes in 4096",
+        before.len()
+    );
     assert!(node.put(b"key/00000", &[2; 600], 0, CommitId(0)).is_err());
     assert_eq!(rows(*node), before);
     assert_eq!(node.check(), Ok(()));
@@ -157,7 +164,11 @@ fn ghosts_leave_only_when_no_snapshot_needs_them() {
     assert_eq!(node.delete(b"key/a", CommitId(5), CommitId(4)), Ok(true));
     assert_eq!((node.count(), node.ghosts()), (1, 1));
     assert_eq!(node.purge_ghosts(CommitId(4)), 0);
-    assert_eq!(node.delete(b"key/a", CommitId(6), CommitId(4)), Ok(false), "a ghost is no row");
+    assert_eq!(
+        node.delete(b"key/a", CommitId(6), CommitId(4)),
+        Ok(false),
+        "a ghost is no row"
+    );
     assert_eq!(node.purge_ghosts(CommitId(5)), 1);
     assert_eq!((node.count(), node.ghosts()), (0, 0));
 }
@@ -168,7 +179,8 @@ fn a_cut_keeps_the_rows_below_and_moves_the_fence() {
     let mut node = NodeMut::new(Words::new(&memory));
     node.replace(&NodeBuilder::new(SIZE, &header()).finish());
     for n in 0..20 {
-        node.put(format!("key/{n:02}").as_bytes(), b"v", 0, CommitId(0)).unwrap();
+        node.put(format!("key/{n:02}").as_bytes(), b"v", 0, CommitId(0))
+            .unwrap();
     }
     node.cut(b"key/07");
     assert_eq!(node.count(), 7);

@@ -35,7 +35,11 @@ impl<'a> Words<'a> {
     pub(crate) fn u64_at(self, offset: usize) -> u64 {
         let shift = (offset % 8) * 8;
         let low = self.word(offset / 8) >> shift;
-        if shift == 0 { low } else { low | (self.word(offset / 8 + 1) << (64 - shift)) }
+        if shift == 0 {
+            low
+        } else {
+            low | (self.word(offset / 8 + 1) << (64 - shift))
+        }
     }
 
     #[inline]
@@ -114,7 +118,11 @@ impl<'a> Words<'a> {
     /// # Panics
     /// If they do not all fit in the page: the caller has checked its room.
     pub(crate) fn write(self, offset: usize, mut bytes: &[u8]) {
-        assert!(offset + bytes.len() <= self.size(), "write of {} bytes at {offset} leaves the page", bytes.len());
+        assert!(
+            offset + bytes.len() <= self.size(),
+            "write of {} bytes at {offset} leaves the page",
+            bytes.len()
+        );
         let mut index = offset / 8;
         let inside = offset % 8;
         if inside != 0 && !bytes.is_empty() {
@@ -166,7 +174,9 @@ pub(crate) fn left_aligned(bytes: &[u8]) -> u64 {
 
 /// Zeroed private page memory of `size` bytes.
 pub(crate) fn private_page(size: usize) -> Box<[AtomicU64]> {
-    std::iter::repeat_with(|| AtomicU64::new(0)).take(size / 8).collect()
+    std::iter::repeat_with(|| AtomicU64::new(0))
+        .take(size / 8)
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,28 +1,32 @@
 //! Completing a checkpoint: the page map as it is becomes the durable one.
 //!
-//! 1. Take pages out of the map that commits up to `last_commit` freed.
-//! 2. Seal what is pending: the durable checkpoint may refer to it, the new one cannot.
-//! 3. Copy each changed chunk of the map and write it to a new extent; write the root that lists all chunks.
+//! 1. Freeze ([`DataFile::freeze`]): take pages out of the map that commits up to `last_commit` freed, seal what is
+//!    pending (the durable checkpoint may refer to it, the new one cannot), copy each changed chunk of the map.
+//! 2. The caller makes the log durable up to the newest commit that any frozen page holds.
+//! 3. Write each copied chunk to a new extent; write the root that lists all chunks.
 //! 4. Sync: pages, chunks and root are durable, but nothing refers to them yet.
 //! 5. Write the superblock into the other slot and sync. *This is the moment*: before it the old checkpoint is in force,
 //!    after it the new one, and a crash in between leaves one or the other.
 //! 6. Free what was sealed and the replaced pieces of the map; cut the file's free tail.
 //!
-//! Pages written meanwhile are in the new checkpoint if they came before their chunk was copied, and their extents are
-//! covered by the sync of step 4. What they replaced is not sealed, so it waits for the next checkpoint.
+//! Pages written after the freeze are not in the new checkpoint. What they replace is not sealed, so it waits for the
+//! next one.
 //!
 //! | fails | then |
 //! |---|---|
-//! | a write in step 3 | as if it had not begun: chunks dirty again, their extents free, nothing sealed |
+//! | step 2, or a write in step 3 | as if it had not begun: chunks dirty again, their extents free, nothing sealed |
 //! | the sync of step 4, or step 5 | what is in force is unknown until the file is opened again: it stops writing |
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use parking_lot::MutexGuard;
+
 use super::data_file::{DataFile, DurableState};
 use super::extent::{ExtentIdentity, ExtentKind, ExtentPlace};
 use super::map_format::{ChunkRef, encode_chunk, encode_root_entry};
 use super::opening::{milliseconds, root_place};
+use super::page_map::{CHUNK_ENTRIES, MapEntry};
 use super::superblock::Superblock;
 use super::writing::{Batch, Written};
 use crate::compress::NoCompression;
@@ -49,42 +53,77 @@ struct EncodedChunk {
     raw_length: u32,
 }
 
+/// The page map as it was at one moment, on its way to become the durable one. Dropped, it is as if it had not been.
+#[derive(Debug)]
+pub struct FrozenMap<'s> {
+    store: &'s DataFile,
+    durable: MutexGuard<'s, DurableState>,
+    last_commit: CommitId,
+    chunks: Vec<(u32, Box<[Option<MapEntry>; CHUNK_ENTRIES]>)>,
+    is_adopted: bool,
+}
+
+impl Drop for FrozenMap<'_> {
+    fn drop(&mut self) {
+        if !self.is_adopted {
+            self.chunks
+                .iter()
+                .for_each(|(chunk, _)| self.store.map.mark_dirty(*chunk));
+            self.store.space.lock().unseal();
+        }
+    }
+}
+
 impl DataFile {
-    /// Completes a checkpoint: what [`Self::write_pages`] has written becomes durable, and redo will start at `redo`.
+    /// Begins to complete a checkpoint. The caller keeps commits from being applied meanwhile, so that the frozen map
+    /// holds no page with half a commit; `last_commit` is the newest one applied.
+    pub fn freeze(&self, last_commit: CommitId) -> FrozenMap<'_> {
+        let durable = self.durable.lock();
+        self.drop_freed_pages(last_commit);
+        self.space.lock().seal();
+        let chunks = self
+            .map
+            .take_dirty()
+            .into_iter()
+            .map(|chunk| (chunk, Box::new(self.map.copy_chunk(chunk))))
+            .collect();
+        FrozenMap {
+            store: self,
+            durable,
+            last_commit,
+            chunks,
+            is_adopted: false,
+        }
+    }
+
+    /// Completes a checkpoint: the frozen map becomes the durable one, and redo will start at `redo`.
     ///
-    /// `must_reach` is how far the log is durable now; `last_commit` is a commit up to which all are durable and which
-    /// redo from `redo` continues. The caller has made the log durable up to the newest commit in any page written.
+    /// `must_reach` is how far the log is durable now: at least to the end of the frozen map's last commit.
     ///
     /// # Errors
     /// [`Error::Io`] when a write failed; the checkpoint before stays in force and trying again is possible, unless
     /// it was a sync or the superblock: then every later write gives [`Error::Poisoned`].
     ///
     /// # Panics
-    /// When `redo` lies behind `must_reach`, or one of the three goes back: log positions and commits only grow.
+    /// When `redo` lies behind `must_reach`, or one of them or the commit goes back: they only grow.
     pub fn commit_checkpoint(
         &self,
+        mut frozen: FrozenMap<'_>,
         redo: LogPosition,
         must_reach: LogPosition,
-        last_commit: CommitId,
     ) -> Result<()> {
         self.check_usable()?;
-        let mut durable = self.durable.lock();
-        let before = durable.superblock;
+        let before = frozen.durable.superblock;
+        let last_commit = frozen.last_commit;
         assert!(redo <= must_reach, "redo starts in the durable part of the log");
         assert!(
             before.redo <= redo && before.must_reach <= must_reach && before.last_commit <= last_commit,
             "checkpoints go forward"
         );
-        self.drop_freed_pages(last_commit);
-        self.space.lock().seal();
-
         let generation = before.generation + 1;
-        let dirty = self.map.take_dirty();
         let mut new_map = NewMap::default();
-        if let Err(error) = self.write_map(&durable, &dirty, generation, &mut new_map) {
+        if let Err(error) = self.write_map(&frozen, generation, &mut new_map) {
             self.cancel(&new_map.written);
-            dirty.iter().for_each(|&chunk| self.map.mark_dirty(chunk));
-            self.space.lock().unseal();
             return Err(error);
         }
 
@@ -104,8 +143,9 @@ impl DataFile {
             ..before
         };
         self.make_durable(&superblock)?;
-        self.adopt(&mut durable, superblock, &new_map);
-        drop(durable);
+        self.adopt(&mut frozen.durable, superblock, &new_map);
+        frozen.is_adopted = true;
+        drop(frozen);
         if let Err(error) = self.shrink() {
             // The file is only longer than it need be.
             tracing::warn!(%error, "could not cut the free end of the data file");
@@ -125,20 +165,15 @@ impl DataFile {
     }
 
     /// Writes the changed chunks and the root (step 3).
-    fn write_map(
-        &self,
-        durable: &DurableState,
-        dirty: &[u32],
-        generation: u64,
-        new_map: &mut NewMap,
-    ) -> Result<()> {
+    fn write_map(&self, frozen: &FrozenMap<'_>, generation: u64, new_map: &mut NewMap) -> Result<()> {
         let compressor = Arc::clone(&self.compressor.read());
         let mut batch = Batch::new();
         let mut encoded: Vec<EncodedChunk> = Vec::new();
         let mut raw = Vec::new();
-        for &chunk in dirty {
+        for (chunk, entries) in &frozen.chunks {
+            let chunk = *chunk;
             raw.clear();
-            let pages = encode_chunk(&self.map.copy_chunk(chunk), &mut raw);
+            let pages = encode_chunk(entries, &mut raw);
             if pages == 0 {
                 new_map.changed.insert(chunk, None);
                 continue;
@@ -163,7 +198,8 @@ impl DataFile {
         }
 
         raw.clear();
-        let unchanged = durable
+        let unchanged = frozen
+            .durable
             .chunks
             .values()
             .filter(|of| !new_map.changed.contains_key(&of.chunk));

@@ -127,6 +127,30 @@ impl DataFile {
         self.map.get(page).is_some()
     }
 
+    /// Newest commit in the page's image, if it has one.
+    #[must_use]
+    pub fn page_commit(&self, page: PageNumber) -> Option<CommitId> {
+        self.map.get(page).map(|entry| entry.commit)
+    }
+
+    /// All page numbers in use, rising.
+    #[must_use]
+    pub fn allocated_pages(&self) -> Vec<PageNumber> {
+        self.numbers.lock().allocated()
+    }
+
+    /// Whether a sync or superblock write has failed, so that nothing more is written.
+    #[must_use]
+    pub fn is_poisoned(&self) -> bool {
+        self.poisoned.get().is_some()
+    }
+
+    /// Damage of a page whose bytes were intact: what they say makes no sense.
+    pub fn damage(&self, page: PageNumber, what: impl Into<String>) -> Error {
+        let offset = self.map.get(page).map_or(0, |entry| entry.place().offset);
+        self.corruption(Some(page), offset, what)
+    }
+
     /// Whether the page's number is in use.
     #[must_use]
     pub fn is_allocated(&self, page: PageNumber) -> bool {

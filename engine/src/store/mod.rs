@@ -31,6 +31,7 @@ mod writing;
 #[cfg(test)]
 mod tests;
 
+pub use committing::FrozenMap;
 pub use data_file::{CreateOptions, DataFile, PageImage};
 pub use stats::StoreStats;
 pub use superblock::{PAGE_SIZE_MAX, PAGE_SIZE_MIN, Superblock};

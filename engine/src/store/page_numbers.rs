@@ -106,6 +106,14 @@ impl PageNumbers {
         Ok(PageNumber(number))
     }
 
+    /// The numbers in use, rising.
+    pub(crate) fn allocated(&self) -> Vec<PageNumber> {
+        let numbers = (1..self.next).map(PageNumber);
+        numbers
+            .filter(|&page| self.state(page) == PageState::Allocated)
+            .collect()
+    }
+
     /// Puts a number into use, whatever it was; returns what it was.
     ///
     /// # Errors

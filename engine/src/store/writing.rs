@@ -19,7 +19,6 @@ use super::page_map::MapEntry;
 use super::page_numbers::PageState;
 use crate::compress::Compressor;
 use crate::error::{Error, Result};
-use crate::ids::PageNumber;
 
 /// Longest single write, in bytes.
 pub(super) const WRITE_BYTES_MAX: usize = 1 << 20;
@@ -115,13 +114,12 @@ impl DataFile {
     /// Writes page images to new extents and points the page map at them. The caller has made the log durable up to
     /// the newest commit in any of the images.
     ///
-    /// An image is dropped, and its page left as it is, when the page has been freed meanwhile or the file already has
+    /// An image is dropped, and its page left as it is, when the page has been freed meanwhile, or the file already has
     /// an image of a newer commit (two writers of one page, the older one late).
     ///
     /// # Errors
     /// [`Error::Io`] when there is no room or a write failed, [`Error::Poisoned`] after a failed sync,
-    /// [`Error::InvalidOption`] for an image longer than a page, [`Error::Corruption`] for a page that is not
-    /// allocated. Images go out in groups of up to 1 MiB: those of the groups before the error are in the map, the
+    /// [`Error::InvalidOption`] for an image longer than a page. Images go out in groups of up to 1 MiB: those of the groups before the error are in the map, the
     /// others are not.
     pub fn write_pages(&self, pages: &[PageImage<'_>]) -> Result<()> {
         self.check_usable()?;
@@ -155,18 +153,7 @@ impl DataFile {
                 expected: format!("at most the page size of {} bytes", self.page_size),
             });
         }
-        match self.numbers.lock().state(image.page) {
-            PageState::Allocated | PageState::Freeing(_) => Ok(()),
-            PageState::Free => Err(self.not_allocated(image.page)),
-        }
-    }
-
-    fn not_allocated(&self, page: PageNumber) -> Error {
-        self.corruption(
-            Some(page),
-            0,
-            "an image of the page was to be written, but it is not allocated",
-        )
+        Ok(())
     }
 
     /// Writes a batch and changes the map entries of its pages; leaves the batch empty.

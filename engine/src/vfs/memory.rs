@@ -80,6 +80,29 @@ impl MemoryVfs {
         }
     }
 
+    /// A copy of all files as they are now, unlocked: what another process would find if this one were killed.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let fork = Self::with_seed(self.random());
+        {
+            let mut names = fork.names.lock();
+            names.dirs.clone_from(&self.names.lock().dirs);
+            for (path, node) in &self.names.lock().files {
+                let bytes = node.bytes.read().clone();
+                fork.device
+                    .used_bytes
+                    .fetch_add(bytes.len() as u64, Ordering::SeqCst);
+                let node = Node {
+                    bytes: RwLock::new(bytes),
+                    locked: AtomicBool::new(false),
+                    device: Arc::clone(&fork.device),
+                };
+                names.files.insert(path.clone(), Arc::new(node));
+            }
+        }
+        fork
+    }
+
     /// Limits the sum of all file lengths, in bytes; growing a file past it fails with `StorageFull`. `None` lifts it.
     pub fn set_capacity(&self, capacity_bytes: Option<u64>) {
         self.device

@@ -23,7 +23,11 @@ impl LossyFactory {
     pub(crate) fn new(inner: Box<dyn TargetFactory>, period: u64) -> Self {
         let mut capabilities = inner.capabilities().clone();
         capabilities.name.push_str("-lossy");
-        Self { inner, capabilities, period }
+        Self {
+            inner,
+            capabilities,
+            period,
+        }
     }
 }
 
@@ -59,7 +63,11 @@ impl Target for LossyTarget {
     }
 
     fn session(&self) -> Result<Box<dyn Session + '_>, TargetError> {
-        Ok(Box::new(LossySession { target: self, inner: self.inner.session()?, wrote: false }))
+        Ok(Box::new(LossySession {
+            target: self,
+            inner: self.inner.session()?,
+            wrote: false,
+        }))
     }
 
     fn sync(&self) -> Result<(), TargetError> {
@@ -126,7 +134,9 @@ impl Session for LossySession<'_> {
     }
 
     fn commit(&mut self) -> Result<Committed, TargetError> {
-        if self.wrote && (self.target.writers.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(self.target.period) {
+        if self.wrote
+            && (self.target.writers.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(self.target.period)
+        {
             self.inner.rollback();
             return Ok(Committed::default());
         }
@@ -140,8 +150,8 @@ impl Session for LossySession<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use super::super::memory::MemoryFactory;
+    use super::*;
     use workloads::target::{Durability, Isolation};
 
     #[test]
@@ -158,7 +168,9 @@ mod tests {
         }
         session.begin(&options).unwrap();
         let mut rows = RowBuffer::new();
-        session.scan(TableRef(0), b"", 10, Direction::Forward, &mut rows).unwrap();
+        session
+            .scan(TableRef(0), b"", 10, Direction::Forward, &mut rows)
+            .unwrap();
         let keys: Vec<u8> = rows.iter().map(|(key, _)| key[0]).collect();
         assert_eq!(keys, [1, 2, 4, 5]);
     }

@@ -34,7 +34,8 @@ impl MemoryFactory {
         let capabilities = Capabilities {
             name: "memory".into(),
             version: env!("CARGO_PKG_VERSION").into(),
-            description: "ordered maps behind reader-writer locks; nothing survives: the in-memory bound".into(),
+            description: "ordered maps behind reader-writer locks; nothing survives: the in-memory bound"
+                .into(),
             durabilities: BTreeSet::from([Durability::InMemory]),
             isolations: BTreeSet::from([Isolation::ReadCommitted]),
             concurrent_writers: true,
@@ -63,13 +64,19 @@ impl TargetFactory for MemoryFactory {
 
     fn open(&self, options: &OpenOptions) -> Result<Box<dyn Target>, TargetError> {
         if options.mode == OpenMode::Existing {
-            return Err(TargetError::unsupported("memory keeps nothing, so there is no database to open again"));
+            return Err(TargetError::unsupported(
+                "memory keeps nothing, so there is no database to open again",
+            ));
         }
         if let Some(codec) = &options.compression {
-            return Err(TargetError::unsupported(format!("memory does not compress (asked for {codec})")));
+            return Err(TargetError::unsupported(format!(
+                "memory does not compress (asked for {codec})"
+            )));
         }
         if let Some((name, _)) = options.engine_settings.first() {
-            return Err(TargetError::unsupported(format!("memory has no setting `{name}`")));
+            return Err(TargetError::unsupported(format!(
+                "memory has no setting `{name}`"
+            )));
         }
         Ok(Box::new(MemoryTarget {
             capabilities: self.capabilities.clone(),
@@ -90,7 +97,11 @@ struct MemoryTarget {
 impl MemoryTarget {
     fn table(&self, table: TableRef) -> Result<&RwLock<Rows>, TargetError> {
         self.tables.get(table.index()).ok_or_else(|| {
-            TargetError::fatal(format!("table {} of a database with {}", table.index(), self.tables.len()))
+            TargetError::fatal(format!(
+                "table {} of a database with {}",
+                table.index(),
+                self.tables.len()
+            ))
         })
     }
 
@@ -109,7 +120,11 @@ impl Target for MemoryTarget {
     }
 
     fn session(&self) -> Result<Box<dyn Session + '_>, TargetError> {
-        Ok(Box::new(MemorySession { target: self, open: None, writes: Vec::new() }))
+        Ok(Box::new(MemorySession {
+            target: self,
+            open: None,
+            writes: Vec::new(),
+        }))
     }
 
     fn sync(&self) -> Result<(), TargetError> {
@@ -121,11 +136,16 @@ impl Target for MemoryTarget {
     }
 
     fn stats(&self) -> TargetStats {
-        TargetStats { commits: Some(self.commits.load(Ordering::Relaxed)), ..TargetStats::default() }
+        TargetStats {
+            commits: Some(self.commits.load(Ordering::Relaxed)),
+            ..TargetStats::default()
+        }
     }
 
     fn verify(&self) -> Result<(), TargetError> {
-        Err(TargetError::unsupported("memory has no structure of its own to check"))
+        Err(TargetError::unsupported(
+            "memory has no structure of its own to check",
+        ))
     }
 }
 
@@ -147,7 +167,9 @@ struct MemorySession<'t> {
 
 impl MemorySession<'_> {
     fn options(&self) -> Result<&TxOptions, TargetError> {
-        self.open.as_ref().ok_or_else(|| TargetError::fatal("no transaction is open in this session"))
+        self.open
+            .as_ref()
+            .ok_or_else(|| TargetError::fatal("no transaction is open in this session"))
     }
 
     fn writable(&self) -> Result<(), TargetError> {
@@ -158,7 +180,10 @@ impl MemorySession<'_> {
     }
 
     fn own_write(&self, table: TableRef, key: &[u8]) -> Option<&Write> {
-        self.writes.iter().rev().find(|write| write.table == table && write.key == key)
+        self.writes
+            .iter()
+            .rev()
+            .find(|write| write.table == table && write.key == key)
     }
 }
 
@@ -176,9 +201,15 @@ fn apply(rows: &mut Rows, key: Vec<u8>, value: Option<Vec<u8>>) {
 impl Session for MemorySession<'_> {
     fn begin(&mut self, options: &TxOptions) -> Result<(), TargetError> {
         if self.open.is_some() {
-            return Err(TargetError::fatal("a transaction is open in this session already"));
+            return Err(TargetError::fatal(
+                "a transaction is open in this session already",
+            ));
         }
-        if let Some(refusal) = self.target.capabilities.refusal(options.durability, options.isolation) {
+        if let Some(refusal) = self
+            .target
+            .capabilities
+            .refusal(options.durability, options.isolation)
+        {
             return Err(TargetError::unsupported(refusal));
         }
         self.open = Some(*options);
@@ -189,7 +220,11 @@ impl Session for MemorySession<'_> {
         self.options()?;
         out.clear();
         if let Some(own) = self.own_write(table, key) {
-            return Ok(own.value.as_ref().map(|value| out.extend_from_slice(value)).is_some());
+            return Ok(own
+                .value
+                .as_ref()
+                .map(|value| out.extend_from_slice(value))
+                .is_some());
         }
         let rows = self.target.read(table)?;
         Ok(rows.get(key).map(|value| out.extend_from_slice(value)).is_some())
@@ -207,7 +242,11 @@ impl Session for MemorySession<'_> {
     fn put(&mut self, table: TableRef, key: &[u8], value: &[u8]) -> Result<(), TargetError> {
         self.writable()?;
         self.target.table(table)?;
-        self.writes.push(Write { table, key: key.to_vec(), value: Some(value.to_vec()) });
+        self.writes.push(Write {
+            table,
+            key: key.to_vec(),
+            value: Some(value.to_vec()),
+        });
         Ok(())
     }
 
@@ -218,7 +257,11 @@ impl Session for MemorySession<'_> {
             None => self.target.read(table)?.contains_key(key),
         };
         if existed {
-            self.writes.push(Write { table, key: key.to_vec(), value: None });
+            self.writes.push(Write {
+                table,
+                key: key.to_vec(),
+                value: None,
+            });
         }
         Ok(existed)
     }
@@ -239,8 +282,10 @@ impl Session for MemorySession<'_> {
             .map(|write| (write.key.as_slice(), write.value.as_deref()))
             .collect();
         let rows = self.target.read(table)?;
-        let committed =
-            |bounds| rows.range::<[u8], _>(bounds).map(|(key, value)| (key.as_slice(), value.as_slice()));
+        let committed = |bounds| {
+            rows.range::<[u8], _>(bounds)
+                .map(|(key, value)| (key.as_slice(), value.as_slice()))
+        };
         let pending = |bounds| own.range::<[u8], _>(bounds).map(|(key, value)| (*key, *value));
         let bounds = match direction {
             Direction::Forward => (Bound::Included(start), Bound::Unbounded),
@@ -249,9 +294,13 @@ impl Session for MemorySession<'_> {
         };
         Ok(match direction {
             Direction::Forward => merge(committed(bounds), pending(bounds), limit, sink, |a, b| a < b),
-            Direction::Reverse => {
-                merge(committed(bounds).rev(), pending(bounds).rev(), limit, sink, |a, b| a > b)
-            }
+            Direction::Reverse => merge(
+                committed(bounds).rev(),
+                pending(bounds).rev(),
+                limit,
+                sink,
+                |a, b| a > b,
+            ),
         })
     }
 
@@ -278,12 +327,16 @@ impl Session for MemorySession<'_> {
             }
             let commit_id = self.target.commits.fetch_add(1, Ordering::Relaxed) + 1;
             for write in self.writes.drain(..) {
-                let rows = guards.get_mut(&write.table).expect("every written table was locked");
+                let rows = guards
+                    .get_mut(&write.table)
+                    .expect("every written table was locked");
                 apply(rows, write.key, write.value);
             }
             commit_id
         };
-        Ok(Committed { commit_id: Some(commit_id) })
+        Ok(Committed {
+            commit_id: Some(commit_id),
+        })
     }
 
     fn rollback(&mut self) {
@@ -338,23 +391,22 @@ mod tests {
     const U: TableRef = TableRef(1);
 
     fn open() -> Box<dyn Target> {
-        MemoryFactory::new().open(&OpenOptions::create("unused", ["t", "u"])).unwrap()
+        MemoryFactory::new()
+            .open(&OpenOptions::create("unused", ["t", "u"]))
+            .unwrap()
     }
 
     fn read_write() -> TxOptions {
         TxOptions::read_write(Isolation::ReadCommitted, Durability::InMemory)
     }
 
-    fn keys(
-        session: &mut dyn Session,
-        start: &[u8],
-        limit: usize,
-        direction: Direction,
-    ) -> Vec<String> {
+    fn keys(session: &mut dyn Session, start: &[u8], limit: usize, direction: Direction) -> Vec<String> {
         let mut rows = RowBuffer::new();
         let count = session.scan(T, start, limit, direction, &mut rows).unwrap();
         assert_eq!(count, rows.len());
-        rows.iter().map(|(key, _)| String::from_utf8(key.to_vec()).unwrap()).collect()
+        rows.iter()
+            .map(|(key, _)| String::from_utf8(key.to_vec()).unwrap())
+            .collect()
     }
 
     #[test]
@@ -393,7 +445,10 @@ mod tests {
         session.put(T, b"z", b"new").unwrap();
         session.delete(T, b"c").unwrap();
         let session = session.as_mut();
-        assert_eq!(keys(session, b"", 9, Direction::Forward), ["a", "d", "e", "g", "z"]);
+        assert_eq!(
+            keys(session, b"", 9, Direction::Forward),
+            ["a", "d", "e", "g", "z"]
+        );
         assert_eq!(keys(session, b"b", 2, Direction::Forward), ["d", "e"]);
         assert_eq!(keys(session, b"f", 9, Direction::Reverse), ["e", "d", "a"]);
         assert_eq!(keys(session, b"", 2, Direction::Reverse), ["z", "g"]);
@@ -408,8 +463,16 @@ mod tests {
         let sync = TxOptions::read_write(Isolation::ReadCommitted, Durability::Sync);
         assert!(session.begin(&sync).unwrap_err().message().contains("durability"));
         assert!(session.put(T, b"a", b"").is_err(), "no transaction is open");
-        session.begin(&TxOptions { read_only: true, ..read_write() }).unwrap();
+        session
+            .begin(&TxOptions {
+                read_only: true,
+                ..read_write()
+            })
+            .unwrap();
         assert!(session.put(T, b"a", b"").is_err(), "read-only");
-        assert!(session.get(TableRef(7), b"a", &mut Vec::new()).is_err(), "no such table");
+        assert!(
+            session.get(TableRef(7), b"a", &mut Vec::new()).is_err(),
+            "no such table"
+        );
     }
 }

@@ -50,7 +50,10 @@ mod tests {
     fn engines_are_found_by_name_and_typos_get_suggestions() {
         assert_eq!(factory("memory").unwrap().name(), "memory");
         let message = factory("memroy").err().unwrap().to_string();
-        assert!(message.contains("`memroy`") && message.contains("did you mean `memory`"), "{message}");
+        assert!(
+            message.contains("`memroy`") && message.contains("did you mean `memory`"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -83,7 +83,13 @@ pub(crate) struct RunArgs {
     #[arg(short, long, value_name = "NAME|FILE.toml")]
     pub workload: Option<String>,
     /// Engines to run, in turn.
-    #[arg(short, long, value_name = "NAMES", value_delimiter = ',', default_value = "palimpsest,memory")]
+    #[arg(
+        short,
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        default_value = "palimpsest,memory"
+    )]
     pub engine: Vec<String>,
     /// Concurrent sessions, each on its own thread [default: the specification's].
     #[arg(short, long, value_name = "N")]
@@ -156,7 +162,9 @@ fn parse_count(text: &str) -> Result<u64, String> {
 fn parse_rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
-        _ => Err(format!("`{text}` is not a rate; expected transactions each second above 0, for instance 5000")),
+        _ => Err(format!(
+            "`{text}` is not a rate; expected transactions each second above 0, for instance 5000"
+        )),
     }
 }
 
@@ -185,8 +193,23 @@ mod tests {
     #[test]
     fn figures_are_read_as_people_write_them() {
         let cli = Cli::parse_from([
-            "harness", "-w", "oltp", "--engine", "memory,palimpsest", "--rows", "10k", "--value-size", "1KiB",
-            "--duration", "1m30s", "--durability", "nosync", "--isolation", "read_committed", "--rate", "5e3",
+            "harness",
+            "-w",
+            "oltp",
+            "--engine",
+            "memory,palimpsest",
+            "--rows",
+            "10k",
+            "--value-size",
+            "1KiB",
+            "--duration",
+            "1m30s",
+            "--durability",
+            "nosync",
+            "--isolation",
+            "read_committed",
+            "--rate",
+            "5e3",
         ]);
         assert_eq!(cli.run.engine, ["memory", "palimpsest"]);
         assert_eq!(cli.run.rows, Some(10_000));
@@ -208,7 +231,10 @@ mod tests {
             ["--durability", "maybe"],
             ["--rows", "99999999999999999M"],
         ] {
-            assert!(Cli::try_parse_from(["harness", "-w", "oltp"].into_iter().chain(bad)).is_err(), "{bad:?}");
+            assert!(
+                Cli::try_parse_from(["harness", "-w", "oltp"].into_iter().chain(bad)).is_err(),
+                "{bad:?}"
+            );
         }
     }
 }

@@ -6,7 +6,11 @@ pub(crate) fn suggestions<'a>(given: &str, known: impl IntoIterator<Item = &'a s
     let mut scored: Vec<(f64, &str)> = known
         .into_iter()
         .map(|name| {
-            let bonus = if name.starts_with(&given) || given.starts_with(name) { 0.3 } else { 0.0 };
+            let bonus = if name.starts_with(&given) || given.starts_with(name) {
+                0.3
+            } else {
+                0.0
+            };
             (strsim::jaro_winkler(&given, name) + bonus, name)
         })
         .filter(|(score, _)| *score > 0.75)

@@ -24,7 +24,9 @@ const SIZE_UNITS: [(&str, u64); 9] = [
 pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     let expected = || format!("`{text}` is not a size; expected for instance 65536, 64KiB, 512MiB or 2GB");
     let trimmed = text.trim();
-    let split = trimmed.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '_')).unwrap_or(trimmed.len());
+    let split = trimmed
+        .find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '_'))
+        .unwrap_or(trimmed.len());
     let (number, unit) = trimmed.split_at(split);
     let number = number.replace('_', "");
     let factor = match unit.trim() {
@@ -40,7 +42,11 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     }
     let fraction: f64 = number.parse().map_err(|_| expected())?;
     let bytes = fraction * factor as f64;
-    if bytes.is_finite() && (0.0..9.0e18).contains(&bytes) { Ok(bytes.round() as u64) } else { Err(expected()) }
+    if bytes.is_finite() && (0.0..9.0e18).contains(&bytes) {
+        Ok(bytes.round() as u64)
+    } else {
+        Err(expected())
+    }
 }
 
 /// A duration from text such as `10s`, `250ms`, `2m` or `1m30s`.
@@ -58,9 +64,13 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     }
     let mut total = Duration::ZERO;
     while !rest.is_empty() {
-        let digits = rest.find(|c: char| !(c.is_ascii_digit() || c == '.')).ok_or_else(expected)?;
+        let digits = rest
+            .find(|c: char| !(c.is_ascii_digit() || c == '.'))
+            .ok_or_else(expected)?;
         let (number, after) = rest.split_at(digits);
-        let letters = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+        let letters = after
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(after.len());
         let (unit, next) = after.split_at(letters);
         let seconds_each = match unit.trim() {
             "us" | "µs" => 1e-6,

@@ -26,7 +26,11 @@ pub(crate) fn environment(data_directory: &Path) -> Environment {
 pub(crate) fn build() -> Build {
     Build {
         version: env!("CARGO_PKG_VERSION").into(),
-        profile: if cfg!(debug_assertions) { Profile::Dev } else { Profile::Release },
+        profile: if cfg!(debug_assertions) {
+            Profile::Dev
+        } else {
+            Profile::Release
+        },
         debug_assertions: cfg!(debug_assertions),
         revision: option_env!("PALIMPSEST_REVISION").map(str::to_owned),
         compiler: option_env!("PALIMPSEST_COMPILER").map(str::to_owned),
@@ -36,7 +40,9 @@ pub(crate) fn build() -> Build {
 
 /// Logical processors that this process may use.
 pub(crate) fn cpu_cores() -> Option<u32> {
-    std::thread::available_parallelism().ok().map(|cores| cores.get() as u32)
+    std::thread::available_parallelism()
+        .ok()
+        .map(|cores| cores.get() as u32)
 }
 
 /// Whether a file system of this type keeps its files in memory, so that a flush costs nothing.
@@ -62,11 +68,19 @@ fn mount_of(directory: &Path) -> Option<Mount> {
         .mount_options
         .iter()
         .chain(&mount.super_options)
-        .map(|(name, value)| value.as_ref().map_or_else(|| name.clone(), |value| format!("{name}={value}")))
+        .map(|(name, value)| {
+            value
+                .as_ref()
+                .map_or_else(|| name.clone(), |value| format!("{name}={value}"))
+        })
         .collect();
     options.sort();
     options.dedup();
-    Some(Mount { fs_type: mount.fs_type, options: options.join(","), source: mount.mount_source })
+    Some(Mount {
+        fs_type: mount.fs_type,
+        options: options.join(","),
+        source: mount.mount_source,
+    })
 }
 
 fn read_line(path: &str) -> Option<String> {
@@ -89,7 +103,12 @@ fn cpu_model() -> Option<String> {
 fn memory_bytes() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+    line.trim()
+        .strip_suffix("kB")?
+        .trim()
+        .parse::<u64>()
+        .ok()
+        .map(|kib| kib * 1024)
 }
 
 #[cfg(test)]

@@ -79,11 +79,20 @@ pub(crate) fn probe_flushes(directory: &Path, duration: Duration) -> io::Result<
 
 fn probe_file(path: &Path, duration: Duration) -> io::Result<FlushProbe> {
     let blocks = 256_u64;
-    let mut plain = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+    let mut plain = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(path)?;
     plain.write_all(&vec![0; BLOCK * blocks as usize])?;
     plain.sync_all()?;
     let direct_flags = (rustix::fs::OFlags::DIRECT | rustix::fs::OFlags::DSYNC).bits();
-    let direct = OpenOptions::new().write(true).custom_flags(direct_flags.cast_signed()).open(path).ok();
+    let direct = OpenOptions::new()
+        .write(true)
+        .custom_flags(direct_flags.cast_signed())
+        .open(path)
+        .ok();
 
     let storage = vec![0x5a_u8; BLOCK * 2];
     let start = storage.as_ptr().align_offset(BLOCK);
@@ -100,7 +109,9 @@ fn probe_file(path: &Path, duration: Duration) -> io::Result<FlushProbe> {
             direct_works = run_burst(direct, block, blocks, burst, false, &mut dsynced).is_ok();
         }
     }
-    let synced_rate = synced.rate().ok_or_else(|| io::Error::other("no flush completed within the probe"))?;
+    let synced_rate = synced
+        .rate()
+        .ok_or_else(|| io::Error::other("no flush completed within the probe"))?;
     let dsynced_rate = dsynced.rate().filter(|_| direct_works);
     Ok(match dsynced_rate {
         Some(rate) if rate > synced_rate => FlushProbe {
@@ -154,7 +165,11 @@ mod tests {
         let probe = probe_flushes(directory.path(), Duration::from_millis(20)).unwrap();
         assert!(probe.flushes_per_second > 0.0);
         assert!(probe.latency_ns.count() > 0);
-        assert!(probe.other_flushes_per_second.is_none_or(|other| other <= probe.flushes_per_second));
+        assert!(
+            probe
+                .other_flushes_per_second
+                .is_none_or(|other| other <= probe.flushes_per_second)
+        );
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 

@@ -30,7 +30,9 @@ impl HiccupMeter {
     pub(crate) fn start() -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&stop);
-        let thread = std::thread::Builder::new().name("hiccup".into()).spawn(move || watch(&seen))?;
+        let thread = std::thread::Builder::new()
+            .name("hiccup".into())
+            .spawn(move || watch(&seen))?;
         Ok(Self { stop, thread })
     }
 

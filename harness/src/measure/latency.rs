@@ -31,7 +31,9 @@ impl Recorder {
 
     /// Adds everything that `other` recorded.
     pub(crate) fn merge(&mut self, other: &Self) {
-        self.histogram.add(&other.histogram).expect("recorders have the same bounds");
+        self.histogram
+            .add(&other.histogram)
+            .expect("recorders have the same bounds");
     }
 
     /// Forgets everything.

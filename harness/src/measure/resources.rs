@@ -27,7 +27,9 @@ pub(crate) struct Usage {
 
 /// Reads the counters now.
 pub(crate) fn usage_now() -> Usage {
-    let Ok(process) = Process::myself() else { return Usage::default() };
+    let Ok(process) = Process::myself() else {
+        return Usage::default();
+    };
     let tick_ns = 1_000_000_000 / procfs::ticks_per_second().max(1);
     let stat = process.stat().ok();
     let io = process.io().ok();
@@ -49,8 +51,14 @@ pub(crate) fn usage_now() -> Usage {
         device_bytes_written: io.as_ref().map(|io| io.write_bytes),
         context_switches_voluntary: voluntary,
         context_switches_involuntary: involuntary,
-        rss_bytes_peak: status.as_ref().and_then(|status| status.vmhwm).map(|kib| kib * 1024),
-        rss_bytes: status.as_ref().and_then(|status| status.vmrss).map(|kib| kib * 1024),
+        rss_bytes_peak: status
+            .as_ref()
+            .and_then(|status| status.vmhwm)
+            .map(|kib| kib * 1024),
+        rss_bytes: status
+            .as_ref()
+            .and_then(|status| status.vmrss)
+            .map(|kib| kib * 1024),
     }
 }
 
@@ -90,8 +98,17 @@ mod tests {
 
     #[test]
     fn differences_need_both_readings() {
-        let earlier = Usage { cpu_user_ns: Some(5), cpu_system_ns: None, ..Usage::default() };
-        let later = Usage { cpu_user_ns: Some(9), cpu_system_ns: Some(3), rss_bytes: Some(7), ..Usage::default() };
+        let earlier = Usage {
+            cpu_user_ns: Some(5),
+            cpu_system_ns: None,
+            ..Usage::default()
+        };
+        let later = Usage {
+            cpu_user_ns: Some(9),
+            cpu_system_ns: Some(3),
+            rss_bytes: Some(7),
+            ..Usage::default()
+        };
         let used = later.since(&earlier);
         assert_eq!(used.cpu_user_ns, Some(4));
         assert_eq!(used.cpu_system_ns, None, "a missing figure stays missing");

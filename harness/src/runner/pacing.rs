@@ -33,7 +33,11 @@ impl Pacer {
         let Some(rate) = rate else { return Self::Closed };
         let mut random = ChaCha8Rng::seed_from_u64(seed ^ 0x9e37_79b9_7f4a_7c15);
         random.set_stream(u64::from(thread) + 1);
-        let mut arrivals = Arrivals { random, gap_mean_s: f64::from(threads) / rate, next: begin };
+        let mut arrivals = Arrivals {
+            random,
+            gap_mean_s: f64::from(threads) / rate,
+            next: begin,
+        };
         let first = arrivals.gap();
         arrivals.next += first;
         Self::Open(Box::new(arrivals))
@@ -86,7 +90,9 @@ mod tests {
         let begin = Instant::now();
         let times = |seed, thread| {
             let mut pacer = Pacer::new(Some(1000.0), thread, 2, seed, begin);
-            (0..20_000).map(|_| pacer.next_due().unwrap() - begin).collect::<Vec<_>>()
+            (0..20_000)
+                .map(|_| pacer.next_due().unwrap() - begin)
+                .collect::<Vec<_>>()
         };
         let first = times(7, 0);
         assert_eq!(first, times(7, 0));
@@ -96,7 +102,10 @@ mod tests {
         let total = first.last().unwrap().as_secs_f64();
         assert!((38.5..41.5).contains(&total), "{total}");
         // In a Poisson process gaps deviate as much as their mean; evenly spaced ones would not.
-        let gaps: Vec<f64> = first.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect();
+        let gaps: Vec<f64> = first
+            .windows(2)
+            .map(|pair| (pair[1] - pair[0]).as_secs_f64())
+            .collect();
         let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
         let deviation = (gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64).sqrt();
         assert!((0.9..1.1).contains(&(deviation / mean)), "{deviation} / {mean}");

@@ -78,7 +78,10 @@ impl<E: DeserializeOwned + Send + 'static> ChildProcess<E> {
             .map_err(|error| HarnessError::io("start", &program, &error))?;
         let (sender, lines) = channel();
         let stdin = child.stdin.take();
-        let stdout = child.stdout.take().expect("standard output was asked for as a pipe");
+        let stdout = child
+            .stdout
+            .take()
+            .expect("standard output was asked for as a pipe");
         let stdout = std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines() {
                 let Ok(line) = line else { break };
@@ -90,9 +93,18 @@ impl<E: DeserializeOwned + Send + 'static> ChildProcess<E> {
                 }
             }
         });
-        let stderr = child.stderr.take().expect("standard error was asked for as a pipe");
+        let stderr = child
+            .stderr
+            .take()
+            .expect("standard error was asked for as a pipe");
         let stderr = std::thread::spawn(move || keep_end(stderr));
-        Ok(Self { child, stdin, lines, stdout, stderr })
+        Ok(Self {
+            child,
+            stdin,
+            lines,
+            stdout,
+            stderr,
+        })
     }
 
     /// The next event; `None` when there is none within `timeout`.
@@ -130,7 +142,10 @@ impl<E: DeserializeOwned + Send + 'static> ChildProcess<E> {
             .map_err(|error| HarnessError::Run(format!("cannot wait for a child process: {error}")))?;
         drop(self.lines);
         let _ = self.stdout.join();
-        Ok(Ended { status, stderr: self.stderr.join().unwrap_or_default() })
+        Ok(Ended {
+            status,
+            stderr: self.stderr.join().unwrap_or_default(),
+        })
     }
 
     /// Watches it to its end, handing every event to `show`, and passing Ctrl-C on.
@@ -220,10 +235,23 @@ mod tests {
 
     #[test]
     fn a_failure_says_how_and_why() {
-        let ended = Ended { status: ExitStatus::from_raw(9), stderr: "disk gone\n".into() };
+        let ended = Ended {
+            status: ExitStatus::from_raw(9),
+            stderr: "disk gone\n".into(),
+        };
         let failure = ended.failure().unwrap();
-        assert!(failure.contains("signal 9") && failure.contains("disk gone"), "{failure}");
-        assert_eq!(Ended { status: ExitStatus::from_raw(0), stderr: "chatter".into() }.failure(), None);
+        assert!(
+            failure.contains("signal 9") && failure.contains("disk gone"),
+            "{failure}"
+        );
+        assert_eq!(
+            Ended {
+                status: ExitStatus::from_raw(0),
+                stderr: "chatter".into()
+            }
+            .failure(),
+            None
+        );
     }
 
     #[test]

@@ -39,12 +39,19 @@ pub(crate) fn send(line: &impl Serialize) {
 
 /// Tells the parent that a phase begins.
 pub(crate) fn phase(name: &str, total: u64, unit: &str) {
-    send(&Progress::Phase { name: name.into(), total, unit: unit.into() });
+    send(&Progress::Phase {
+        name: name.into(),
+        total,
+        unit: unit.into(),
+    });
 }
 
 /// Tells the parent how far the phase has come.
 pub(crate) fn done(done: u64, note: impl Into<String>) {
-    send(&Progress::Done { done, note: note.into() });
+    send(&Progress::Done {
+        done,
+        note: note.into(),
+    });
 }
 
 /// Shows the progress of one child after another.
@@ -112,7 +119,11 @@ impl Display {
         let style = ProgressStyle::with_template(&template)
             .unwrap_or_else(|_| ProgressStyle::default_bar())
             .progress_chars("=> ");
-        let bar = if total == 0 { ProgressBar::new_spinner() } else { ProgressBar::new(total) };
+        let bar = if total == 0 {
+            ProgressBar::new_spinner()
+        } else {
+            ProgressBar::new(total)
+        };
         bar.set_style(style);
         bar.set_prefix(format!("{} {name}", self.title));
         bar.enable_steady_tick(Duration::from_millis(120));
@@ -124,7 +135,11 @@ impl Display {
             bar.finish_and_clear();
         }
         if !self.phase.is_empty() {
-            let note = if self.last_note.is_empty() { "done" } else { &self.last_note };
+            let note = if self.last_note.is_empty() {
+                "done"
+            } else {
+                &self.last_note
+            };
             eprintln!("{}: {}: {note}", self.title, self.phase);
         }
         self.phase.clear();
@@ -138,7 +153,10 @@ mod tests {
 
     #[test]
     fn a_line_comes_back_as_it_was_sent() {
-        let sent = Progress::Done { done: 7, note: "fast\nand good".into() };
+        let sent = Progress::Done {
+            done: 7,
+            note: "fast\nand good".into(),
+        };
         let line = serde_json::to_string(&sent).unwrap();
         assert!(!line.contains('\n'));
         assert_eq!(serde_json::from_str::<Progress>(&line).unwrap(), sent);

@@ -18,7 +18,10 @@ mod tests {
 
     #[test]
     fn every_round_has_every_engine_and_another_one_first() {
-        assert_eq!(interleaved(2, 3), [(1, 0), (1, 1), (2, 1), (2, 0), (3, 0), (3, 1)]);
+        assert_eq!(
+            interleaved(2, 3),
+            [(1, 0), (1, 1), (2, 1), (2, 0), (3, 0), (3, 1)]
+        );
         assert_eq!(interleaved(1, 2), [(1, 0), (2, 0)]);
         assert!(interleaved(0, 3).is_empty());
     }

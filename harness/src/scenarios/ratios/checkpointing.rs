@@ -22,8 +22,9 @@ pub(super) fn during_checkpoints(subject: &Subject, job: &RatioJob) -> Result<(f
         });
         let rate = mixed(subject, job, 2);
         over.store(true, Ordering::Relaxed);
-        let checkpointing =
-            checkpoints.join().map_err(|_| HarnessError::Run("the checkpointing thread panicked".into()))?;
+        let checkpointing = checkpoints
+            .join()
+            .map_err(|_| HarnessError::Run("the checkpointing thread panicked".into()))?;
         checkpointing?;
         Ok((rate?, completed.load(Ordering::Relaxed)))
     })

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use workloads::target::{
-    Capabilities, Durability, Isolation, OpenOptions, Session, TableRef, Target, TargetError, TargetFactory, TxOptions,
+    Capabilities, Durability, Isolation, OpenOptions, Session, TableRef, Target, TargetError, TargetFactory,
+    TxOptions,
 };
 
 use super::RatioJob;
@@ -95,16 +96,28 @@ impl Subject {
         let capabilities = factory.capabilities();
         let relaxed = relaxed_durability(&capabilities.durabilities)
             .ok_or_else(|| HarnessError::Run(format!("{} declares no durability", capabilities.name)))?;
-        let isolation = capabilities.isolation_at_least(Isolation::ReadCommitted).ok_or_else(|| {
-            HarnessError::Run(format!("{} has no isolation level that hides pending writes", capabilities.name))
-        })?;
+        let isolation = capabilities
+            .isolation_at_least(Isolation::ReadCommitted)
+            .ok_or_else(|| {
+                HarnessError::Run(format!(
+                    "{} has no isolation level that hides pending writes",
+                    capabilities.name
+                ))
+            })?;
         let mut options = OpenOptions::create(directory, ["ratios"]);
         options.durability = relaxed;
         options.cache_size_bytes = job.cache_size_bytes.filter(|_| capabilities.cache_size);
         options.compression = compression.map(str::to_owned);
-        options.engine_settings = settings.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        options.engine_settings = settings
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()))
+            .collect();
         let target = factory.open(&options).map_err(failed(capabilities))?;
-        Ok(Self { target, relaxed, isolation })
+        Ok(Self {
+            target,
+            relaxed,
+            isolation,
+        })
     }
 
     /// Options of a transaction that only reads.
@@ -135,7 +148,9 @@ impl Subject {
 
 /// The weakest durability that an engine has: what it calls "not synchronised", or memory.
 fn relaxed_durability(supported: &BTreeSet<Durability>) -> Option<Durability> {
-    [Durability::NoSync, Durability::InMemory, Durability::Sync].into_iter().find(|level| supported.contains(level))
+    [Durability::NoSync, Durability::InMemory, Durability::Sync]
+        .into_iter()
+        .find(|level| supported.contains(level))
 }
 
 /// Loads rows `0..rows` in batches of [`LOAD_BATCH`]; `scatter` inserts them in a scattered order (every key once).
@@ -158,7 +173,11 @@ pub(super) fn load(subject: &Subject, job: &RatioJob, rows: u64, scatter: bool) 
         row += LOAD_BATCH;
     }
     drop(session);
-    if subject.is_persistent() { subject.target.sync().map_err(failed) } else { Ok(()) }
+    if subject.is_persistent() {
+        subject.target.sync().map_err(failed)
+    } else {
+        Ok(())
+    }
 }
 
 /// Row number `index` of a fixed scattered order of `0..rows`: multiplication by a number coprime to `rows`.
@@ -194,7 +213,10 @@ mod tests {
             seen.sort_unstable();
             assert!(seen.iter().copied().eq(0..rows), "{rows}");
         }
-        assert_ne!((0..5).map(|index| scattered(index, 1000)).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+        assert_ne!(
+            (0..5).map(|index| scattered(index, 1000)).collect::<Vec<_>>(),
+            [0, 1, 2, 3, 4]
+        );
     }
 
     #[test]

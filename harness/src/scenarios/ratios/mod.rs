@@ -96,20 +96,27 @@ struct Measured {
 
 impl From<Vec<Pair>> for Measured {
     fn from(pairs: Vec<Pair>) -> Self {
-        Self { figures: Figures::Pairs(pairs), note: None }
+        Self {
+            figures: Figures::Pairs(pairs),
+            note: None,
+        }
     }
 }
 
 /// Measures every row of the table. A row that cannot be measured says why and has no value.
 pub(crate) fn measure(job: &RatioJob, stop: &AtomicBool) -> Result<RatioResult> {
     let engine = factory(&job.engine)?;
-    let mut result =
-        RatioResult { engine_version: engine.capabilities().version.clone(), ..RatioResult::default() };
+    let mut result = RatioResult {
+        engine_version: engine.capabilities().version.clone(),
+        ..RatioResult::default()
+    };
     let mut bench = rows::Bench::new(job, stop, engine.as_ref())?;
     for target in ratio_targets() {
         if stop.load(Ordering::Relaxed) {
             result.interrupted = true;
-            result.rows.push(unmeasured(target, "the run was interrupted before".into()));
+            result
+                .rows
+                .push(unmeasured(target, "the run was interrupted before".into()));
             continue;
         }
         progress::phase(&target.what, 0, "");
@@ -132,18 +139,28 @@ pub(crate) fn measure(job: &RatioJob, stop: &AtomicBool) -> Result<RatioResult> 
 }
 
 fn unmeasured(target: &RatioTarget, why: String) -> RatioRow {
-    RatioRow { note: Some(why), ..target.row() }
+    RatioRow {
+        note: Some(why),
+        ..target.row()
+    }
 }
 
 fn filled(target: &RatioTarget, measured: Measured) -> RatioRow {
-    let mut row = RatioRow { note: measured.note, ..target.row() };
+    let mut row = RatioRow {
+        note: measured.note,
+        ..target.row()
+    };
     let quotient = |pair: &Pair| pair.engine / pair.bound;
     match measured.figures {
         Figures::Pairs(pairs) => {
             let sides = |side: fn(&Pair) -> f64| median(&pairs.iter().map(side).collect::<Vec<_>>());
             row.engine_value = sides(|pair| pair.engine);
             row.bound_value = sides(|pair| pair.bound);
-            row.samples = pairs.iter().map(quotient).filter(|ratio| ratio.is_finite()).collect();
+            row.samples = pairs
+                .iter()
+                .map(quotient)
+                .filter(|ratio| ratio.is_finite())
+                .collect();
             row.value = median(&row.samples);
         }
         Figures::Once { engine, bound } => {
@@ -159,7 +176,10 @@ fn filled(target: &RatioTarget, measured: Measured) -> RatioRow {
 fn summary(row: &RatioRow) -> String {
     match row.value {
         Some(value) => format!("{} of {}", reports::units::number(value), row.against),
-        None => format!("not measured: {}", row.note.as_deref().unwrap_or("no reason given")),
+        None => format!(
+            "not measured: {}",
+            row.note.as_deref().unwrap_or("no reason given")
+        ),
     }
 }
 
@@ -176,13 +196,22 @@ mod tests {
         let pairs = [(2.0, 1.0), (9.0, 3.0), (8.0, 2.0)].map(|(engine, bound)| Pair { engine, bound });
         let row = filled(target(), Measured::from(pairs.to_vec()));
         assert_eq!(row.samples, [2.0, 3.0, 4.0]);
-        assert_eq!((row.value, row.engine_value, row.bound_value), (Some(3.0), Some(8.0), Some(2.0)));
+        assert_eq!(
+            (row.value, row.engine_value, row.bound_value),
+            (Some(3.0), Some(8.0), Some(2.0))
+        );
     }
 
     #[test]
     fn no_pairs_and_impossible_quotients_are_no_value() {
         assert_eq!(filled(target(), Measured::from(Vec::new())).value, None);
-        let once = Measured { figures: Figures::Once { engine: 1.0, bound: 0.0 }, note: None };
+        let once = Measured {
+            figures: Figures::Once {
+                engine: 1.0,
+                bound: 0.0,
+            },
+            note: None,
+        };
         let row = filled(target(), once);
         assert_eq!(row.value, None);
         assert!(row.samples.is_empty());

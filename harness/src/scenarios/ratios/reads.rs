@@ -2,9 +2,9 @@
 
 use workloads::target::{Direction, RowBuffer};
 
+use super::RatioJob;
 use super::data::{Random, Subject, TABLE, key, wrong};
 use super::slices::slice;
-use super::RatioJob;
 use crate::error::Result;
 
 /// Rows of one range.
@@ -46,7 +46,9 @@ pub(super) fn ranges(subject: &Subject, job: &RatioJob) -> Result<f64> {
             let row = random.below(job.rows.saturating_sub(RANGE_ROWS as u64).max(1));
             sink.clear();
             session.begin(&options).map_err(&failed)?;
-            let rows = session.scan(TABLE, &key(row), RANGE_ROWS, Direction::Forward, &mut sink).map_err(&failed)?;
+            let rows = session
+                .scan(TABLE, &key(row), RANGE_ROWS, Direction::Forward, &mut sink)
+                .map_err(&failed)?;
             session.commit().map_err(&failed)?;
             if rows != RANGE_ROWS.min((job.rows - row) as usize) {
                 return Err(wrong(format_args!("a range from row {row} has {rows} rows")));

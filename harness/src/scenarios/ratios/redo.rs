@@ -41,7 +41,9 @@ pub(super) fn speeds(
         session.begin(&subject.no_sync()).map_err(&failed)?;
         for _ in 0..UPDATES_PER_COMMIT {
             fill_value(&mut value, &mut random);
-            session.put(TABLE, &key(random.below(job.rows)), &value).map_err(&failed)?;
+            session
+                .put(TABLE, &key(random.below(job.rows)), &value)
+                .map_err(&failed)?;
         }
         session.commit().map_err(&failed)?;
     }
@@ -51,7 +53,10 @@ pub(super) fn speeds(
     copy_files(&original, &image)?;
     drop(subject);
 
-    let log: Vec<_> = files_below(&image)?.into_iter().filter(|(path, _)| is_log(path)).collect();
+    let log: Vec<_> = files_below(&image)?
+        .into_iter()
+        .filter(|(path, _)| is_log(path))
+        .collect();
     let mut options = OpenOptions::existing(directory.join("redo-copy"), ["ratios"]);
     options.cache_size_bytes = job.cache_size_bytes.filter(|_| factory.capabilities().cache_size);
     let replay = || {
@@ -62,7 +67,9 @@ pub(super) fn speeds(
             (Some(bytes), Some(nanoseconds)) if bytes > 0 && nanoseconds > 0 => {
                 Ok(bytes as f64 * 1e9 / nanoseconds as f64)
             }
-            _ => Err(HarnessError::Run("the engine does not tell how much it replayed, or replayed nothing".into())),
+            _ => Err(HarnessError::Run(
+                "the engine does not tell how much it replayed, or replayed nothing".into(),
+            )),
         }
     };
     let read = || read_with_crc(&image, &log);
@@ -103,7 +110,8 @@ fn copy_files(from: &Path, to: &Path) -> Result<()> {
         if let Some(parent) = target.parent() {
             std::fs::create_dir_all(parent).map_err(|error| HarnessError::io("make", parent, &error))?;
         }
-        std::fs::copy(from.join(&name), &target).map_err(|error| HarnessError::io("copy to", &target, &error))?;
+        std::fs::copy(from.join(&name), &target)
+            .map_err(|error| HarnessError::io("copy to", &target, &error))?;
     }
     Ok(())
 }

@@ -26,7 +26,11 @@ pub(super) struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     /// Loads the engine and the bound.
-    pub(super) fn new(job: &'a RatioJob, stop: &'a AtomicBool, factory: &'a dyn TargetFactory) -> Result<Self> {
+    pub(super) fn new(
+        job: &'a RatioJob,
+        stop: &'a AtomicBool,
+        factory: &'a dyn TargetFactory,
+    ) -> Result<Self> {
         let bound_factory = crate::adapters::factory(&job.bound)?;
         crate::runner::progress::phase("load both", 0, "");
         let engine = Subject::create(factory, &job.directory.join("engine"), job, None, &[])?;
@@ -34,9 +38,22 @@ impl<'a> Bench<'a> {
         if factory.capabilities().checkpoint {
             engine.target.checkpoint().map_err(engine.failed())?;
         }
-        let bound = Subject::create(bound_factory.as_ref(), &job.directory.join("bound"), job, None, &[])?;
+        let bound = Subject::create(
+            bound_factory.as_ref(),
+            &job.directory.join("bound"),
+            job,
+            None,
+            &[],
+        )?;
         load(&bound, job, job.rows, false)?;
-        Ok(Self { job, stop, factory, bound_factory, engine, bound })
+        Ok(Self {
+            job,
+            stop,
+            factory,
+            bound_factory,
+            engine,
+            bound,
+        })
     }
 
     /// Measures the row with this identifier; `None` for one that is not known here.
@@ -66,12 +83,22 @@ impl<'a> Bench<'a> {
         if !self.factory.capabilities().verify {
             return Ok(None);
         }
-        Ok(self.engine.target.verify().err().map(|error| format!("structure: {error}")))
+        Ok(self
+            .engine
+            .target
+            .verify()
+            .err()
+            .map(|error| format!("structure: {error}")))
     }
 
     /// The same slice of the engine and of the in-memory bound.
     fn pairs(&self, figure: impl Fn(&Subject) -> Result<f64>) -> Result<Measured> {
-        let pairs = alternate(self.job.pairs, self.stop, || figure(&self.engine), || figure(&self.bound))?;
+        let pairs = alternate(
+            self.job.pairs,
+            self.stop,
+            || figure(&self.engine),
+            || figure(&self.bound),
+        )?;
         Ok(pairs.into())
     }
 
@@ -83,13 +110,25 @@ impl<'a> Bench<'a> {
             || writes::one_row_updates(&self.engine, self.job, self.engine.no_sync(), 1),
             || writes::half_updates(&self.bound, self.job),
         )?;
-        let note = "every transaction of the engine updates a row; every other one of the bound only reads one";
-        Ok(Measured { figures: Figures::Pairs(pairs), note: Some(note.into()) })
+        let note =
+            "every transaction of the engine updates a row; every other one of the bound only reads one";
+        Ok(Measured {
+            figures: Figures::Pairs(pairs),
+            note: Some(note.into()),
+        })
     }
 
     fn durable(&self, writers: u32) -> Result<Measured> {
-        if !self.factory.capabilities().durabilities.contains(&Durability::Sync) {
-            return Err(HarnessError::Run(format!("{} has no durable commits", self.factory.name())));
+        if !self
+            .factory
+            .capabilities()
+            .durabilities
+            .contains(&Durability::Sync)
+        {
+            return Err(HarnessError::Run(format!(
+                "{} has no durable commits",
+                self.factory.name()
+            )));
         }
         let directory = &self.job.directory;
         let mut method = None;
@@ -105,7 +144,10 @@ impl<'a> Bench<'a> {
             },
         )?;
         let note = method.map(|method| format!("raw flushes by {method}, the faster of two ways"));
-        Ok(Measured { figures: Figures::Pairs(pairs), note })
+        Ok(Measured {
+            figures: Figures::Pairs(pairs),
+            note,
+        })
     }
 
     fn load(&self) -> Result<Measured> {
@@ -114,27 +156,48 @@ impl<'a> Bench<'a> {
             job.pairs.min(LOAD_PAIRS_MAX),
             self.stop,
             || loading::rows_per_second(self.factory, job, &job.directory.join("load-engine")),
-            || loading::rows_per_second(self.bound_factory.as_ref(), job, &job.directory.join("load-bound")),
+            || {
+                loading::rows_per_second(
+                    self.bound_factory.as_ref(),
+                    job,
+                    &job.directory.join("load-bound"),
+                )
+            },
         )?;
         let note = "in key order; the engine's load is made durable at its end";
-        Ok(Measured { figures: Figures::Pairs(pairs), note: Some(note.into()) })
+        Ok(Measured {
+            figures: Figures::Pairs(pairs),
+            note: Some(note.into()),
+        })
     }
 
     fn wal_bytes(&self) -> Result<Measured> {
         let (wal, logical) = space::wal_bytes(&self.engine, self.job)?;
-        let figures = Figures::Once { engine: wal as f64, bound: logical as f64 };
-        Ok(Measured { figures, note: Some("logical bytes are key and value".into()) })
+        let figures = Figures::Once {
+            engine: wal as f64,
+            bound: logical as f64,
+        };
+        Ok(Measured {
+            figures,
+            note: Some("logical bytes are key and value".into()),
+        })
     }
 
     fn file_bytes(&self, compression: &str) -> Result<Measured> {
         let directory = self.job.directory.join("space");
         let bytes = space::file_bytes(self.factory, self.job, &directory, compression)?;
-        let figures = Figures::Once { engine: bytes.data as f64, bound: bytes.logical as f64 };
+        let figures = Figures::Once {
+            engine: bytes.data as f64,
+            bound: bytes.logical as f64,
+        };
         let note = format!(
             "data files after a checkpoint; the log's recycled files, {} whatever the data, are not counted",
             reports::units::bytes(bytes.log)
         );
-        Ok(Measured { figures, note: Some(note) })
+        Ok(Measured {
+            figures,
+            note: Some(note),
+        })
     }
 
     fn redo(&self) -> Result<Measured> {
@@ -144,7 +207,10 @@ impl<'a> Bench<'a> {
 
     fn checkpointing(&self) -> Result<Measured> {
         if !self.factory.capabilities().checkpoint {
-            return Err(HarnessError::Run(format!("{} has no checkpoints", self.factory.name())));
+            return Err(HarnessError::Run(format!(
+                "{} has no checkpoints",
+                self.factory.name()
+            )));
         }
         let mut completed = 0;
         let pairs: Vec<Pair> = alternate(
@@ -158,7 +224,10 @@ impl<'a> Bench<'a> {
             || writes::mixed(&self.engine, self.job, 2),
         )?;
         let note = format!("{completed} checkpoints, one after another without a pause");
-        Ok(Measured { figures: Figures::Pairs(pairs), note: Some(note) })
+        Ok(Measured {
+            figures: Figures::Pairs(pairs),
+            note: Some(note),
+        })
     }
 }
 
@@ -189,7 +258,11 @@ mod tests {
         let engine = factory("memory").unwrap();
         let mut bench = Bench::new(&job, &stop, engine.as_ref()).unwrap();
         for target in ratio_targets() {
-            assert!(bench.measure(&target.id).is_some(), "{} is measured by nothing", target.id);
+            assert!(
+                bench.measure(&target.id).is_some(),
+                "{} is measured by nothing",
+                target.id
+            );
         }
         assert!(bench.measure("absent").is_none());
     }
@@ -200,7 +273,13 @@ mod tests {
         let (job, stop) = (job(directory.path()), AtomicBool::new(false));
         let engine = factory("memory").unwrap();
         let mut bench = Bench::new(&job, &stop, engine.as_ref()).unwrap();
-        for id in ["durable-16", "wal-bytes", "file-bytes-lz4", "redo-speed", "checkpoint-throughput"] {
+        for id in [
+            "durable-16",
+            "wal-bytes",
+            "file-bytes-lz4",
+            "redo-speed",
+            "checkpoint-throughput",
+        ] {
             assert!(bench.measure(id).unwrap().is_err(), "{id}");
         }
         assert_eq!(bench.verify().unwrap(), None);

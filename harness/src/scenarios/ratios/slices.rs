@@ -74,13 +74,22 @@ pub(super) fn slice(
         Ok(count? as f64 / elapsed.as_secs_f64())
     };
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|thread| scope.spawn({ let worker = &worker; move || worker(thread) })).collect();
+        let workers: Vec<_> = (0..threads)
+            .map(|thread| {
+                scope.spawn({
+                    let worker = &worker;
+                    move || worker(thread)
+                })
+            })
+            .collect();
         barrier.wait();
         std::thread::sleep(length);
         over.store(true, Ordering::Relaxed);
         let mut total = 0.0;
         for worker in workers {
-            total += worker.join().map_err(|_| HarnessError::Run("a measuring thread panicked".into()))??;
+            total += worker
+                .join()
+                .map_err(|_| HarnessError::Run("a measuring thread panicked".into()))??;
         }
         Ok(total)
     })
@@ -108,7 +117,13 @@ mod tests {
         )
         .unwrap();
         assert_eq!(order.into_inner(), "ebebbeeb");
-        assert_eq!(pairs, [Pair { engine: 6.0, bound: 3.0 }; 3]);
+        assert_eq!(
+            pairs,
+            [Pair {
+                engine: 6.0,
+                bound: 3.0
+            }; 3]
+        );
     }
 
     #[test]

@@ -16,7 +16,9 @@ pub(super) fn wal_bytes(subject: &Subject, job: &RatioJob) -> Result<(u64, u64)>
     let appended = || {
         subject.target.sync().map_err(&failed)?;
         let stats = subject.target.stats();
-        stats.wal_bytes.ok_or_else(|| HarnessError::Run("the engine does not count its WAL bytes".into()))
+        stats
+            .wal_bytes
+            .ok_or_else(|| HarnessError::Run("the engine does not count its WAL bytes".into()))
     };
     let updates = UPDATES.min(job.rows);
     let before = appended()?;
@@ -51,7 +53,10 @@ pub(super) fn file_bytes(
 ) -> Result<FileBytes> {
     let subject = Subject::create(factory, directory, job, Some(compression), &[])?;
     load(&subject, job, job.rows, true)?;
-    subject.target.checkpoint().map_err(failed(factory.capabilities()))?;
+    subject
+        .target
+        .checkpoint()
+        .map_err(failed(factory.capabilities()))?;
     drop(subject);
     let (mut data, mut log) = (0, 0);
     for (path, bytes) in files_below(directory)? {
@@ -62,7 +67,11 @@ pub(super) fn file_bytes(
         }
     }
     std::fs::remove_dir_all(directory).map_err(|error| HarnessError::io("remove", directory, &error))?;
-    Ok(FileBytes { data, log, logical: job.rows * (KEY_LEN + job.value_size) as u64 })
+    Ok(FileBytes {
+        data,
+        log,
+        logical: job.rows * (KEY_LEN + job.value_size) as u64,
+    })
 }
 
 /// Whether a file of a database belongs to its write-ahead log, by the names that engines give them.
@@ -80,11 +89,17 @@ pub(super) fn files_below(directory: &Path) -> Result<Vec<(String, u64)>> {
         for entry in entries {
             let entry = entry.map_err(|error| HarnessError::io("list", &next, &error))?;
             let path = entry.path();
-            let metadata = entry.metadata().map_err(|error| HarnessError::io("inspect", &path, &error))?;
+            let metadata = entry
+                .metadata()
+                .map_err(|error| HarnessError::io("inspect", &path, &error))?;
             if metadata.is_dir() {
                 pending.push(path);
             } else {
-                let name = path.strip_prefix(directory).unwrap_or(&path).to_string_lossy().into_owned();
+                let name = path
+                    .strip_prefix(directory)
+                    .unwrap_or(&path)
+                    .to_string_lossy()
+                    .into_owned();
                 files.push((name, metadata.len()));
             }
         }

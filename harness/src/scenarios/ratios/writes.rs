@@ -12,7 +12,12 @@ const MIX_UPDATES: usize = 4;
 const RETRIES_MAX: u32 = 1000;
 
 /// One-row update transactions a second on `threads` threads.
-pub(super) fn one_row_updates(subject: &Subject, job: &RatioJob, options: TxOptions, threads: u32) -> Result<f64> {
+pub(super) fn one_row_updates(
+    subject: &Subject,
+    job: &RatioJob,
+    options: TxOptions,
+    threads: u32,
+) -> Result<f64> {
     slice(threads, job.slice(), |thread, go_on| {
         let failed = subject.failed();
         let mut session = subject.target.session().map_err(&failed)?;

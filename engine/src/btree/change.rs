@@ -1,0 +1,250 @@
+//! Row changes by the applier.
+//!
+//! A change records the before-image, then takes the leaf's latch at the version it read, and changes the page. If the
+//! page has no room it is split and the change starts again; the before-image is recorded once all the same.
+
+use super::read::{RowState, append_state};
+use super::{Touched, Tree};
+use crate::error::{Error, Result};
+use crate::ids::{CommitId, PageNumber};
+use crate::mvcc::VersionStore;
+use crate::page::delta::Operation;
+use crate::page::layout::{OVERFLOW, max_inline_value};
+use crate::pool::{Latched, Optimistic, Pool};
+
+/// Changes trees on behalf of one commit. Whoever has it holds the applier.
+#[derive(Debug)]
+pub(crate) struct Changer<'a, 't> {
+    pub(super) pool: &'a Pool,
+    versions: &'a VersionStore,
+    pub(super) touched: &'t mut Touched,
+    pub(super) commit: CommitId,
+    /// Ghosts of commits up to this one can go.
+    pub(super) ghost_horizon: CommitId,
+    /// Frames for new pages, taken while no latch is held.
+    frames: Vec<u32>,
+    /// The leaf changed last: rows come in key order, so the next one is likely to be there too.
+    last_leaf: PageNumber,
+    before: Vec<u8>,
+    /// Whether any page has changed: after that the commit can no longer be given up.
+    pub(super) has_changed: bool,
+}
+
+impl<'a, 't> Changer<'a, 't> {
+    pub(crate) fn new(
+        pool: &'a Pool,
+        versions: &'a VersionStore,
+        touched: &'t mut Touched,
+        commit: CommitId,
+        ghost_horizon: CommitId,
+    ) -> Self {
+        touched.clear();
+        Self {
+            pool,
+            versions,
+            touched,
+            commit,
+            ghost_horizon,
+            frames: Vec::new(),
+            last_leaf: PageNumber::NONE,
+            before: Vec::new(),
+            has_changed: false,
+        }
+    }
+
+    /// Whether the commit has changed something and must be completed.
+    pub(crate) fn has_changed(&self) -> bool {
+        self.has_changed
+    }
+
+    /// Makes sure that `count` pages can be created without I/O. No latch may be held.
+    pub(crate) fn reserve(&mut self, count: usize) -> Result<()> {
+        while self.frames.len() < count {
+            self.frames.push(self.pool.take_frame()?);
+        }
+        Ok(())
+    }
+
+    /// A new page, latched, to be logged as an image. A frame for it was reserved.
+    pub(super) fn create_page(&mut self) -> Result<(PageNumber, Latched<'a>)> {
+        let page = self.pool.store().allocate_page()?;
+        let frame = self
+            .frames
+            .pop()
+            .expect("a frame is reserved before a page is created");
+        let latched = self.pool.create(page, frame);
+        self.touched.image(page);
+        self.has_changed = true;
+        Ok((page, latched))
+    }
+
+    /// Frees a page of a tree that nothing points to any more.
+    pub(super) fn free_page(&mut self, page: PageNumber) -> Result<()> {
+        loop {
+            let Some(found) = self.pool.get(page)? else {
+                return Err(self.pool.store().damage(page, "a page in use does not exist"));
+            };
+            let Some(latched) = found.latch() else { continue };
+            self.pool.store().free_page(page, self.commit);
+            self.pool.discard(latched);
+            self.touched.freed(page);
+            self.has_changed = true;
+            return Ok(());
+        }
+    }
+
+    /// Stamps a changed page and puts it into the dirty set.
+    pub(super) fn stamp(&mut self, latched: &mut Latched<'_>) {
+        debug_assert!(
+            latched.node().commit_id() <= self.commit,
+            "commits reach a page in order"
+        );
+        latched.node_mut().set_commit_id(self.commit);
+        self.pool.mark_dirty(latched);
+        self.has_changed = true;
+    }
+
+    fn leaf(&self, tree: Tree<'a>, key: &[u8]) -> Result<Optimistic<'a>> {
+        if self.last_leaf != PageNumber::NONE
+            && let Some(leaf) = self.pool.resident(self.last_leaf)
+        {
+            let node = leaf.node();
+            if node.is_leaf() && node.table() == tree.table && node.covers(key) && leaf.is_valid() {
+                return Ok(leaf);
+            }
+        }
+        tree.find_leaf(key)
+    }
+
+    /// The row's state now, its value in `self.before`.
+    fn read_before(&mut self, tree: Tree<'a>, leaf: &Optimistic<'_>, key: &[u8]) -> Result<Option<RowState>> {
+        self.before.clear();
+        let state = append_state(leaf.node(), key, &mut self.before);
+        if !leaf.is_valid() {
+            return Ok(None);
+        }
+        if let RowState::Overflow(reference) = state {
+            let mut before = std::mem::take(&mut self.before);
+            self.read_overflow(tree, reference, &mut before)?;
+            self.before = before;
+        }
+        Ok(Some(state))
+    }
+
+    /// Inserts or replaces a row.
+    pub(crate) fn put(&mut self, tree: Tree<'a>, key: &[u8], value: &[u8]) -> Result<()> {
+        let mut reference = None;
+        let mut former = None;
+        loop {
+            let leaf = self.leaf(tree, key)?;
+            if former.is_none() {
+                let Some(state) = self.read_before(tree, &leaf, key)? else {
+                    continue;
+                };
+                former = Some(state);
+                let before = (state != RowState::Absent).then_some(&self.before[..]);
+                self.versions.record(tree.table, key, self.commit, before, false);
+                if value.len() > max_inline_value(self.pool.page_size()) {
+                    reference = Some(self.write_overflow(tree, value)?);
+                }
+            }
+            let Some(mut latched) = leaf.latch() else { continue };
+            let result = match &reference {
+                Some(reference) => {
+                    latched
+                        .node_mut()
+                        .put(key, &reference.encode(), OVERFLOW, self.ghost_horizon)
+                }
+                None => latched.node_mut().put(key, value, 0, self.ghost_horizon),
+            };
+            if result.is_err() {
+                drop(latched);
+                self.split(tree, key)?;
+                continue;
+            }
+            let operation = match reference {
+                Some(reference) => Operation::PutOverflow { key, reference },
+                None => Operation::Put { key, value },
+            };
+            self.finish(latched, operation);
+            break;
+        }
+        self.free_former(tree, former)
+    }
+
+    /// Deletes a row, leaving a ghost; `false` if there is none.
+    pub(crate) fn delete(&mut self, tree: Tree<'a>, key: &[u8]) -> Result<bool> {
+        let mut former = None;
+        loop {
+            let leaf = self.leaf(tree, key)?;
+            if former.is_none() {
+                let Some(state) = self.read_before(tree, &leaf, key)? else {
+                    continue;
+                };
+                if state == RowState::Absent {
+                    return Ok(false);
+                }
+                former = Some(state);
+                self.versions
+                    .record(tree.table, key, self.commit, Some(&self.before), true);
+            }
+            let Some(mut latched) = leaf.latch() else { continue };
+            match latched.node_mut().delete(key, self.commit, self.ghost_horizon) {
+                Ok(existed) => debug_assert!(existed, "the row was there a moment ago"),
+                Err(_) => {
+                    drop(latched);
+                    self.split(tree, key)?;
+                    continue;
+                }
+            }
+            self.finish(latched, Operation::Delete { key });
+            break;
+        }
+        self.free_former(tree, former)?;
+        Ok(true)
+    }
+
+    fn finish(&mut self, mut latched: Latched<'_>, operation: Operation<'_>) {
+        self.stamp(&mut latched);
+        self.last_leaf = latched.frame().page_number();
+        drop(latched);
+        self.touched.operation(self.last_leaf, operation);
+    }
+
+    /// Frees the chain of a replaced long value, after the leaf has stopped pointing to it.
+    fn free_former(&mut self, tree: Tree<'a>, former: Option<RowState>) -> Result<()> {
+        match former {
+            Some(RowState::Overflow(reference)) => self.free_overflow(tree, reference),
+            _ => Ok(()),
+        }
+    }
+
+    /// Creates the empty root of a new tree for `table` and returns its page.
+    pub(crate) fn create_tree(&mut self, table: crate::ids::TableId) -> Result<PageNumber> {
+        self.reserve(1)?;
+        let (page, mut latched) = self.create_page()?;
+        let header = crate::page::builder::NodeHeader {
+            page,
+            table,
+            commit: self.commit,
+            level: 0,
+            low: Vec::new(),
+            high: None,
+            first_child: PageNumber::NONE,
+        };
+        let bytes = crate::page::builder::NodeBuilder::new(self.pool.page_size(), &header).finish();
+        latched.node_mut().replace(&bytes);
+        Ok(page)
+    }
+
+    /// Damage found while changing a tree.
+    pub(super) fn damaged(&self, page: PageNumber, what: &str) -> Error {
+        self.pool.store().damage(page, what)
+    }
+}
+
+impl Drop for Changer<'_, '_> {
+    fn drop(&mut self) {
+        self.pool.return_frames(self.frames.drain(..));
+    }
+}

@@ -1,0 +1,226 @@
+//! Giving pages back: purging ghosts, merging a page that has become small with a neighbour, dropping a whole tree.
+
+use super::{Changer, Tree};
+use crate::error::Result;
+use crate::ids::PageNumber;
+use crate::page::builder::{NodeBuilder, NodeHeader};
+use crate::page::delta::Operation;
+use crate::page::layout::{HEADER, INNER_CELL_HEADER, LEAF_CELL_HEADER};
+use crate::page::node::{Node, Payload};
+
+/// A page using less than this part of its bytes looks for a neighbour to merge with.
+const SMALL: (usize, usize) = (1, 4);
+/// Two pages merge when the result uses at most this part, so that it does not split again at once.
+const MERGED_MAX: (usize, usize) = (3, 4);
+
+/// Bytes that the rows of both pages take in one page with the given bounds.
+fn merged_size(left: Node<'_>, right: Node<'_>, header: &NodeHeader, separator_len: usize) -> usize {
+    let rows = |node: Node<'_>| -> usize {
+        (0..node.count())
+            .map(|i| 8 + node.cell_len(node.slot(i)) + node.prefix_len())
+            .sum()
+    };
+    let middle = if left.is_leaf() {
+        0
+    } else {
+        8 + INNER_CELL_HEADER.max(LEAF_CELL_HEADER) + separator_len
+    };
+    let fences = header.low.len() + header.high.as_ref().map_or(0, Vec::len);
+    HEADER + fences + middle + rows(left) + rows(right)
+}
+
+impl<'a> Changer<'a, '_> {
+    /// Removes the ghosts that nobody needs from the leaf of a deleted row, and merges the leaf if that leaves it small. Removing a ghost changes nothing that anybody can see, so it is not logged.
+    pub(crate) fn purge(&mut self, tree: Tree<'a>, key: &[u8]) -> Result<()> {
+        let leaf = loop {
+            let leaf = tree.find_leaf(key)?;
+            let Some(mut latched) = leaf.latch() else { continue };
+            if latched.node().ghosts() > 0 && latched.node_mut().purge_ghosts(self.ghost_horizon) > 0 {
+                self.pool.mark_dirty(&mut latched);
+            }
+            break latched;
+        };
+        let small = leaf.node().used() * SMALL.1 < self.pool.page_size() * SMALL.0;
+        drop(leaf);
+        if small {
+            let path = tree.path(key)?;
+            self.merge_upwards(&path, key)?;
+        }
+        Ok(())
+    }
+
+    fn merge_upwards(&mut self, path: &[PageNumber], key: &[u8]) -> Result<()> {
+        for depth in (1..path.len()).rev() {
+            if !self.merge(path[depth - 1], path[depth], key)? {
+                break;
+            }
+        }
+        while let Some(root) = path.first() {
+            if !self.collapse_root(*root)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Merges a small page with a neighbour under the same parent; `false` if it is not small or nothing fits.
+    fn merge(&mut self, parent_page: PageNumber, page: PageNumber, key: &[u8]) -> Result<bool> {
+        loop {
+            let Some(parent) = self.pool.get(parent_page)? else {
+                return Err(self.damaged(parent_page, "a page on the path to a row does not exist"));
+            };
+            let node = parent.node();
+            let at = node.child_index(key);
+            let (here, count) = (node.child(at), node.count());
+            // The right one of the pair, as a child index: the page itself, unless it is the leftmost child.
+            let right_index = at.max(1);
+            let (left_page, right_page) = (node.child(right_index - 1), node.child(right_index));
+            if !parent.is_valid() {
+                continue;
+            }
+            if here != page || count == 0 {
+                return Ok(false);
+            }
+            let (Some(left), Some(right)) = (self.pool.get(left_page)?, self.pool.get(right_page)?) else {
+                return Err(self.damaged(parent_page, "a child of this page does not exist"));
+            };
+            let Some(mut parent) = parent.latch() else {
+                continue;
+            };
+            let (Some(mut left), Some(right)) = (left.latch(), right.latch()) else {
+                continue;
+            };
+            let small = if here == left_page {
+                left.node()
+            } else {
+                right.node()
+            };
+            if small.used() * SMALL.1 >= self.pool.page_size() * SMALL.0 {
+                return Ok(false);
+            }
+            let separator = parent.node().key(right_index - 1);
+            let mut header = NodeHeader::of(left.node());
+            header.high = right.node().high_fence();
+            let size = merged_size(left.node(), right.node(), &header, separator.len());
+            if size * MERGED_MAX.1 > self.pool.page_size() * MERGED_MAX.0 {
+                return Ok(false);
+            }
+            let (l, r) = (left.node(), right.node());
+            let mut builder = NodeBuilder::new(self.pool.page_size(), &header);
+            builder.push_slots(l, 0..l.count(), |_| true);
+            if !l.is_leaf() {
+                builder.push_child(&separator, r.first_child());
+            }
+            builder.push_slots(r, 0..r.count(), |_| true);
+            left.node_mut().replace(&builder.finish());
+            // The merged page answers for the right one's changes as well.
+            self.stamp(&mut left);
+            parent.node_mut().remove(right_index - 1);
+            self.stamp(&mut parent);
+            drop((parent, left, right));
+            self.touched.image(left_page);
+            self.touched
+                .operation(parent_page, Operation::Join { key: &separator });
+            self.free_page(right_page)?;
+            return Ok(true);
+        }
+    }
+
+    /// A root with a single child takes its place; `false` if it has more, or is a leaf.
+    fn collapse_root(&mut self, root_page: PageNumber) -> Result<bool> {
+        loop {
+            let Some(root) = self.pool.get(root_page)? else {
+                return Err(self.damaged(root_page, "the root of a tree does not exist"));
+            };
+            let node = root.node();
+            let (is_leaf, count, child_page) = (node.is_leaf(), node.count(), node.first_child());
+            if !root.is_valid() {
+                continue;
+            }
+            if is_leaf || count > 0 {
+                return Ok(false);
+            }
+            let Some(child) = self.pool.get(child_page)? else {
+                return Err(self.damaged(root_page, "the child of this page does not exist"));
+            };
+            let Some(mut root) = root.latch() else { continue };
+            let Some(child) = child.latch() else { continue };
+            let mut header = NodeHeader::of(child.node());
+            header.page = root_page;
+            let mut builder = NodeBuilder::new(self.pool.page_size(), &header);
+            builder.push_slots(child.node(), 0..child.node().count(), |_| true);
+            root.node_mut().replace(&builder.finish());
+            self.stamp(&mut root);
+            drop((root, child));
+            self.touched.image(root_page);
+            self.free_page(child_page)?;
+            return Ok(true);
+        }
+    }
+
+    /// Frees pages of a dropped tree, from its right edge, until `budget` pages are gone; `true` when the whole tree
+    /// is. Nobody reads the tree any more.
+    pub(crate) fn drop_tree(&mut self, tree: Tree<'a>, budget: &mut usize) -> Result<bool> {
+        self.drop_subtree(tree, tree.root, budget)
+    }
+
+    fn drop_subtree(&mut self, tree: Tree<'a>, page: PageNumber, budget: &mut usize) -> Result<bool> {
+        loop {
+            let Some(found) = self.pool.get(page)? else {
+                return Err(self.damaged(page, "a page of a dropped table does not exist"));
+            };
+            let node = found.node();
+            if !node.is_leaf() {
+                let count = node.count();
+                let last = node.child(count);
+                let separator = count.checked_sub(1).map(|i| node.key(i));
+                if !found.is_valid() {
+                    continue;
+                }
+                if *budget == 0 || !self.drop_subtree(tree, last, budget)? {
+                    return Ok(false);
+                }
+                match separator {
+                    // The leftmost child is gone: the page itself goes next.
+                    None => break,
+                    Some(separator) => self.remove_separator(page, &separator)?,
+                }
+                continue;
+            }
+            let long: Vec<_> = (0..node.count())
+                .filter_map(|i| match node.payload(node.slot(i)) {
+                    Payload::Overflow(reference) => Some(reference),
+                    _ => None,
+                })
+                .collect();
+            if !found.is_valid() {
+                continue;
+            }
+            for reference in long {
+                self.free_overflow(tree, reference)?;
+            }
+            break;
+        }
+        self.free_page(page)?;
+        *budget = budget.saturating_sub(1);
+        Ok(true)
+    }
+
+    fn remove_separator(&mut self, page: PageNumber, separator: &[u8]) -> Result<()> {
+        loop {
+            let Some(found) = self.pool.get(page)? else {
+                return Err(self.damaged(page, "a page of a dropped table does not exist"));
+            };
+            let Some(mut latched) = found.latch() else {
+                continue;
+            };
+            let (index, found) = latched.node().search(separator);
+            debug_assert!(found);
+            latched.node_mut().remove(index);
+            self.stamp(&mut latched);
+            drop(latched);
+            self.touched.operation(page, Operation::Join { key: separator });
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What one commit changed, page by page, until it is written to the log.
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+use crate::ids::PageNumber;
+use crate::page::delta::Operation;
+
+/// How a page goes into the log.
+#[derive(Debug)]
+pub(crate) enum Change {
+    /// The operations on it, encoded.
+    Delta(Vec<u8>),
+    /// Its whole content at the end of the commit.
+    Image,
+    Freed,
+}
+
+/// The pages a commit changed, in the order of their first change. Buffers are reused from commit to commit.
+#[derive(Debug, Default)]
+pub(crate) struct Touched {
+    pages: Vec<(PageNumber, Change)>,
+    index: HashMap<PageNumber, u32, FixedState>,
+    spare: Vec<Vec<u8>>,
+}
+
+/// Up to this many pages a linear search is quicker than hashing.
+const LINEAR: usize = 8;
+
+impl Touched {
+    fn find(&mut self, page: PageNumber) -> Option<usize> {
+        if self.pages.len() <= LINEAR {
+            return self.pages.iter().rposition(|(p, _)| *p == page);
+        }
+        if self.index.is_empty() {
+            self.index
+                .extend(self.pages.iter().enumerate().map(|(i, (p, _))| (*p, i as u32)));
+        }
+        self.index.get(&page).map(|&i| i as usize)
+    }
+
+    fn entry(&mut self, page: PageNumber) -> &mut Change {
+        let at = match self.pages.last() {
+            Some((last, _)) if *last == page => self.pages.len() - 1,
+            _ => self.find(page).unwrap_or_else(|| {
+                let buffer = self.spare.pop().unwrap_or_default();
+                self.pages.push((page, Change::Delta(buffer)));
+                if !self.index.is_empty() {
+                    self.index.insert(page, self.pages.len() as u32 - 1);
+                }
+                self.pages.len() - 1
+            }),
+        };
+        &mut self.pages[at].1
+    }
+
+    fn replace(&mut self, page: PageNumber, change: Change) {
+        let old = std::mem::replace(self.entry(page), change);
+        self.recycle(old);
+    }
+
+    fn recycle(&mut self, change: Change) {
+        const KEEP: usize = 64;
+        if let Change::Delta(mut buffer) = change
+            && self.spare.len() < KEEP
+        {
+            buffer.clear();
+            self.spare.push(buffer);
+        }
+    }
+
+    /// Adds an operation; nothing to do for a page whose whole image will be logged.
+    pub(crate) fn operation(&mut self, page: PageNumber, operation: Operation<'_>) {
+        match self.entry(page) {
+            Change::Delta(operations) => operation.encode(operations),
+            Change::Image => {}
+            Change::Freed => debug_assert!(false, "page {page} is changed after it was freed"),
+        }
+    }
+
+    /// The whole page goes to the log.
+    pub(crate) fn image(&mut self, page: PageNumber) {
+        self.replace(page, Change::Image);
+    }
+
+    pub(crate) fn freed(&mut self, page: PageNumber) {
+        self.replace(page, Change::Freed);
+    }
+
+    pub(crate) fn pages(&self) -> &[(PageNumber, Change)] {
+        &self.pages
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.index.clear();
+        while let Some((_, change)) = self.pages.pop() {
+            self.recycle(change);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_page_appears_once_however_often_it_changes() {
+        let mut touched = Touched::default();
+        for round in 0..3u32 {
+            for page in 1..=40 {
+                touched.operation(
+                    PageNumber(page),
+                    Operation::Delete {
+                        key: &round.to_le_bytes(),
+                    },
+                );
+            }
+        }
+        touched.image(PageNumber(3));
+        touched.operation(PageNumber(3), Operation::Delete { key: b"x" });
+        touched.freed(PageNumber(4));
+        assert_eq!(touched.pages().len(), 40);
+        for (page, change) in touched.pages() {
+            match (page.0, change) {
+                (3, Change::Image) | (4, Change::Freed) => {}
+                (_, Change::Delta(operations)) => assert_eq!(operations.len(), 3 * (1 + 1 + 4)),
+                other => panic!("unexpected {other:?}"),
+            }
+        }
+        touched.clear();
+        assert!(touched.pages().is_empty());
+        touched.operation(PageNumber(1), Operation::Delete { key: b"" });
+        assert!(matches!(&touched.pages()[0].1, Change::Delta(operations) if operations.len() == 2));
+    }
+}

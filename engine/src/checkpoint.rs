@@ -1,0 +1,131 @@
+//! Fuzzy checkpoints, beside running commits.
+//!
+//! 1. Between two commits: note the end of the log (redo will start there) and take the dirty set.
+//! 2. Copy each page of the set, compress it, write it to a new extent.
+//! 3. Between two commits: freeze the page map and note the end of the log again. Every page in the frozen map, those
+//!    that eviction wrote included, holds only commits before that end.
+//! 4. Flush the log to that end, so no page image becomes durable before the log of its commits.
+//! 5. Make the frozen map durable with a new superblock.
+//! 6. Recycle log segments behind the redo position.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use crate::error::Result;
+use crate::ids::{CommitId, LogPosition, PageNumber};
+use crate::store::PageImage;
+use crate::txn::TransactionManager;
+
+/// Pages copied and written together.
+const BATCH: usize = 32;
+
+/// What a checkpoint did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CheckpointReport {
+    /// The newest commit that the data file holds for certain.
+    pub commit: CommitId,
+    /// Where redo will start.
+    pub redo: LogPosition,
+    /// Pages written.
+    pub pages: u64,
+    /// How long it took.
+    pub duration: Duration,
+}
+
+/// How hard to work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// As fast as possible.
+    Fast,
+    /// Resting after each batch as long as the batch took, to leave the machine to others.
+    Gentle,
+}
+
+impl TransactionManager {
+    /// Runs one checkpoint. The caller makes sure that there is only one at a time.
+    ///
+    /// # Errors
+    /// I/O errors of writing pages, after which the checkpoint before is in force and the pages are still dirty. A
+    /// failed sync poisons the database.
+    pub(crate) fn checkpoint(&self, mut pace: impl FnMut() -> Pace) -> Result<CheckpointReport> {
+        self.check_usable()?;
+        let start = self.vfs.monotonic();
+        let (redo, mut dirty) = {
+            let _applier = self.applier.lock();
+            (self.wal.end(), self.pool.take_dirty())
+        };
+        // A page that was evicted and changed again is in the set twice.
+        dirty.sort_unstable();
+        dirty.dedup();
+        let mut pages = 0;
+        for (batch_index, batch) in dirty.chunks(BATCH).enumerate() {
+            let batch_start = self.vfs.monotonic();
+            match self.write_batch(batch) {
+                Ok(written) => pages += written,
+                Err(error) => {
+                    self.pool.return_dirty(&dirty[batch_index * BATCH..]);
+                    return Err(error);
+                }
+            }
+            if pace() == Pace::Gentle {
+                std::thread::sleep(self.vfs.monotonic().saturating_sub(batch_start));
+            }
+        }
+        let (frozen, commit) = {
+            let applier = self.applier.lock();
+            (self.pool.store().freeze(applier.last), applier.last)
+        };
+        let result = self.flush().and_then(|durable| {
+            self.pool
+                .store()
+                .commit_checkpoint(frozen, redo, durable)
+                .inspect_err(|error| {
+                    if self.pool.store().is_poisoned() {
+                        let _ = self.poison(error);
+                    }
+                })
+        });
+        if let Err(error) = result {
+            self.pool.return_dirty(&dirty);
+            return Err(error);
+        }
+        self.wal.checkpoint(redo)?;
+        let duration = self.vfs.monotonic().saturating_sub(start);
+        self.counters.checkpoints.fetch_add(1, Relaxed);
+        self.counters
+            .checkpoint_ns
+            .fetch_add(duration.as_nanos() as u64, Relaxed);
+        tracing::debug!(%commit, %redo, pages, ?duration, "checkpoint");
+        Ok(CheckpointReport {
+            commit,
+            redo,
+            pages,
+            duration,
+        })
+    }
+
+    fn write_batch(&self, batch: &[PageNumber]) -> Result<u64> {
+        let copies: Vec<_> = batch
+            .iter()
+            .filter_map(|page| self.pool.copy_dirty(*page))
+            .collect();
+        let images: Vec<_> = copies
+            .iter()
+            .map(|copy| PageImage {
+                page: copy.page,
+                commit: copy.commit,
+                raw: &copy.image,
+            })
+            .collect();
+        self.pool.store().write_pages(&images)?;
+        let written = copies.len() as u64;
+        copies.into_iter().for_each(crate::pool::PageCopy::written);
+        Ok(written)
+    }
+
+    /// Whether anything has changed since the durable checkpoint.
+    pub(crate) fn needs_checkpoint(&self) -> bool {
+        self.pool.dirty_count() > 0 || self.pool.store().superblock().last_commit < self.applied()
+    }
+}

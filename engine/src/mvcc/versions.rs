@@ -1,0 +1,488 @@
+//! Before-images of changed rows.
+//!
+//! Before the applier changes a row for commit C, it puts what the row was before into this store: "before C this
+//! row was V" (or was not there). A reader at snapshot S that meets a page changed after S asks for the before-image
+//! with the smallest commit ID above S; if there is none, the row on the page is the one S sees.
+//!
+//! The store is a hash table of chains, each linked from newest to oldest. Only the applier links and cuts; readers
+//! follow the links without a lock. Because commits come in order, a chain is sorted by commit ID, and everything
+//! below the first entry at or under the horizon goes with one cut.
+//!
+//! Forgetting is recorded: `floor` is the newest commit whose before-image was dropped, so a snapshot below it gets
+//! [`Lookup::TooOld`] instead of a wrong answer. With `keep_versions` above 1, the newest before-images of each row
+//! outlive the horizon, and each notes the newest one dropped behind it.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
+
+use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
+
+use crate::ids::{CommitId, TableId};
+use crate::sync::AtomicU64;
+
+/// Bytes a version takes beside its key and value.
+const OVERHEAD: usize = 112;
+
+#[derive(Debug)]
+struct Version {
+    hash: u64,
+    table: TableId,
+    /// The commit that replaced this state of the row.
+    commit: CommitId,
+    key_len: u32,
+    existed: bool,
+    /// Key, then value.
+    data: Box<[u8]>,
+    /// Newest commit of this row whose before-image was dropped from behind this one.
+    dropped: AtomicU64,
+    older: ArcSwapOption<Version>,
+}
+
+impl Version {
+    fn key(&self) -> &[u8] {
+        &self.data[..self.key_len as usize]
+    }
+
+    fn is_of(&self, hash: u64, table: TableId, key: &[u8]) -> bool {
+        self.hash == hash && self.table == table && self.key() == key
+    }
+}
+
+impl Drop for Version {
+    fn drop(&mut self) {
+        // A long chain must not be dropped by recursion.
+        let mut older = self.older.swap(None);
+        while let Some(version) = older {
+            older = match Arc::try_unwrap(version) {
+                Ok(version) => version.older.swap(None),
+                Err(_) => None,
+            };
+        }
+    }
+}
+
+/// What a snapshot finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lookup {
+    /// The row has not changed since the snapshot: the page has it.
+    Unchanged,
+    /// The row was as appended to the output.
+    Was,
+    /// The row was not there.
+    WasAbsent,
+    /// The version was dropped.
+    TooOld,
+}
+
+#[derive(Debug)]
+struct Entry {
+    commit: CommitId,
+    bucket: u32,
+    /// The change was a deletion: its ghost can go together with the version.
+    deleted: bool,
+}
+
+/// A deleted row whose ghost no snapshot needs any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reclaimed {
+    pub(crate) table: TableId,
+    pub(crate) key: Vec<u8>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// All versions that the horizon has not passed, oldest first.
+    live: VecDeque<Entry>,
+    /// Versions behind the horizon, kept because of `keep_versions`; oldest first.
+    kept: VecDeque<Entry>,
+    keep_versions: usize,
+}
+
+#[derive(Debug)]
+pub(crate) struct VersionStore {
+    buckets: Box<[ArcSwapOption<Version>]>,
+    hasher: foldhash::fast::RandomState,
+    floor: AtomicU64,
+    bytes: AtomicUsize,
+    budget: usize,
+    count: AtomicUsize,
+    queue: Mutex<Queue>,
+}
+
+impl VersionStore {
+    /// `floor`: no snapshot below it can be read. `budget`: bytes of versions to hold at most.
+    pub(crate) fn new(floor: CommitId, budget: usize, keep_versions: usize) -> Self {
+        let buckets = (budget / 1024).next_power_of_two().clamp(1 << 8, 1 << 17);
+        Self {
+            buckets: (0..buckets).map(|_| ArcSwapOption::empty()).collect(),
+            hasher: foldhash::fast::RandomState::default(),
+            floor: AtomicU64::new(floor.0),
+            bytes: AtomicUsize::new(0),
+            budget,
+            count: AtomicUsize::new(0),
+            queue: Mutex::new(Queue {
+                keep_versions: keep_versions.max(1),
+                ..Queue::default()
+            }),
+        }
+    }
+
+    #[inline]
+    fn hash(&self, table: TableId, key: &[u8]) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write_u32(table.0);
+        hasher.write(key);
+        hasher.finish()
+    }
+
+    fn bucket(&self, hash: u64) -> usize {
+        hash as usize & (self.buckets.len() - 1)
+    }
+
+    /// Bytes held.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Relaxed)
+    }
+
+    /// Versions held.
+    pub(crate) fn count(&self) -> usize {
+        self.count.load(Relaxed)
+    }
+
+    /// The newest commit whose before-image was dropped: no snapshot below it can begin.
+    pub(crate) fn floor(&self) -> CommitId {
+        CommitId(self.floor.load(SeqCst))
+    }
+
+    /// Ghosts of commits up to this one are needed by nobody, given the horizon.
+    pub(crate) fn ghost_horizon(&self, horizon: CommitId) -> CommitId {
+        if self.queue.lock().keep_versions > 1 {
+            horizon.min(self.floor())
+        } else {
+            horizon
+        }
+    }
+
+    /// Records what a row was before `commit` changes it. Only the applier, before it changes the page.
+    pub(crate) fn record(
+        &self,
+        table: TableId,
+        key: &[u8],
+        commit: CommitId,
+        before: Option<&[u8]>,
+        deletes: bool,
+    ) {
+        let hash = self.hash(table, key);
+        let bucket = self.bucket(hash);
+        let head = &self.buckets[bucket];
+        let value = before.unwrap_or_default();
+        let mut data = Vec::with_capacity(key.len() + value.len());
+        data.extend_from_slice(key);
+        data.extend_from_slice(value);
+        let older = head.load_full();
+        debug_assert!(
+            older.as_ref().is_none_or(|o| o.commit <= commit),
+            "versions come in commit order"
+        );
+        let bytes = OVERHEAD + data.len();
+        let version = Version {
+            hash,
+            table,
+            commit,
+            key_len: key.len() as u32,
+            existed: before.is_some(),
+            data: data.into_boxed_slice(),
+            dropped: AtomicU64::new(0),
+            older: ArcSwapOption::new(older),
+        };
+        head.store(Some(Arc::new(version)));
+        self.bytes.fetch_add(bytes, Relaxed);
+        self.count.fetch_add(1, Relaxed);
+        self.queue.lock().live.push_back(Entry {
+            commit,
+            bucket: bucket as u32,
+            deleted: deletes,
+        });
+    }
+
+    /// What `snapshot` sees of a row on a page that changed after it; a former value is appended to `out`.
+    pub(crate) fn lookup(&self, table: TableId, key: &[u8], snapshot: CommitId, out: &mut Vec<u8>) -> Lookup {
+        let hash = self.hash(table, key);
+        let mut found: Option<Arc<Version>> = None;
+        let mut next = self.buckets[self.bucket(hash)].load();
+        while let Some(version) = next.as_ref() {
+            if version.commit <= snapshot {
+                break;
+            }
+            if version.is_of(hash, table, key) {
+                found = Some(Arc::clone(version));
+            }
+            let older = version.older.load();
+            next = older;
+        }
+        // Looked at after the chain: the floor rises before a chain is cut.
+        if self.floor.load(Acquire) > snapshot.0 {
+            return Lookup::TooOld;
+        }
+        match found {
+            None => Lookup::Unchanged,
+            Some(version) if version.dropped.load(Acquire) > snapshot.0 => Lookup::TooOld,
+            Some(version) if version.existed => {
+                out.extend_from_slice(&version.data[version.key_len as usize..]);
+                Lookup::Was
+            }
+            Some(_) => Lookup::WasAbsent,
+        }
+    }
+
+    /// The newest commit above `snapshot` that changed the row. Exact while the caller holds the row's lock.
+    pub(crate) fn newest_change(&self, table: TableId, key: &[u8], snapshot: CommitId) -> Option<CommitId> {
+        let hash = self.hash(table, key);
+        let mut next = self.buckets[self.bucket(hash)].load();
+        while let Some(version) = next.as_ref() {
+            if version.commit <= snapshot {
+                return None;
+            }
+            if version.is_of(hash, table, key) {
+                return Some(version.commit);
+            }
+            let older = version.older.load();
+            next = older;
+        }
+        None
+    }
+
+    /// Whether a collection would find something to do.
+    pub(crate) fn backlog(&self) -> usize {
+        self.queue.lock().live.len()
+    }
+
+    /// How many committed versions of a row stay readable beyond the horizon, counting the current one.
+    pub(crate) fn set_keep_versions(&self, keep: usize) {
+        self.queue.lock().keep_versions = keep.max(1);
+    }
+
+    /// Drops what no snapshot at or after `horizon` needs, then the oldest while the budget is passed. Returns how
+    /// many versions went; deleted rows whose ghosts can go are appended. Only the holder of the applier.
+    pub(crate) fn collect(&self, horizon: CommitId, ghosts: &mut Vec<Reclaimed>) -> usize {
+        let mut queue = self.queue.lock();
+        let queue = &mut *queue;
+        let before = self.count();
+        while queue.live.front().is_some_and(|e| e.commit <= horizon) {
+            let Some(entry) = queue.live.pop_front() else {
+                break;
+            };
+            if queue.keep_versions > 1 {
+                self.prune(entry.bucket, horizon, queue.keep_versions);
+                queue.kept.push_back(entry);
+            } else {
+                self.cut(&entry, entry.commit, ghosts);
+            }
+        }
+        if queue.keep_versions == 1 {
+            while let Some(entry) = queue.kept.pop_front() {
+                self.cut(&entry, entry.commit, ghosts);
+            }
+        }
+        while self.bytes() > self.budget {
+            let Some(entry) = queue.kept.pop_front().or_else(|| queue.live.pop_front()) else {
+                break;
+            };
+            self.cut(&entry, entry.commit, ghosts);
+        }
+        before - self.count()
+    }
+
+    /// Cuts everything up to `commit` off a bucket's chain.
+    fn cut(&self, entry: &Entry, commit: CommitId, ghosts: &mut Vec<Reclaimed>) {
+        self.floor.fetch_max(commit.0, SeqCst);
+        let head = &self.buckets[entry.bucket as usize];
+        let mut newer: Option<Arc<Version>> = None;
+        let mut next = head.load_full();
+        while let Some(version) = next.take_if(|v| v.commit > commit) {
+            next = version.older.load_full();
+            newer = Some(version);
+        }
+        let Some(first) = next else { return };
+        match newer {
+            Some(version) => version.older.store(None),
+            None => head.store(None),
+        }
+        let mut gone = Some(first);
+        while let Some(version) = gone {
+            self.forget(&version);
+            if entry.deleted {
+                ghosts.push(Reclaimed {
+                    table: version.table,
+                    key: version.key().to_vec(),
+                });
+            }
+            gone = version.older.load_full();
+        }
+    }
+
+    fn forget(&self, version: &Version) {
+        self.bytes.fetch_sub(OVERHEAD + version.data.len(), Relaxed);
+        self.count.fetch_sub(1, Relaxed);
+    }
+
+    /// Keeps the newest `keep - 1` before-images of each row of a bucket, and all above the horizon.
+    fn prune(&self, bucket: u32, horizon: CommitId, keep: usize) {
+        let head = &self.buckets[bucket as usize];
+        let mut kept: Vec<Arc<Version>> = Vec::new();
+        let mut next = head.load_full();
+        while let Some(version) = next {
+            next = version.older.load_full();
+            let same = |v: &&Arc<Version>| v.is_of(version.hash, version.table, version.key());
+            if version.commit > horizon || kept.iter().filter(same).count() < keep - 1 {
+                kept.push(version);
+                continue;
+            }
+            if let Some(last) = kept.iter().rev().find(same) {
+                last.dropped.fetch_max(version.commit.0, SeqCst);
+            }
+            self.forget(&version);
+            match kept.last() {
+                Some(newer) => newer.older.store(version.older.load_full()),
+                None => head.store(version.older.load_full()),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T: TableId = TableId(1);
+
+    fn read(store: &VersionStore, key: &[u8], snapshot: u64) -> (Lookup, Vec<u8>) {
+        let mut out = Vec::new();
+        (store.lookup(T, key, CommitId(snapshot), &mut out), out)
+    }
+
+    #[test]
+    fn a_snapshot_gets_the_state_before_the_first_change_after_it() {
+        let store = VersionStore::new(CommitId(0), 1 << 20, 1);
+        store.record(T, b"k", CommitId(3), None, false);
+        store.record(T, b"k", CommitId(5), Some(b"three"), false);
+        store.record(T, b"k", CommitId(9), Some(b"five"), false);
+        store.record(T, b"other", CommitId(9), Some(b"x"), false);
+        assert_eq!(read(&store, b"k", 2).0, Lookup::WasAbsent);
+        assert_eq!(read(&store, b"k", 3), (Lookup::Was, b"three".to_vec()));
+        assert_eq!(read(&store, b"k", 4), (Lookup::Was, b"three".to_vec()));
+        assert_eq!(read(&store, b"k", 5), (Lookup::Was, b"five".to_vec()));
+        assert_eq!(read(&store, b"k", 9).0, Lookup::Unchanged);
+        assert_eq!(read(&store, b"none", 2).0, Lookup::Unchanged);
+        assert_eq!(
+            store.lookup(TableId(2), b"k", CommitId(3), &mut Vec::new()),
+            Lookup::Unchanged
+        );
+        assert_eq!(store.newest_change(T, b"k", CommitId(4)), Some(CommitId(9)));
+        assert_eq!(store.newest_change(T, b"k", CommitId(9)), None);
+    }
+
+    #[test]
+    fn collection_drops_up_to_the_horizon_and_says_so() {
+        let store = VersionStore::new(CommitId(0), 1 << 20, 1);
+        for commit in 1..=100u64 {
+            store.record(
+                T,
+                &[commit as u8 % 7],
+                CommitId(commit),
+                Some(b"v"),
+                commit % 10 == 0,
+            );
+        }
+        let mut ghosts = Vec::new();
+        assert_eq!(store.collect(CommitId(60), &mut ghosts), 60);
+        assert_eq!((store.count(), store.floor()), (40, CommitId(60)));
+        assert!(ghosts.contains(&Reclaimed {
+            table: T,
+            key: vec![10 % 7]
+        }));
+        assert_eq!(read(&store, &[0], 59).0, Lookup::TooOld);
+        assert_eq!(read(&store, &[61 % 7], 60).0, Lookup::Was);
+        assert_eq!(store.collect(CommitId(100), &mut ghosts), 40);
+        assert_eq!((store.count(), store.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn kept_versions_outlive_the_horizon_and_older_ones_are_known_to_be_gone() {
+        let store = VersionStore::new(CommitId(0), 1 << 20, 3);
+        for commit in 1..=10u64 {
+            store.record(T, b"k", CommitId(commit), Some(&[commit as u8]), false);
+        }
+        store.record(T, b"rare", CommitId(2), Some(b"r"), false);
+        let _ = store.collect(CommitId(10), &mut Vec::new());
+        assert_eq!(store.floor(), CommitId(0));
+        assert_eq!(read(&store, b"k", 9), (Lookup::Was, vec![10]));
+        assert_eq!(read(&store, b"k", 8), (Lookup::Was, vec![9]));
+        assert_eq!(read(&store, b"k", 7).0, Lookup::TooOld);
+        store.set_keep_versions(1);
+        let _ = store.collect(CommitId(10), &mut Vec::new());
+        assert_eq!(store.count(), 0);
+        assert_eq!(read(&store, b"k", 9).0, Lookup::TooOld);
+    }
+
+    #[test]
+    fn a_passed_budget_drops_the_oldest_even_above_the_horizon() {
+        let store = VersionStore::new(CommitId(0), 10_000, 1);
+        for commit in 1..=100u64 {
+            store.record(T, &commit.to_be_bytes(), CommitId(commit), Some(&[0; 100]), false);
+        }
+        let _ = store.collect(CommitId(0), &mut Vec::new());
+        assert!(store.bytes() <= 10_000);
+        assert!(store.floor() > CommitId(0));
+        assert_eq!(read(&store, &1u64.to_be_bytes(), 0).0, Lookup::TooOld);
+        let newest = 100u64.to_be_bytes();
+        assert_eq!(read(&store, &newest, 99).0, Lookup::Was);
+    }
+
+    #[test]
+    fn a_long_chain_is_dropped_without_recursion() {
+        let store = VersionStore::new(CommitId(0), 1 << 30, 1);
+        for commit in 1..=200_000u64 {
+            store.record(T, b"hot", CommitId(commit), None, false);
+        }
+        let _ = store.collect(CommitId(200_000), &mut Vec::new());
+        assert_eq!(store.count(), 0);
+    }
+
+    #[test]
+    fn readers_beside_the_applier_see_the_right_version_or_too_old() {
+        let store = VersionStore::new(CommitId(0), 1 << 30, 1);
+        let done = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for commit in 1..=20_000u64 {
+                    let before = (commit - 1).to_le_bytes();
+                    store.record(T, &[(commit % 3) as u8], CommitId(commit), Some(&before), false);
+                    if commit % 100 == 0 {
+                        let _ = store.collect(CommitId(commit - 50), &mut Vec::new());
+                    }
+                    done.store(commit as usize, SeqCst);
+                }
+            });
+            for _ in 0..50_000 {
+                let now = done.load(SeqCst) as u64;
+                let snapshot = now.saturating_sub(20);
+                let (lookup, out) = read(&store, &[1], snapshot);
+                let first = (snapshot + 1..).find(|c| c % 3 == 1).unwrap();
+                match lookup {
+                    Lookup::Was => assert_eq!(out, (first - 1).to_le_bytes()),
+                    Lookup::Unchanged => assert!(first > now),
+                    Lookup::TooOld => {}
+                    Lookup::WasAbsent => panic!("no version says so"),
+                }
+                if now == 20_000 {
+                    break;
+                }
+            }
+        });
+    }
+}

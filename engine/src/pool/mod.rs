@@ -1,0 +1,291 @@
+//! Resident pages: the page table, the latch, fault-in, eviction and the dirty set.
+//!
+//! A page is absent, claimed by the thread that brings it in, or in a frame. I/O is done by whoever needs the page,
+//! with no latch held. Frame indices that hold no page are either in the free list or owned by one thread.
+
+mod arena;
+mod evict;
+mod frame;
+mod table;
+mod write_back;
+
+pub(crate) use frame::{Latched, Optimistic};
+pub(crate) use write_back::PageCopy;
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{AcqRel, Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::error::{Error, Result};
+use crate::ids::PageNumber;
+use crate::page::image;
+use crate::store::DataFile;
+use arena::Arena;
+use frame::{FRAME_HEADER_WORDS, Frame};
+use table::{PageTable, Residence};
+
+/// Fewest frames a pool works with: the deepest tree path, a split and some readers at once.
+pub(crate) const FRAMES_MIN: usize = 64;
+
+#[derive(Debug)]
+pub(crate) struct Pool {
+    arena: Arena,
+    table: PageTable,
+    store: Arc<DataFile>,
+    page_size: usize,
+    free: Mutex<Vec<u32>>,
+    /// Frames handed out for the first time so far.
+    used: AtomicUsize,
+    clock_hand: AtomicUsize,
+    /// Checkpoint epoch: rises when a checkpoint takes the dirty set.
+    epoch: AtomicU64,
+    dirty: Mutex<Vec<PageNumber>>,
+    dirty_count: AtomicUsize,
+    /// Whether some page of the database may be outside the pool.
+    may_be_absent: AtomicBool,
+    /// Waiters for pages that another thread is bringing in.
+    arrivals: Mutex<()>,
+    arrived: Condvar,
+    pub(crate) counters: PoolCounters,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct PoolCounters {
+    pub(crate) faults: AtomicU64,
+    pub(crate) evicted_clean: AtomicU64,
+    pub(crate) evicted_dirty: AtomicU64,
+}
+
+thread_local! {
+    static IMAGE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Pool {
+    /// A pool of `cache_size` bytes, but at least [`FRAMES_MIN`] frames, over a data file.
+    pub(crate) fn new(store: Arc<DataFile>, page_size: usize, cache_size: usize) -> Self {
+        let stride = FRAME_HEADER_WORDS + page_size / 8;
+        let frames = (cache_size / (stride * 8)).clamp(FRAMES_MIN, u32::MAX as usize - 2);
+        let fresh = store.stats().page_count == 0;
+        Self {
+            arena: Arena::new(frames, stride),
+            table: PageTable::new(),
+            store,
+            page_size,
+            free: Mutex::new(Vec::new()),
+            used: AtomicUsize::new(0),
+            clock_hand: AtomicUsize::new(0),
+            epoch: AtomicU64::new(1),
+            dirty: Mutex::new(Vec::new()),
+            dirty_count: AtomicUsize::new(0),
+            may_be_absent: AtomicBool::new(!fresh),
+            arrivals: Mutex::new(()),
+            arrived: Condvar::new(),
+            counters: PoolCounters::default(),
+        }
+    }
+
+    pub(crate) fn page_size(&self) -> usize {
+        self.page_size
+    }
+
+    pub(crate) fn store(&self) -> &DataFile {
+        &self.store
+    }
+
+    pub(crate) fn frames(&self) -> usize {
+        self.arena.frames()
+    }
+
+    /// Frames that hold a page or are about to.
+    pub(crate) fn frames_in_use(&self) -> usize {
+        self.used.load(Relaxed).min(self.frames()) - self.free.lock().len()
+    }
+
+    /// Whether a lookup can meet a page that is not in memory.
+    pub(crate) fn may_be_absent(&self) -> bool {
+        self.may_be_absent.load(Relaxed)
+    }
+
+    #[inline]
+    fn frame(&self, index: u32) -> Frame<'_> {
+        Frame::new(self.arena.frame(index as usize), index)
+    }
+
+    /// The page, if it is in memory.
+    #[inline]
+    pub(crate) fn resident(&self, page: PageNumber) -> Option<Optimistic<'_>> {
+        while let Residence::Frame(index) = self.table.get(page) {
+            let frame = self.frame(index);
+            let optimistic = frame.optimistic();
+            if frame.page_number() == page && optimistic.is_valid() {
+                frame.touch();
+                return Some(optimistic);
+            }
+            // It was evicted, or replaced, between the two looks: the table knows better now.
+        }
+        None
+    }
+
+    /// The page, brought in if need be; `None` if there is no such page.
+    #[inline]
+    pub(crate) fn get(&self, page: PageNumber) -> Result<Option<Optimistic<'_>>> {
+        match self.resident(page) {
+            Some(optimistic) => Ok(Some(optimistic)),
+            None => self.fault_in(page),
+        }
+    }
+
+    #[cold]
+    fn fault_in(&self, page: PageNumber) -> Result<Option<Optimistic<'_>>> {
+        if page == PageNumber::NONE {
+            return Ok(None);
+        }
+        loop {
+            if let Some(optimistic) = self.resident(page) {
+                return Ok(Some(optimistic));
+            }
+            if !self.table.claim(page) {
+                self.wait_for_arrival(page);
+                continue;
+            }
+            // Latched until the table knows the frame: before that nobody may move the page out again.
+            let latched = self
+                .read_into_frame(page)
+                .inspect_err(|_| self.end_claim(page, None))?;
+            self.end_claim(page, latched.as_ref().map(|latched| latched.frame().index()));
+            if latched.is_none() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Reads a claimed page into a frame of its own; `None` if there is no such page.
+    fn read_into_frame(&self, page: PageNumber) -> Result<Option<Latched<'_>>> {
+        IMAGE.with_borrow_mut(|bytes| {
+            bytes.clear();
+            // A freed page keeps its image until the next checkpoint; only a page in use is one.
+            if self.store.read_page(page, bytes)?.is_none() || !self.store.is_allocated(page) {
+                return Ok(None);
+            }
+            self.counters.faults.fetch_add(1, Relaxed);
+            let index = self.take_frame()?;
+            let mut latched = self.latch_free_frame(index);
+            if let Err(what) = image::decode(bytes, page, latched.words_mut()) {
+                drop(latched);
+                self.free.lock().push(index);
+                return Err(self.store.damage(page, what));
+            }
+            latched.set_page_number(page);
+            latched.set_clean();
+            latched.frame().touch();
+            Ok(Some(latched))
+        })
+    }
+
+    fn end_claim(&self, page: PageNumber, frame: Option<u32>) {
+        self.table.set(page, frame);
+        let _arrivals = self.arrivals.lock();
+        self.arrived.notify_all();
+    }
+
+    fn wait_for_arrival(&self, page: PageNumber) {
+        let mut arrivals = self.arrivals.lock();
+        while self.table.get(page) == Residence::Claimed {
+            self.arrived.wait(&mut arrivals);
+        }
+    }
+
+    /// Latches a frame that holds no page and that only the caller knows.
+    fn latch_free_frame(&self, index: u32) -> Latched<'_> {
+        loop {
+            // A reader or the clock may still look at it, but nobody else latches it for long.
+            if let Some(latched) = self.frame(index).optimistic().latch() {
+                return latched;
+            }
+        }
+    }
+
+    /// A new page in a frame that [`Pool::take_frame`] gave, latched, dirty and without content.
+    pub(crate) fn create(&self, page: PageNumber, frame: u32) -> Latched<'_> {
+        // A reader that followed an outdated pointer may be finding out that the page does not exist, or, if the number
+        // has come into use again meanwhile, may just have brought in what the page was before.
+        while !self.table.claim(page) {
+            self.wait_for_arrival(page);
+            if let Some(latched) = self.resident(page).and_then(Optimistic::latch) {
+                self.discard(latched);
+            }
+        }
+        let mut latched = self.latch_free_frame(frame);
+        latched.set_page_number(page);
+        latched.set_clean();
+        self.mark_dirty(&mut latched);
+        self.end_claim(page, Some(frame));
+        latched
+    }
+
+    /// Notes that the page changes in this checkpoint epoch. The caller holds the applier, so the epoch stands still.
+    pub(crate) fn mark_dirty(&self, latched: &mut Latched<'_>) {
+        let epoch = self.epoch.load(Relaxed);
+        if latched.set_dirty(epoch) != epoch {
+            self.dirty.lock().push(latched.frame().page_number());
+            self.dirty_count.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Pages changed since the last checkpoint took the dirty set.
+    pub(crate) fn dirty_count(&self) -> usize {
+        self.dirty_count.load(Relaxed)
+    }
+
+    /// Takes the dirty set and starts a new epoch. The caller holds the applier.
+    pub(crate) fn take_dirty(&self) -> Vec<PageNumber> {
+        let mut dirty = self.dirty.lock();
+        self.epoch.fetch_add(1, AcqRel);
+        self.dirty_count.store(0, Relaxed);
+        std::mem::take(&mut dirty)
+    }
+
+    /// Gives back pages of a dirty set that could not be written.
+    pub(crate) fn return_dirty(&self, pages: &[PageNumber]) {
+        self.dirty.lock().extend_from_slice(pages);
+        self.dirty_count.fetch_add(pages.len(), Relaxed);
+    }
+
+    /// Forgets a page that the applier has freed. The caller holds its latch and has removed it from the store.
+    pub(crate) fn discard(&self, mut latched: Latched<'_>) {
+        let page = latched.frame().page_number();
+        let index = latched.frame().index();
+        latched.set_page_number(PageNumber::NONE);
+        latched.set_clean();
+        self.table.set(page, None);
+        drop(latched);
+        self.free.lock().push(index);
+    }
+
+    /// Gives back frames that were taken but not used.
+    pub(crate) fn return_frames(&self, frames: impl IntoIterator<Item = u32>) {
+        self.free.lock().extend(frames);
+    }
+
+    /// A frame that holds no page, evicting one if need be. No latch may be held by the caller.
+    ///
+    /// # Errors
+    /// [`Error::CacheExhausted`] when every frame is in use by somebody, or what writing a dirty page ran into.
+    pub(crate) fn take_frame(&self) -> Result<u32> {
+        if let Some(index) = self.free.lock().pop() {
+            return Ok(index);
+        }
+        let fresh = self.used.fetch_add(1, Relaxed);
+        if fresh < self.frames() {
+            return Ok(fresh as u32);
+        }
+        self.used.store(self.frames(), Relaxed);
+        self.may_be_absent.store(true, Relaxed);
+        self.evict()?.ok_or(Error::CacheExhausted {
+            frames: self.frames(),
+        })
+    }
+}

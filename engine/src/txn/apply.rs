@@ -1,0 +1,319 @@
+//! What the applier does: takes the next commit ID, changes pages, appends the commit to the log.
+//!
+//! Before the first page changes, room in the log and frames for new pages are made sure of, so that a full disk or an
+//! exhausted cache refuses the commit and nothing else. After that a commit must be completed: if it cannot be, the
+//! database is poisoned, and recovery finds the log without it.
+
+use hashbrown::HashSet;
+
+use super::Table;
+use super::catalog::{Dropped, Entry};
+use super::manager::{TransactionManager, Work};
+use super::write_set::WriteSet;
+use crate::btree::{Change, Changer, Touched, Tree};
+use crate::error::{Error, Result};
+use crate::ids::{CommitId, LogPosition, PageNumber, TableId};
+use crate::mvcc::Reclaimed;
+use crate::page::image;
+use crate::wal::{CommitMark, FrameKind};
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Pages of a dropped table that one commit frees.
+const DROP_BUDGET: usize = 256;
+/// Codec byte of page images in the log.
+pub(crate) const IMAGE_CODEC_NONE: u8 = 0;
+
+/// What only the holder of the applier has.
+#[derive(Debug)]
+pub(crate) struct Applier {
+    /// The last commit applied.
+    pub(crate) last: CommitId,
+    touched: Touched,
+    image: Vec<u8>,
+    /// Ghosts of commits up to this one can go.
+    ghost_horizon: CommitId,
+    pub(super) since_collect: usize,
+    reclaimed: Vec<Reclaimed>,
+    pub(crate) dropped: Vec<Dropped>,
+    pub(crate) next_table: TableId,
+    /// Tables that can be written.
+    pub(crate) live: HashSet<TableId>,
+}
+
+impl Applier {
+    pub(super) fn new(last: CommitId) -> Self {
+        Self {
+            last,
+            touched: Touched::default(),
+            image: Vec::new(),
+            ghost_horizon: CommitId(0),
+            since_collect: 0,
+            reclaimed: Vec::new(),
+            dropped: Vec::new(),
+            next_table: TableId(1),
+            live: HashSet::new(),
+        }
+    }
+}
+
+const CATALOG: Table = Table {
+    id: TableId::CATALOG,
+    root: PageNumber::CATALOG,
+    database: 0,
+};
+
+impl TransactionManager {
+    fn catalog_tree(&self) -> Tree<'_> {
+        self.tree(CATALOG)
+    }
+
+    /// Applies work as the next commit. Returns the commit and the log position behind it; work that changes nothing
+    /// is no commit and returns the last one.
+    pub(super) fn apply_work(&self, applier: &mut Applier, work: &Work) -> Result<(CommitId, LogPosition)> {
+        match work {
+            Work::Rows { writes, .. } => {
+                for (table, _) in writes.tables() {
+                    if !applier.live.contains(&table.id) {
+                        return Err(Error::NoSuchTable {
+                            name: format!("(table {} was dropped)", table.id),
+                        });
+                    }
+                }
+                self.apply_commit(applier, writes.bytes(), |changer| {
+                    self.change_rows(changer, writes)
+                })
+            }
+            Work::CreateTable(name) => self.create_table(applier, name),
+            Work::DropTable(name) => self.drop_table(applier, name),
+        }
+    }
+
+    fn change_rows<'a>(&'a self, changer: &mut Changer<'a, '_>, writes: &WriteSet) -> Result<()> {
+        let mut rows = 0;
+        let mut bytes = 0;
+        for (table, changes) in writes.tables() {
+            let tree = self.tree(*table);
+            for (key, value) in changes {
+                match value {
+                    Some(value) => changer.put(tree, key, value)?,
+                    None => {
+                        changer.delete(tree, key)?;
+                    }
+                }
+                rows += 1;
+                bytes += key.len() + value.as_ref().map_or(0, |v| v.len());
+            }
+        }
+        self.counters.rows_written.fetch_add(rows, Relaxed);
+        self.counters.logical_bytes.fetch_add(bytes as u64, Relaxed);
+        Ok(())
+    }
+
+    fn create_table(&self, applier: &mut Applier, name: &str) -> Result<(CommitId, LogPosition)> {
+        if self.catalog.get(name).is_some() {
+            return Err(Error::TableExists {
+                name: name.to_owned(),
+            });
+        }
+        let id = applier.next_table;
+        let next = id.0.checked_add(1).map(TableId).ok_or(Error::CapacityExceeded {
+            what: "the table number space",
+            limit: u64::from(u32::MAX),
+        })?;
+        let mut root = PageNumber::NONE;
+        let done = self.apply_commit(applier, 0, |changer| {
+            root = changer.create_tree(id)?;
+            for entry in [
+                Entry::Table {
+                    name: name.to_owned(),
+                    id,
+                    root,
+                },
+                Entry::NextTable(next),
+            ] {
+                let (key, value) = entry.encode();
+                changer.put(self.catalog_tree(), &key, &value)?;
+            }
+            Ok(())
+        })?;
+        applier.next_table = next;
+        applier.live.insert(id);
+        self.catalog.insert(
+            name,
+            Table {
+                id,
+                root,
+                database: self.database,
+            },
+        );
+        Ok(done)
+    }
+
+    fn drop_table(&self, applier: &mut Applier, name: &str) -> Result<(CommitId, LogPosition)> {
+        let Some(Table { id, root, .. }) = self.catalog.get(name) else {
+            return Err(Error::NoSuchTable {
+                name: name.to_owned(),
+            });
+        };
+        let done = self.apply_commit(applier, 0, |changer| {
+            changer.delete(self.catalog_tree(), &Entry::table_key(name))?;
+            let (key, value) = Entry::Dropped { id, root }.encode();
+            changer.put(self.catalog_tree(), &key, &value)
+        })?;
+        applier.live.remove(&id);
+        applier.dropped.push(Dropped {
+            table: id,
+            root,
+            commit: done.0,
+        });
+        self.catalog.remove(name);
+        Ok(done)
+    }
+
+    /// Runs `change` as the next commit and appends it to the log.
+    fn apply_commit<'a>(
+        &'a self,
+        applier: &mut Applier,
+        bytes: usize,
+        change: impl FnOnce(&mut Changer<'a, '_>) -> Result<()>,
+    ) -> Result<(CommitId, LogPosition)> {
+        let Applier {
+            last,
+            touched,
+            image,
+            ghost_horizon,
+            ..
+        } = applier;
+        self.check_usable()?;
+        // Splits log page images beside the rows.
+        self.wal
+            .appender()
+            .reserve(2 * bytes + 8 * self.pool.page_size())?;
+        let commit = last.next();
+        let mut changer = Changer::new(&self.pool, &self.versions, touched, commit, *ghost_horizon);
+        changer.reserve(8)?;
+        let result = change(&mut changer);
+        let has_changed = changer.has_changed();
+        drop(changer);
+        match result {
+            Ok(()) if !has_changed => return Ok((*last, self.wal.end())),
+            Ok(()) => {}
+            Err(error) if !has_changed => return Err(error),
+            Err(error) => return Err(self.poison(&error)),
+        }
+        let end = self
+            .log(touched, commit, image)
+            .map_err(|error| self.poison(&error))?;
+        *last = commit;
+        Ok((commit, end))
+    }
+
+    /// Appends a commit's frames to the log; the last carries the commit mark.
+    fn log(&self, touched: &Touched, commit: CommitId, image: &mut Vec<u8>) -> Result<LogPosition> {
+        let pages = touched.pages();
+        let mark = CommitMark {
+            frame_count: pages.len() as u32,
+            wall_clock_ms: self.wall_clock_ms(),
+        };
+        let mut appender = self.wal.appender();
+        let mut end = appender.end();
+        for (at, (page, change)) in pages.iter().enumerate() {
+            let mark = (at + 1 == pages.len()).then_some(mark);
+            end = match change {
+                Change::Delta(operations) => {
+                    appender.frame(*page, commit, FrameKind::Delta, mark, |out| {
+                        out.extend_from_slice(operations);
+                    })?
+                }
+                Change::Image => {
+                    self.copy_image(*page, image)?;
+                    appender.frame(*page, commit, FrameKind::Image, mark, |out| {
+                        out.push(IMAGE_CODEC_NONE);
+                        out.extend_from_slice(image);
+                    })?
+                }
+                Change::Freed => appender.frame(*page, commit, FrameKind::Freed, mark, |_| ())?,
+            };
+        }
+        Ok(end)
+    }
+
+    fn copy_image(&self, page: PageNumber, image: &mut Vec<u8>) -> Result<()> {
+        loop {
+            let Some(found) = self.pool.get(page)? else {
+                return Err(self
+                    .pool
+                    .store()
+                    .damage(page, "a page of the commit does not exist"));
+            };
+            // Latched, because encoding relies on a well-formed page; nobody but the applier could change it.
+            let Some(latched) = found.latch() else { continue };
+            image.clear();
+            image::encode(latched.node(), image);
+            return Ok(());
+        }
+    }
+
+    /// Drops old versions; then ghosts, small pages and dropped tables that nobody can read any more. What that
+    /// changes is a commit of the engine's own.
+    pub(super) fn collect(&self, applier: &mut Applier) {
+        applier.since_collect = 0;
+        let horizon = self.registry.horizon();
+        let mut reclaimed = std::mem::take(&mut applier.reclaimed);
+        let dropped = self.versions.collect(horizon, &mut reclaimed);
+        self.counters
+            .versions_collected
+            .fetch_add(dropped as u64, Relaxed);
+        applier.ghost_horizon = self.versions.ghost_horizon(horizon);
+        let due = applier
+            .dropped
+            .first()
+            .copied()
+            .filter(|d| d.commit <= applier.ghost_horizon);
+        if reclaimed.is_empty() && due.is_none() || self.check_usable().is_err() {
+            reclaimed.clear();
+            applier.reclaimed = reclaimed;
+            return;
+        }
+        let tables: Vec<_> = self.catalog.tables();
+        let mut finished = None;
+        let result = self.apply_commit(applier, 0, |changer| {
+            for Reclaimed { table, key } in &reclaimed {
+                if let Some((_, table)) = tables.iter().find(|(_, t)| t.id == *table) {
+                    changer.purge(self.tree(*table), key)?;
+                }
+            }
+            if let Some(Dropped { table, root, .. }) = due {
+                let tree = Tree {
+                    pool: &self.pool,
+                    root,
+                    table,
+                };
+                if changer.drop_tree(tree, &mut { DROP_BUDGET })? {
+                    changer.delete(self.catalog_tree(), &Entry::dropped_key(table))?;
+                    finished = Some(table);
+                }
+            }
+            Ok(())
+        });
+        if let Some(table) = finished {
+            applier.dropped.retain(|d| d.table != table);
+        }
+        reclaimed.clear();
+        applier.reclaimed = reclaimed;
+        match result {
+            Ok((commit, _)) if commit > self.applied() => {
+                self.announce(commit, LogPosition(0), None);
+            }
+            Ok(_) => {}
+            // Housekeeping that could not be done now is done by a later collection, or not at all; nothing
+            // that anybody reads depends on it. If it broke off half-way the database is poisoned.
+            Err(error) => tracing::warn!(%error, "old row versions could not be collected"),
+        }
+    }
+
+    /// Whether a dropped table is waiting for its pages to be freed.
+    pub(crate) fn has_dropped_tables(&self) -> bool {
+        !self.applier.lock().dropped.is_empty()
+    }
+}

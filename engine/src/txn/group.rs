@@ -1,0 +1,252 @@
+//! From applied to visible: the commits in between, who waits for them, and who flushes.
+//!
+//! Applied commits stand in line in commit order. A commit becomes visible when all before it are and, if it asked
+//! to be durable, the log is flushed past it; so visible never passes what a crash could take from under a reader
+//! (an unsynchronised commit waits only for synchronised ones before it). One waiting thread at a time leads: it
+//! flushes the log for everybody, publishes, hands the lead to the first of those that arrived meanwhile, and then
+//! wakes exactly those that its flush covered.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::thread::Thread;
+
+use parking_lot::Mutex;
+
+use crate::error::{Error, Result};
+use crate::ids::{CommitId, LogPosition};
+use crate::metrics::GroupSizes;
+use crate::mvcc::SnapshotRegistry;
+use crate::wal::Wal;
+
+const WAITING: u32 = 0;
+const LEAD: u32 = 1;
+const DONE: u32 = 2;
+
+/// Where a thread waits for its commit.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    state: AtomicU32,
+    /// Whether the commit has been applied and stands in line.
+    in_line: AtomicBool,
+    thread: Thread,
+    outcome: OnceLock<Result<CommitId>>,
+}
+
+impl Waiter {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            state: AtomicU32::new(WAITING),
+            in_line: AtomicBool::new(false),
+            thread: std::thread::current(),
+            outcome: OnceLock::new(),
+        })
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.state.load(Acquire) == DONE
+    }
+
+    /// The commit's outcome, once it is done.
+    pub(super) fn outcome(&self) -> Option<Result<CommitId>> {
+        self.is_done().then(|| self.outcome.get().cloned()).flatten()
+    }
+
+    /// Tells the outcome. Returns `true` if the thread had been given the lead and not taken it up: then it goes to
+    /// somebody else.
+    #[must_use]
+    pub(super) fn finish(&self, outcome: Result<CommitId>) -> bool {
+        let _ = self.outcome.set(outcome);
+        let before = self.state.swap(DONE, AcqRel);
+        debug_assert_ne!(before, DONE, "a commit ends once");
+        if self.thread.id() != std::thread::current().id() {
+            self.thread.unpark();
+        }
+        before == LEAD
+    }
+
+    /// Takes up the lead, if it was given.
+    fn take_up_lead(&self) -> bool {
+        self.state
+            .compare_exchange(LEAD, WAITING, AcqRel, Relaxed)
+            .is_ok()
+    }
+}
+
+/// An applied commit that is not visible yet.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) commit: CommitId,
+    /// How far the log must be flushed; 0 for an unsynchronised commit.
+    pub(super) position: LogPosition,
+    pub(super) waiter: Option<Arc<Waiter>>,
+}
+
+#[derive(Debug, Default)]
+struct Line {
+    pending: VecDeque<Pending>,
+    has_leader: bool,
+    /// Commits that the last flush covered: whether it pays to wait a moment for more.
+    last_group: usize,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct GroupCommit {
+    line: Mutex<Line>,
+    pub(super) group_sizes: GroupSizes,
+}
+
+impl Line {
+    /// Gives the lead to the first in line that waits. A commit of the engine's own has nobody waiting for it.
+    fn pass_lead(&mut self) -> Option<Arc<Waiter>> {
+        let next = self.pending.iter().find_map(|p| p.waiter.clone());
+        self.has_leader = next.is_some();
+        if let Some(next) = &next {
+            // Under the lock nobody in line is done yet.
+            let before = next.state.swap(LEAD, AcqRel);
+            debug_assert_eq!(before, WAITING);
+        }
+        next
+    }
+}
+
+impl GroupCommit {
+    /// Puts an applied commit in line. The caller holds the applier, so they come in commit order. Returns `true` if
+    /// the commit is visible at once.
+    pub(super) fn announce(&self, pending: Pending, registry: &SnapshotRegistry) -> bool {
+        let mut line = self.line.lock();
+        if pending.position == LogPosition(0) && line.pending.is_empty() {
+            registry.publish(pending.commit);
+            drop(line);
+            if let Some(waiter) = pending.waiter {
+                let led = waiter.finish(Ok(pending.commit));
+                debug_assert!(!led, "a commit that was not in line has not been given the lead");
+            }
+            return true;
+        }
+        debug_assert!(
+            line.pending
+                .back()
+                .is_none_or(|last| last.commit <= pending.commit)
+        );
+        if let Some(waiter) = &pending.waiter {
+            waiter.in_line.store(true, Release);
+        }
+        line.pending.push_back(pending);
+        false
+    }
+
+    /// Makes sure that somebody leads if commits are waiting: for a thread that has applied the commits of others and
+    /// does not wait itself.
+    pub(super) fn nudge(&self) {
+        let next = {
+            let mut line = self.line.lock();
+            if line.has_leader || line.pending.is_empty() {
+                None
+            } else {
+                line.pass_lead()
+            }
+        };
+        if let Some(next) = next {
+            next.thread.unpark();
+        }
+    }
+
+    /// Publishes what a flush up to `durable` has completed and wakes those who waited for it.
+    pub(super) fn settle(&self, durable: LogPosition, registry: &SnapshotRegistry) {
+        let line = self.line.lock();
+        self.settle_locked(line, durable, registry, false);
+    }
+
+    fn settle_locked(
+        &self,
+        mut line: parking_lot::MutexGuard<'_, Line>,
+        durable: LogPosition,
+        registry: &SnapshotRegistry,
+        was_leader: bool,
+    ) {
+        let covered = line.pending.iter().take_while(|p| p.position <= durable).count();
+        let done: Vec<Pending> = line.pending.drain(..covered).collect();
+        if let Some(last) = done.last() {
+            registry.publish(last.commit);
+        }
+        let mut next = None;
+        if was_leader {
+            line.last_group = done.len();
+            next = line.pass_lead();
+        }
+        drop(line);
+        let synced = done.iter().filter(|p| p.position > LogPosition(0)).count();
+        if synced > 0 {
+            self.group_sizes.record(synced as u64);
+        }
+        // The next flush starts while the others of this one are woken.
+        if let Some(next) = next {
+            next.thread.unpark();
+        }
+        let mut lead_is_free = false;
+        for pending in done {
+            if let Some(waiter) = pending.waiter {
+                lead_is_free |= waiter.finish(Ok(pending.commit));
+            }
+        }
+        if lead_is_free {
+            let next = self.line.lock().pass_lead();
+            if let Some(next) = next {
+                next.thread.unpark();
+            }
+        }
+    }
+
+    /// A flush failed, and with it everything that waits.
+    pub(super) fn fail(&self, error: &Error) {
+        let mut line = self.line.lock();
+        line.has_leader = false;
+        let failed = std::mem::take(&mut line.pending);
+        drop(line);
+        for pending in failed {
+            if let Some(waiter) = pending.waiter {
+                // Nobody is left in line who could take the lead.
+                let _ = waiter.finish(Err(error.clone()));
+            }
+        }
+    }
+
+    /// Waits until the commit is visible, leading flushes as it falls to this thread.
+    pub(super) fn wait(&self, waiter: &Waiter, wal: &Wal, registry: &SnapshotRegistry) -> Result<CommitId> {
+        loop {
+            if let Some(outcome) = waiter.outcome() {
+                return outcome;
+            }
+            if waiter.take_up_lead() || waiter.in_line.load(Acquire) && self.take_lead(waiter) {
+                self.lead(wal, registry);
+                continue;
+            }
+            std::thread::park();
+        }
+    }
+
+    fn take_lead(&self, waiter: &Waiter) -> bool {
+        let mut line = self.line.lock();
+        if line.has_leader || waiter.is_done() {
+            return false;
+        }
+        line.has_leader = true;
+        true
+    }
+
+    fn lead(&self, wal: &Wal, registry: &SnapshotRegistry) {
+        if self.line.lock().last_group > 1 {
+            // Commits come in groups: a moment for those just woken to come back makes this group larger.
+            for _ in 0..3 {
+                std::thread::yield_now();
+            }
+        }
+        match wal.flush() {
+            Ok(durable) => self.settle_locked(self.line.lock(), durable, registry, true),
+            Err(error) => self.fail(&error),
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! The row locks of one transaction.
+
+use foldhash::fast::RandomState;
+use hashbrown::HashSet;
+use smallvec::SmallVec;
+
+use crate::lock::RowLockKey;
+
+/// Up to this many locks are searched one by one.
+const SMALL: usize = 16;
+
+#[derive(Debug, Default)]
+pub(crate) struct LockSet {
+    small: SmallVec<[RowLockKey; SMALL]>,
+    large: HashSet<RowLockKey, RandomState>,
+}
+
+impl LockSet {
+    pub(crate) fn contains(&self, key: RowLockKey) -> bool {
+        self.small.contains(&key) || !self.large.is_empty() && self.large.contains(&key)
+    }
+
+    pub(crate) fn insert(&mut self, key: RowLockKey) {
+        if self.small.len() < SMALL {
+            self.small.push(key);
+        } else {
+            self.large.insert(key);
+        }
+    }
+
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = RowLockKey> {
+        self.small.drain(..).chain(self.large.drain())
+    }
+}

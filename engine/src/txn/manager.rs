@@ -1,0 +1,371 @@
+//! The commit pipeline: one applier at a time, many committers.
+//!
+//! A committing thread that finds the applier free takes it, applies what is queued and then its own transaction.
+//! One that finds it taken queues its transaction, and the holder applies it (flat combining). What is applied stands
+//! in line to become visible ([`super::group`]), and the applier is free again while the log is being flushed.
+//!
+//! Lock order: applier, then the log's appender, then the line of applied commits. The queue's lock is a leaf.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::time::{Duration, UNIX_EPOCH};
+
+use parking_lot::{Mutex, MutexGuard};
+
+use super::apply::Applier;
+use super::catalog::Catalog;
+use super::group::{GroupCommit, Pending, Waiter};
+use super::lock_set::LockSet;
+use super::write_set::WriteSet;
+use super::{Durability, Table};
+use crate::btree::Tree;
+use crate::error::{Error, Result};
+use crate::ids::{CommitId, LogPosition};
+use crate::lock::RowLocks;
+use crate::metrics::{Counters, GroupSizes};
+use crate::mvcc::{SnapshotRegistry, VersionStore};
+use crate::pool::Pool;
+use crate::vfs::Vfs;
+use crate::wal::Wal;
+
+/// Log bytes in memory past which an unsynchronised committer writes them out itself.
+const BUFFERED_MAX: usize = 8 << 20;
+/// Commits between two collections of old versions.
+const COLLECT_EVERY: usize = 32;
+
+/// What is to be committed.
+#[derive(Debug)]
+pub(crate) enum Work {
+    Rows {
+        writes: WriteSet,
+        transaction: u64,
+        locks: LockSet,
+    },
+    CreateTable(String),
+    DropTable(String),
+}
+
+/// A transaction in the queue.
+#[derive(Debug)]
+struct Request {
+    work: Mutex<Option<Work>>,
+    durability: Durability,
+    waiter: Arc<Waiter>,
+}
+
+/// Runs transactions: snapshots, locks, the commit pipeline. The rest of the database hangs below it.
+#[derive(Debug)]
+pub struct TransactionManager {
+    pub(crate) vfs: Arc<dyn Vfs>,
+    pub(crate) pool: Pool,
+    pub(crate) versions: VersionStore,
+    pub(crate) registry: SnapshotRegistry,
+    pub(crate) locks: RowLocks,
+    pub(crate) wal: Wal,
+    pub(crate) catalog: Catalog,
+    pub(crate) counters: Counters,
+    pub(crate) applier: Mutex<Applier>,
+    queue: Mutex<Vec<Arc<Request>>>,
+    group: GroupCommit,
+    /// Newest commit on the pages; at least the visible one.
+    applied: AtomicU64,
+    next_transaction: AtomicU64,
+    /// Tells databases of one process apart, so that a table handle of one is not used with another.
+    pub(crate) database: u32,
+    pub(crate) busy_timeout: Duration,
+    pub(crate) max_transaction_size: usize,
+}
+
+/// What a recovered or new database starts from.
+pub(crate) struct Start {
+    pub(crate) vfs: Arc<dyn Vfs>,
+    pub(crate) pool: Pool,
+    pub(crate) wal: Wal,
+    pub(crate) last: CommitId,
+    pub(crate) busy_timeout: Duration,
+    pub(crate) max_transaction_size: usize,
+    pub(crate) version_budget: usize,
+    pub(crate) keep_versions: usize,
+}
+
+impl TransactionManager {
+    pub(crate) fn new(start: Start) -> Self {
+        static DATABASES: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
+        Self {
+            vfs: start.vfs,
+            pool: start.pool,
+            versions: VersionStore::new(start.last, start.version_budget, start.keep_versions),
+            registry: SnapshotRegistry::new(start.last),
+            locks: RowLocks::new(),
+            wal: start.wal,
+            catalog: Catalog::default(),
+            counters: Counters::default(),
+            applier: Mutex::new(Applier::new(start.last)),
+            queue: Mutex::new(Vec::new()),
+            group: GroupCommit::default(),
+            applied: AtomicU64::new(start.last.0),
+            next_transaction: AtomicU64::new(1),
+            database: DATABASES.fetch_add(1, Relaxed),
+            busy_timeout: start.busy_timeout,
+            max_transaction_size: start.max_transaction_size,
+        }
+    }
+
+    pub(crate) fn tree(&self, table: Table) -> Tree<'_> {
+        Tree {
+            pool: &self.pool,
+            root: table.root,
+            table: table.id,
+        }
+    }
+
+    pub(crate) fn group_sizes(&self) -> &GroupSizes {
+        &self.group.group_sizes
+    }
+
+    pub(crate) fn next_transaction(&self) -> u64 {
+        self.next_transaction.fetch_add(1, Relaxed)
+    }
+
+    /// Newest commit on the pages, perhaps not visible yet.
+    pub(crate) fn applied(&self) -> CommitId {
+        CommitId(self.applied.load(Acquire))
+    }
+
+    pub(crate) fn check_usable(&self) -> Result<()> {
+        self.wal.poisoned().map_or(Ok(()), Err)
+    }
+
+    /// Stops the database: pages may hold half a commit, or a flush has failed.
+    pub(crate) fn poison(&self, error: &Error) -> Error {
+        self.wal.poison(&error.to_string());
+        self.wal.poisoned().unwrap_or_else(|| error.clone())
+    }
+
+    /// Commits and returns when the commit is visible, and durable if that was asked for.
+    pub(crate) fn commit(&self, work: Work, durability: Durability) -> Result<CommitId> {
+        let result = self.check_usable().and_then(|()| self.fault_in(&work));
+        if let Err(error) = result {
+            self.release(work);
+            return Err(error);
+        }
+        let Some(mut applier) = self.applier.try_lock() else {
+            return self.commit_through_queue(work, durability);
+        };
+        let mut finished = self.apply_queue(&mut applier);
+        let waiter = (durability == Durability::Sync).then(Waiter::new);
+        let applied = self.apply(&mut applier, &work, durability, waiter.clone());
+        finished.push(work);
+        self.end_apply(applier, finished);
+        let result = match (applied, waiter) {
+            (Ok((commit, true)), _) => Ok(commit),
+            (Ok(_), Some(waiter)) => self.group.wait(&waiter, &self.wal, &self.registry),
+            (Ok((commit, false)), None) => {
+                self.group.nudge();
+                self.wait_visible(commit).map(|()| commit)
+            }
+            (Err(error), _) => {
+                self.group.nudge();
+                Err(error)
+            }
+        };
+        if result.is_ok() && durability == Durability::NoSync {
+            self.group.nudge();
+        }
+        self.relieve()?;
+        result
+    }
+
+    fn commit_through_queue(&self, work: Work, durability: Durability) -> Result<CommitId> {
+        let waiter = Waiter::new();
+        let request = Arc::new(Request {
+            work: Mutex::new(Some(work)),
+            durability,
+            waiter: Arc::clone(&waiter),
+        });
+        self.queue.lock().push(request);
+        // Whoever holds the applier looks at the queue once more after letting go, so from here on the request
+        // will be applied; taking the applier is only a chance to be quicker.
+        let patience = if durability == Durability::Sync { 20 } else { 400 };
+        for spin in 0..patience {
+            if let Some(outcome) = waiter.outcome() {
+                return outcome;
+            }
+            if spin % 16 == 0
+                && let Some(mut applier) = self.applier.try_lock()
+            {
+                let finished = self.apply_queue(&mut applier);
+                self.end_apply(applier, finished);
+                if durability == Durability::NoSync {
+                    self.group.nudge();
+                }
+                break;
+            }
+            std::hint::spin_loop();
+        }
+        let result = self.group.wait(&waiter, &self.wal, &self.registry);
+        self.relieve()?;
+        result
+    }
+
+    /// Applies everything in the queue, and returns the works whose locks are to be released.
+    fn apply_queue(&self, applier: &mut Applier) -> Vec<Work> {
+        let mut finished = Vec::new();
+        loop {
+            let batch = std::mem::take(&mut *self.queue.lock());
+            if batch.is_empty() {
+                return finished;
+            }
+            for request in batch {
+                let Some(work) = request.work.lock().take() else {
+                    continue;
+                };
+                let waiter = Some(Arc::clone(&request.waiter));
+                if let Err(error) = self.apply(applier, &work, request.durability, waiter) {
+                    let led = request.waiter.finish(Err(error));
+                    debug_assert!(!led, "a commit that was not in line has not been given the lead");
+                }
+                finished.push(work);
+            }
+        }
+    }
+
+    /// Lets go of the applier and does what need not be done under it; sees to what was queued meanwhile.
+    fn end_apply<'s>(&'s self, mut applier: MutexGuard<'s, Applier>, mut finished: Vec<Work>) {
+        loop {
+            applier.since_collect += finished.len();
+            if applier.since_collect >= COLLECT_EVERY {
+                self.collect(&mut applier);
+            }
+            drop(applier);
+            for work in finished.drain(..) {
+                self.release(work);
+            }
+            if self.queue.lock().is_empty() {
+                return;
+            }
+            let Some(again) = self.applier.try_lock() else {
+                return;
+            };
+            applier = again;
+            finished = self.apply_queue(&mut applier);
+        }
+    }
+
+    /// Applies one piece of work and puts it in line. Returns its commit, and whether that is visible already.
+    fn apply(
+        &self,
+        applier: &mut Applier,
+        work: &Work,
+        durability: Durability,
+        waiter: Option<Arc<Waiter>>,
+    ) -> Result<(CommitId, bool)> {
+        let before = applier.last;
+        let (commit, end) = self.apply_work(applier, work)?;
+        let mut position = LogPosition(0);
+        if commit > before {
+            self.counters.commits.fetch_add(1, Relaxed);
+            if durability == Durability::Sync {
+                position = end;
+            }
+        }
+        Ok((commit, self.announce(commit, position, waiter)))
+    }
+
+    pub(super) fn announce(
+        &self,
+        commit: CommitId,
+        position: LogPosition,
+        waiter: Option<Arc<Waiter>>,
+    ) -> bool {
+        self.applied.fetch_max(commit.0, AcqRel);
+        self.group.announce(
+            Pending {
+                commit,
+                position,
+                waiter,
+            },
+            &self.registry,
+        )
+    }
+
+    /// Brings the leaves that will change into memory, so that the applier rarely waits for I/O.
+    fn fault_in(&self, work: &Work) -> Result<()> {
+        let Work::Rows { writes, .. } = work else {
+            return Ok(());
+        };
+        if !self.pool.may_be_absent() {
+            return Ok(());
+        }
+        for (table, rows) in writes.tables() {
+            for key in rows.keys() {
+                self.tree(*table).fault_in(key)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn release(&self, work: Work) {
+        if let Work::Rows {
+            transaction,
+            mut locks,
+            ..
+        } = work
+        {
+            self.locks.release(transaction, locks.drain());
+        }
+    }
+
+    /// Writes the log out if unsynchronised commits have filled its buffer.
+    fn relieve(&self) -> Result<()> {
+        if self.wal.buffered_bytes() > BUFFERED_MAX {
+            self.wal.write_out()?;
+        }
+        Ok(())
+    }
+
+    /// Waits until `commit` is visible, flushing the log if that is what it takes.
+    pub(crate) fn wait_visible(&self, commit: CommitId) -> Result<()> {
+        while self.registry.visible() < commit {
+            if commit > self.applied() {
+                return Err(Error::NotYetVisible {
+                    asked: commit,
+                    newest: self.registry.visible(),
+                });
+            }
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Makes everything applied so far durable.
+    pub(crate) fn flush(&self) -> Result<LogPosition> {
+        match self.wal.flush() {
+            Ok(durable) => {
+                self.group.settle(durable, &self.registry);
+                Ok(durable)
+            }
+            Err(error) => {
+                self.group.fail(&error);
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) fn wall_clock_ms(&self) -> u64 {
+        self.vfs
+            .wall_clock()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |d| d.as_millis() as u64)
+    }
+
+    /// Drops row versions that nobody can need any more, then ghosts and pages that were waiting for that.
+    pub(crate) fn collect_now(&self) {
+        let mut applier = self.applier.lock();
+        let finished = self.apply_queue(&mut applier);
+        applier.since_collect = COLLECT_EVERY;
+        self.end_apply(applier, finished);
+        self.group.nudge();
+    }
+}

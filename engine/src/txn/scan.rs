@@ -1,0 +1,178 @@
+//! Scans: the rows of a range as a snapshot sees them, with the transaction's own changes laid over them.
+
+use std::collections::btree_map;
+use std::ops::Bound;
+
+use super::write_set::TableWrites;
+use super::{KeyRange, Table, TransactionManager};
+use crate::btree::{Batch, Direction, Tree};
+use crate::error::Result;
+use crate::ids::CommitId;
+use crate::mvcc::VersionStore;
+
+/// Rows of the first batch when no limit is known; batches grow from there.
+const FIRST_BATCH: usize = 32;
+const BATCH_MAX: usize = 4096;
+
+/// A row: its key and its value.
+pub type Row<'s> = (&'s [u8], &'s [u8]);
+
+type Own<'s> = btree_map::Range<'s, Box<[u8]>, Option<Box<[u8]>>>;
+type OwnRow<'s> = (&'s [u8], Option<&'s [u8]>);
+
+/// A scan in progress. [`Scan::next_row`] lends each row without copying it again; as an [`Iterator`] it gives owned
+/// keys and values.
+#[derive(Debug)]
+pub struct Scan<'s> {
+    tree: Tree<'s>,
+    versions: &'s VersionStore,
+    snapshot: CommitId,
+    direction: Direction,
+    batch: Batch<'s>,
+    at: usize,
+    batch_size: usize,
+    left: usize,
+    own: Option<Own<'s>>,
+    next_own: Option<OwnRow<'s>>,
+}
+
+/// Where the next row comes from.
+enum Source {
+    Stored,
+    Own,
+    End,
+}
+
+impl<'s> Scan<'s> {
+    pub(super) fn new(
+        manager: &'s TransactionManager,
+        table: Table,
+        range: impl KeyRange,
+        direction: Direction,
+        snapshot: CommitId,
+        own: Option<&'s TableWrites>,
+    ) -> Self {
+        let (low, high) = range.into_half_open();
+        let is_empty = high.as_ref().is_some_and(|high| *high <= low);
+        let mut scan = Self {
+            tree: manager.tree(table),
+            versions: &manager.versions,
+            snapshot,
+            direction,
+            own: own.filter(|_| !is_empty).map(|own| {
+                let high = high.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+                own.range::<[u8], _>((Bound::Included(&low[..]), high))
+            }),
+            next_own: None,
+            batch: Batch::new(low, high),
+            at: 0,
+            batch_size: FIRST_BATCH,
+            left: usize::MAX,
+        };
+        scan.advance_own();
+        scan
+    }
+
+    /// Ends the scan after `rows` rows.
+    #[must_use]
+    pub fn limit(mut self, rows: usize) -> Self {
+        self.left = rows;
+        self.batch_size = rows.clamp(1, BATCH_MAX);
+        self
+    }
+
+    fn advance_own(&mut self) {
+        self.next_own = self
+            .own
+            .as_mut()
+            .and_then(|own| match self.direction {
+                Direction::Forward => own.next(),
+                Direction::Backward => own.next_back(),
+            })
+            .map(|(key, value)| (&key[..], value.as_deref()));
+    }
+
+    /// Makes sure that `at` is a stored row, unless there are no more.
+    fn advance_stored(&mut self) -> Result<bool> {
+        while self.at == self.batch.len() {
+            if self.batch.is_exhausted() {
+                return Ok(false);
+            }
+            let size = self.batch_size.min(self.left.max(1));
+            self.tree.fill(
+                &mut self.batch,
+                self.direction,
+                size,
+                self.snapshot,
+                self.versions,
+            )?;
+            self.batch_size = (self.batch_size * 2).min(BATCH_MAX);
+            self.at = 0;
+        }
+        Ok(true)
+    }
+
+    fn choose(&mut self) -> Result<Source> {
+        loop {
+            let has_stored = self.advance_stored()?;
+            let Some((own_key, own_value)) = self.next_own else {
+                return Ok(if has_stored { Source::Stored } else { Source::End });
+            };
+            if has_stored {
+                let stored_key = self.batch.row(self.at).0;
+                let own_first = match self.direction {
+                    Direction::Forward => own_key <= stored_key,
+                    Direction::Backward => own_key >= stored_key,
+                };
+                if !own_first {
+                    return Ok(Source::Stored);
+                }
+                if own_key == stored_key {
+                    // The transaction's own change hides the stored row.
+                    self.at += 1;
+                }
+            }
+            if own_value.is_some() {
+                return Ok(Source::Own);
+            }
+            self.advance_own();
+        }
+    }
+
+    /// The next row, `None` after the last.
+    ///
+    /// # Errors
+    /// [`crate::Error::SnapshotTooOld`], I/O errors and corruption.
+    pub fn next_row(&mut self) -> Result<Option<Row<'_>>> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        let source = self.choose()?;
+        self.left -= 1;
+        match source {
+            Source::End => {
+                self.left = 0;
+                Ok(None)
+            }
+            Source::Stored => {
+                self.at += 1;
+                Ok(Some(self.batch.row(self.at - 1)))
+            }
+            Source::Own => {
+                let own = self.next_own;
+                self.advance_own();
+                Ok(own.and_then(|(key, value)| value.map(|value| (key, value))))
+            }
+        }
+    }
+}
+
+impl Iterator for Scan<'_> {
+    type Item = Result<(Vec<u8>, Vec<u8>)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_row()
+            .map(|row| row.map(|(key, value)| (key.to_vec(), value.to_vec())))
+            .transpose()
+    }
+}

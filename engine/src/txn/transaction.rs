@@ -1,0 +1,364 @@
+//! Read-write transactions.
+
+use std::time::Duration;
+
+use super::lock_set::LockSet;
+use super::manager::Work;
+use super::scan::Scan;
+use super::write_set::{Savepoint, WriteSet};
+use super::{Durability, IsolationLevel, KeyRange, Table, TransactionManager};
+use crate::btree::Direction;
+use crate::error::{Error, Result};
+use crate::ids::CommitId;
+use crate::mvcc::SnapshotSlot;
+use crate::page::layout::{MAX_VALUE, max_key};
+use std::sync::atomic::Ordering::Relaxed;
+
+/// How a transaction runs. The default is READ COMMITTED, synchronised, with the database's `busy_timeout`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TxOptions {
+    pub(crate) isolation: IsolationLevel,
+    pub(crate) durability: Durability,
+    pub(crate) busy_timeout: Option<Duration>,
+}
+
+impl TxOptions {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What the transaction sees of others.
+    #[must_use]
+    pub fn isolation(mut self, level: IsolationLevel) -> Self {
+        self.isolation = level;
+        self
+    }
+
+    /// What its commit promises.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// How long its writes wait for locked rows, instead of the database's `busy_timeout`.
+    #[must_use]
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy_timeout = Some(timeout);
+        self
+    }
+}
+
+/// A transaction. It sees its own changes; others see them when [`Transaction::commit`] has returned. Dropping it
+/// without a commit rolls it back.
+///
+/// ```
+/// # fn main() -> engine::Result<()> {
+/// # let dir = tempfile::tempdir().expect("a temporary directory");
+/// # let db = engine::Database::open(dir.path().join("a.db"))?;
+/// let table = db.create_table("accounts")?;
+/// let mut tx = db.begin()?;
+/// tx.put(table, b"alice", b"10")?;
+/// let savepoint = tx.savepoint();
+/// tx.delete(table, b"alice")?;
+/// tx.rollback_to(savepoint)?;
+/// assert_eq!(tx.get(table, b"alice")?.as_deref(), Some(&b"10"[..]));
+/// let commit = tx.commit()?;
+/// assert_eq!(db.snapshot()?.commit_id(), commit);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Transaction<'db> {
+    manager: &'db TransactionManager,
+    id: u64,
+    options: TxOptions,
+    /// Registered at the first read (READ COMMITTED) or at the start (SNAPSHOT).
+    snapshot: Option<(SnapshotSlot<'db>, CommitId)>,
+    writes: WriteSet,
+    locks: LockSet,
+    /// Newest commit whose data was read under a lock before it was visible.
+    depends_on: CommitId,
+    is_over: bool,
+}
+
+impl TransactionManager {
+    pub(crate) fn begin(&self, options: TxOptions) -> Transaction<'_> {
+        let snapshot = (options.isolation == IsolationLevel::Snapshot).then(|| self.registry.begin());
+        Transaction {
+            manager: self,
+            id: self.next_transaction(),
+            options,
+            snapshot,
+            writes: WriteSet::default(),
+            locks: LockSet::default(),
+            depends_on: CommitId(0),
+            is_over: false,
+        }
+    }
+}
+
+impl<'db> Transaction<'db> {
+    /// What this transaction sees of others.
+    #[must_use]
+    pub fn isolation(&self) -> IsolationLevel {
+        self.options.isolation
+    }
+
+    /// The commit that the next read sees, before the transaction's own changes.
+    fn read_commit(&mut self) -> CommitId {
+        match &mut self.snapshot {
+            Some((slot, commit)) => {
+                if self.options.isolation == IsolationLevel::ReadCommitted {
+                    *commit = slot.refresh();
+                }
+                *commit
+            }
+            none => none.insert(self.manager.registry.begin()).1,
+        }
+    }
+
+    /// The value of a row.
+    ///
+    /// # Errors
+    /// I/O errors and corruption; [`Error::SnapshotTooOld`].
+    pub fn get(&mut self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let mut value = Vec::new();
+        Ok(self.get_into(table, key, &mut value)?.then_some(value))
+    }
+
+    /// The value of a row, in place of what `value` held; `false`, with `value` empty, if there is no such row.
+    ///
+    /// # Errors
+    /// As [`Transaction::get`].
+    pub fn get_into(&mut self, table: Table, key: &[u8], value: &mut Vec<u8>) -> Result<bool> {
+        self.manager.check_table(table)?;
+        value.clear();
+        if let Some(own) = self.writes.get(table, key) {
+            value.extend_from_slice(own.unwrap_or_default());
+            return Ok(own.is_some());
+        }
+        let commit = self.read_commit();
+        self.manager
+            .tree(table)
+            .get(key, commit, &self.manager.versions, value)
+    }
+
+    /// The value of a row, which nobody else can change until this transaction ends. Under READ COMMITTED it is the
+    /// newest committed value, so that a read-modify-write loses no update.
+    ///
+    /// # Errors
+    /// As [`Transaction::put`].
+    pub fn get_for_update(&mut self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let mut value = Vec::new();
+        Ok(self.get_for_update_into(table, key, &mut value)?.then_some(value))
+    }
+
+    /// [`Transaction::get_for_update`] into a buffer, as [`Transaction::get_into`].
+    ///
+    /// # Errors
+    /// As [`Transaction::put`].
+    pub fn get_for_update_into(&mut self, table: Table, key: &[u8], value: &mut Vec<u8>) -> Result<bool> {
+        self.lock(table, key)?;
+        value.clear();
+        if let Some(own) = self.writes.get(table, key) {
+            value.extend_from_slice(own.unwrap_or_default());
+            return Ok(own.is_some());
+        }
+        match self.options.isolation {
+            IsolationLevel::Snapshot => {
+                let commit = self.read_commit();
+                self.manager
+                    .tree(table)
+                    .get(key, commit, &self.manager.versions, value)
+            }
+            IsolationLevel::ReadCommitted => {
+                let found = self.manager.tree(table).newest(key, value)?;
+                self.depends_on = self.manager.applied();
+                Ok(found)
+            }
+        }
+    }
+
+    /// Inserts or replaces a row. Waits while another transaction has it locked.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when the row stayed locked for the whole `busy_timeout`, [`Error::WriteConflict`] when it was
+    /// changed after this transaction's snapshot (SNAPSHOT), [`Error::KeyTooLarge`], [`Error::ValueTooLarge`],
+    /// [`Error::TransactionTooLarge`]; I/O errors and corruption.
+    pub fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<()> {
+        if value.len() > MAX_VALUE {
+            return Err(Error::ValueTooLarge {
+                len: value.len(),
+                max: MAX_VALUE,
+            });
+        }
+        self.check_size(key.len() + value.len())?;
+        self.lock(table, key)?;
+        self.writes.set(table, key, Some(value));
+        Ok(())
+    }
+
+    /// Deletes a row; `false` if there is none.
+    ///
+    /// # Errors
+    /// As [`Transaction::put`].
+    pub fn delete(&mut self, table: Table, key: &[u8]) -> Result<bool> {
+        self.check_size(key.len())?;
+        let mut value = Vec::new();
+        let existed = self.get_for_update_into(table, key, &mut value)?;
+        if existed {
+            self.writes.set(table, key, None);
+        }
+        Ok(existed)
+    }
+
+    /// Rows of a range in key order, with this transaction's own changes.
+    ///
+    /// # Errors
+    /// As [`Transaction::get`].
+    pub fn scan(&mut self, table: Table, range: impl KeyRange) -> Result<Scan<'_>> {
+        self.scan_in(table, range, Direction::Forward)
+    }
+
+    /// Rows of a range from the last to the first, with this transaction's own changes.
+    ///
+    /// # Errors
+    /// As [`Transaction::get`].
+    pub fn scan_rev(&mut self, table: Table, range: impl KeyRange) -> Result<Scan<'_>> {
+        self.scan_in(table, range, Direction::Backward)
+    }
+
+    fn scan_in(&mut self, table: Table, range: impl KeyRange, direction: Direction) -> Result<Scan<'_>> {
+        self.manager.check_table(table)?;
+        // The transaction is borrowed by the scan, so its snapshot stands still meanwhile.
+        let commit = self.read_commit();
+        let own = self.writes.table(table);
+        Ok(Scan::new(self.manager, table, range, direction, commit, own))
+    }
+
+    fn check_size(&self, more: usize) -> Result<()> {
+        let bytes = self.writes.bytes() + more;
+        if bytes > self.manager.max_transaction_size {
+            return Err(Error::TransactionTooLarge {
+                bytes,
+                max: self.manager.max_transaction_size,
+            });
+        }
+        Ok(())
+    }
+
+    /// Locks a row for this transaction, and makes sure that it may still change it.
+    fn lock(&mut self, table: Table, key: &[u8]) -> Result<()> {
+        let manager = self.manager;
+        manager.check_table(table)?;
+        let max = max_key(manager.pool.page_size());
+        if key.len() > max {
+            return Err(Error::KeyTooLarge { len: key.len(), max });
+        }
+        let lock = manager.locks.key(table.id, key);
+        if self.locks.contains(lock) {
+            return Ok(());
+        }
+        let timeout = self.options.busy_timeout.unwrap_or(manager.busy_timeout);
+        match manager.locks.acquire(self.id, lock, timeout) {
+            Ok(was_free) => {
+                if !was_free {
+                    manager.counters.lock_waits.fetch_add(1, Relaxed);
+                }
+            }
+            Err(waited) => {
+                manager.counters.busy.fetch_add(1, Relaxed);
+                return Err(Error::Busy { waited });
+            }
+        }
+        if let Err(error) = self.check_unchanged(table, key) {
+            // Not kept: a second try at the row must meet the same refusal.
+            manager.locks.release(self.id, [lock]);
+            return Err(error);
+        }
+        self.locks.insert(lock);
+        Ok(())
+    }
+
+    /// First updater wins: under SNAPSHOT, a row that changed after the snapshot cannot be changed.
+    fn check_unchanged(&mut self, table: Table, key: &[u8]) -> Result<()> {
+        if self.options.isolation != IsolationLevel::Snapshot {
+            return Ok(());
+        }
+        let manager = self.manager;
+        let commit = self.read_commit();
+        match manager
+            .tree(table)
+            .changed_after(key, commit, &manager.versions)?
+        {
+            None => Ok(()),
+            Some(winner) => {
+                manager.counters.conflicts.fetch_add(1, Relaxed);
+                Err(Error::WriteConflict { winner })
+            }
+        }
+    }
+
+    /// A place to go back to with [`Transaction::rollback_to`].
+    pub fn savepoint(&mut self) -> Savepoint {
+        self.writes.savepoint(self.id)
+    }
+
+    /// Undoes all changes since the savepoint, which stays; rows locked since then stay locked.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] for a savepoint of another transaction, or one that was made after a savepoint that
+    /// this transaction has gone back to.
+    pub fn rollback_to(&mut self, savepoint: Savepoint) -> Result<()> {
+        if savepoint.transaction == self.id && self.writes.rollback_to(savepoint) {
+            Ok(())
+        } else {
+            Err(Error::InvalidOption {
+                name: "savepoint",
+                value: "one that is gone".into(),
+                expected: "an open savepoint of this transaction".into(),
+            })
+        }
+    }
+
+    /// Commits. When it returns, the changes are visible to every later read, and as durable as was asked for. A
+    /// transaction without changes returns the newest visible commit.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`] after a failed flush; errors of what was needed to apply the changes (a full disk, an
+    /// exhausted cache), after which nothing of the transaction remains.
+    pub fn commit(mut self) -> Result<CommitId> {
+        self.is_over = true;
+        // Its own snapshot must not hold back the collection of what it replaces.
+        self.snapshot = None;
+        if self.writes.is_empty() {
+            self.manager.locks.release(self.id, self.locks.drain());
+            // What was read under locks before it was visible must not be lost any more.
+            self.manager.wait_visible(self.depends_on)?;
+            return Ok(self.manager.registry.visible());
+        }
+        let work = Work::Rows {
+            writes: std::mem::take(&mut self.writes),
+            transaction: self.id,
+            locks: std::mem::take(&mut self.locks),
+        };
+        self.manager.commit(work, self.options.durability)
+    }
+
+    /// Gives up all changes.
+    pub fn rollback(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.manager.locks.release(self.id, self.locks.drain());
+            self.manager.counters.rollbacks.fetch_add(1, Relaxed);
+        }
+    }
+}

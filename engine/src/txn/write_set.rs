@@ -1,0 +1,166 @@
+//! What a transaction has written and not committed: private to it, in key order.
+
+use std::collections::BTreeMap;
+
+use smallvec::SmallVec;
+
+use super::Table;
+
+/// Changes of one table: a value to put, or `None` to delete.
+pub(crate) type TableWrites = BTreeMap<Box<[u8]>, Option<Box<[u8]>>>;
+
+/// Bookkeeping bytes counted for each changed row beside its key and value.
+const ROW_OVERHEAD: usize = 64;
+
+#[derive(Debug, Default)]
+pub(crate) struct WriteSet {
+    tables: SmallVec<[(Table, TableWrites); 1]>,
+    bytes: usize,
+    /// How to go back to each open savepoint: what each change replaced.
+    undo: Vec<Undo>,
+    savepoints: u32,
+}
+
+#[derive(Debug)]
+struct Undo {
+    table: Table,
+    key: Box<[u8]>,
+    /// What the write set held for the key: nothing, or a change.
+    before: Option<Option<Box<[u8]>>>,
+}
+
+/// A place in a transaction to go back to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Savepoint {
+    pub(crate) transaction: u64,
+    number: u32,
+    undo_len: usize,
+}
+
+impl WriteSet {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tables.iter().all(|(_, writes)| writes.is_empty())
+    }
+
+    /// Bytes held.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Tables and their changes, in the order in which the tables were first written.
+    pub(crate) fn tables(&self) -> &[(Table, TableWrites)] {
+        &self.tables
+    }
+
+    pub(crate) fn table(&self, table: Table) -> Option<&TableWrites> {
+        self.tables
+            .iter()
+            .find(|(t, _)| *t == table)
+            .map(|(_, writes)| writes)
+    }
+
+    /// The pending change of a row, if there is one.
+    #[inline]
+    pub(crate) fn get(&self, table: Table, key: &[u8]) -> Option<Option<&[u8]>> {
+        self.table(table)?.get(key).map(|value| value.as_deref())
+    }
+
+    fn writes_mut(&mut self, table: Table) -> &mut TableWrites {
+        let at = self
+            .tables
+            .iter()
+            .position(|(t, _)| *t == table)
+            .unwrap_or_else(|| {
+                self.tables.push((table, TableWrites::new()));
+                self.tables.len() - 1
+            });
+        &mut self.tables[at].1
+    }
+
+    fn size(key: &[u8], change: Option<&Option<Box<[u8]>>>) -> usize {
+        change.map_or(0, |v| {
+            ROW_OVERHEAD + key.len() + v.as_ref().map_or(0, |v| v.len())
+        })
+    }
+
+    /// Puts (`Some`) or deletes (`None`) a row.
+    pub(crate) fn set(&mut self, table: Table, key: &[u8], value: Option<&[u8]>) {
+        let value = value.map(Box::from);
+        self.replace(table, key.into(), Some(value), self.savepoints > 0);
+    }
+
+    fn replace(&mut self, table: Table, key: Box<[u8]>, change: Option<Option<Box<[u8]>>>, undo: bool) {
+        self.bytes += Self::size(&key, change.as_ref());
+        let kept = undo.then(|| key.clone());
+        let writes = self.writes_mut(table);
+        let freed_key = key.len();
+        let before = match change {
+            Some(value) => writes.insert(key, value),
+            None => writes.remove(&key),
+        };
+        let freed = before.as_ref().map_or(0, |v| {
+            ROW_OVERHEAD + freed_key + v.as_ref().map_or(0, |v| v.len())
+        });
+        self.bytes -= freed;
+        if let Some(key) = kept {
+            self.undo.push(Undo { table, key, before });
+        }
+    }
+
+    pub(crate) fn savepoint(&mut self, transaction: u64) -> Savepoint {
+        self.savepoints += 1;
+        Savepoint {
+            transaction,
+            number: self.savepoints,
+            undo_len: self.undo.len(),
+        }
+    }
+
+    /// Undoes everything since the savepoint, which stays open; later ones are gone. `false` if it is gone itself.
+    pub(crate) fn rollback_to(&mut self, savepoint: Savepoint) -> bool {
+        if savepoint.number > self.savepoints || savepoint.undo_len > self.undo.len() {
+            return false;
+        }
+        while self.undo.len() > savepoint.undo_len {
+            if let Some(Undo { table, key, before }) = self.undo.pop() {
+                self.replace(table, key, before, false);
+            }
+        }
+        self.savepoints = savepoint.number;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{PageNumber, TableId};
+
+    #[test]
+    fn savepoints_restore_the_write_set_and_its_size() {
+        let table = Table {
+            id: TableId(1),
+            root: PageNumber(2),
+            database: 0,
+        };
+        let mut set = WriteSet::default();
+        set.set(table, b"a", Some(b"1"));
+        let bytes = set.bytes();
+        let first = set.savepoint(7);
+        set.set(table, b"a", Some(b"22"));
+        set.set(table, b"b", None);
+        let second = set.savepoint(7);
+        set.set(table, b"b", Some(b"3"));
+        assert!(set.rollback_to(second));
+        assert_eq!(set.get(table, b"b"), Some(None));
+        assert!(set.rollback_to(first));
+        assert_eq!(set.get(table, b"a"), Some(Some(&b"1"[..])));
+        assert_eq!(set.get(table, b"b"), None);
+        assert_eq!(set.bytes(), bytes);
+        assert!(
+            !set.rollback_to(second),
+            "a savepoint after the one gone back to is gone"
+        );
+        assert!(set.rollback_to(first), "the savepoint itself stays");
+    }
+}

@@ -1,0 +1,314 @@
+//! Random operations against a `BTreeMap`, with checkpoints, evictions, reopenings and concurrent snapshot readers
+//! mixed in.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use engine::vfs::MemoryVfs;
+use engine::{CommitId, Database, Durability, IsolationLevel, Options, Table, TxOptions};
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// What one run of the model test looks like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) operations: u64,
+    pub(crate) page_size: usize,
+    pub(crate) cache_pages: usize,
+    pub(crate) keys: u64,
+    pub(crate) value_max: usize,
+    pub(crate) readers: usize,
+    pub(crate) compression: &'static str,
+    pub(crate) background: bool,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            operations: 60_000,
+            page_size: 4096,
+            cache_pages: 64,
+            keys: 4000,
+            value_max: 200,
+            readers: 2,
+            compression: "NONE",
+            background: true,
+        }
+    }
+}
+
+impl Plan {
+    fn options(&self, vfs: &MemoryVfs) -> Options {
+        Options::new()
+            .page_size(self.page_size)
+            .cache_size(self.cache_pages * (self.page_size + 64))
+            .compression(self.compression, 3)
+            .expect("a codec")
+            .wal_segment_size(256 << 10)
+            .checkpoint_wal_bytes(2 << 20)
+            .background(self.background)
+            .vfs(Arc::new(vfs.clone()))
+    }
+
+    fn key(&self, rng: &mut impl Rng) -> Vec<u8> {
+        let n = rng.random_range(0..self.keys);
+        // Keys of several shapes: short, long with a common prefix, binary.
+        match n % 4 {
+            0 => format!("k{n}").into_bytes(),
+            1 => format!("a/long/common/prefix/for/many/keys/{n:08}").into_bytes(),
+            2 => n.to_be_bytes().to_vec(),
+            _ => [vec![b'x'; (n % 300) as usize], n.to_le_bytes().to_vec()].concat(),
+        }
+    }
+
+    fn value(&self, rng: &mut impl Rng) -> Vec<u8> {
+        let len = match rng.random_range(0..100) {
+            0 => rng.random_range(0..self.page_size * 3),
+            1..=5 => 0,
+            _ => rng.random_range(0..self.value_max),
+        };
+        let byte = rng.random::<u8>();
+        (0..len).map(|i| byte.wrapping_add((i / 7) as u8)).collect()
+    }
+}
+
+/// Committed states by commit ID, which readers compare with.
+#[derive(Default)]
+struct History {
+    states: Mutex<BTreeMap<CommitId, Arc<Model>>>,
+}
+
+impl History {
+    fn at(&self, commit: CommitId) -> Arc<Model> {
+        let states = self.states.lock().unwrap();
+        Arc::clone(states.range(..=commit).next_back().unwrap().1)
+    }
+}
+
+fn assert_same(db: &Database, table: Table, model: &Model, context: &str) {
+    let snapshot = db.snapshot().unwrap();
+    let rows: Vec<_> = snapshot.scan(table, ..).unwrap().map(Result::unwrap).collect();
+    let expected: Vec<_> = model.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+    assert!(
+        rows == expected,
+        "{context}: scan differs: {} rows, expected {}",
+        rows.len(),
+        expected.len()
+    );
+    let mut back: Vec<_> = snapshot
+        .scan_rev(table, ..)
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    back.reverse();
+    assert!(back == expected, "{context}: reverse scan differs");
+    let report = db.verify().unwrap();
+    assert!(report.is_sound(), "{context}: {:#?}", report.problems);
+    assert_eq!(
+        report.tables.iter().map(|t| t.rows).sum::<u64>(),
+        model.len() as u64,
+        "{context}"
+    );
+}
+
+/// Runs a plan and returns how many operations it did.
+pub(crate) fn run(plan: Plan) -> u64 {
+    println!("{plan:?}");
+    let vfs = MemoryVfs::default();
+    let mut rng = ChaCha8Rng::seed_from_u64(plan.seed);
+    let mut model = Model::new();
+    let mut done = 0;
+    let mut round = 0;
+    while done < plan.operations {
+        round += 1;
+        let db = plan.options(&vfs).open("/model.db").unwrap();
+        let table = db.open_or_create("rows").unwrap();
+        let context = format!("seed {} round {round} after {done} operations", plan.seed);
+        assert_same(&db, table, &model, &context);
+        let history = History::default();
+        history
+            .states
+            .lock()
+            .unwrap()
+            .insert(CommitId(0), Arc::new(model.clone()));
+        let stop = AtomicBool::new(false);
+        let checked = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            for reader in 0..plan.readers {
+                let (db, history, stop, checked) = (&db, &history, &stop, &checked);
+                let seed = plan.seed ^ (round * 100 + reader as u64);
+                scope.spawn(move || read_along(&plan, seed, db, table, history, stop, checked));
+            }
+            let until = (done + plan.operations / 4).min(plan.operations);
+            while done < until {
+                done += one_transaction(&plan, &mut rng, &db, table, &mut model, &history);
+            }
+            stop.store(true, Ordering::SeqCst);
+        });
+        println!("{context}: {} reads compared", checked.load(Ordering::SeqCst));
+        assert_same(&db, table, &model, &context);
+        match round % 3 {
+            0 => db.close().unwrap(),
+            1 => drop(db),
+            // A crash of the process: the log is written but there is no last checkpoint.
+            _ => {
+                db.sync().unwrap();
+                let crashed = vfs.fork();
+                drop(db);
+                let again = plan.options(&crashed).open("/model.db").unwrap();
+                let table = again.table("rows").unwrap();
+                assert_same(&again, table, &model, &format!("{context}, recovered"));
+            }
+        }
+    }
+    done
+}
+
+fn one_transaction(
+    plan: &Plan,
+    rng: &mut ChaCha8Rng,
+    db: &Database,
+    table: Table,
+    model: &mut Model,
+    history: &History,
+) -> u64 {
+    let isolation = if rng.random_bool(0.5) {
+        IsolationLevel::Snapshot
+    } else {
+        IsolationLevel::ReadCommitted
+    };
+    let durability = if rng.random_bool(0.1) {
+        Durability::Sync
+    } else {
+        Durability::NoSync
+    };
+    let mut tx = db
+        .begin_with(TxOptions::new().isolation(isolation).durability(durability))
+        .unwrap();
+    let mut pending = model.clone();
+    let mut savepoint = None;
+    let steps = rng.random_range(1..30);
+    for _ in 0..steps {
+        let key = plan.key(rng);
+        match rng.random_range(0..100) {
+            0..45 => {
+                let value = plan.value(rng);
+                tx.put(table, &key, &value).unwrap();
+                pending.insert(key, value);
+            }
+            45..65 => {
+                assert_eq!(tx.delete(table, &key).unwrap(), pending.remove(&key).is_some());
+            }
+            65..85 => assert_eq!(tx.get(table, &key).unwrap().as_ref(), pending.get(&key)),
+            85..93 => {
+                let limit = rng.random_range(1..50);
+                let rows: Vec<_> = tx
+                    .scan(table, key.clone()..)
+                    .unwrap()
+                    .limit(limit)
+                    .map(Result::unwrap)
+                    .collect();
+                let expected: Vec<_> = pending
+                    .range(key..)
+                    .take(limit)
+                    .map(|(k, v)| (k.clone(), v.clone()))
+                    .collect();
+                assert!(rows == expected, "a scan in a transaction differs");
+            }
+            93..96 => {
+                let rows: Vec<_> = tx
+                    .scan_rev(table, ..key.clone())
+                    .unwrap()
+                    .limit(20)
+                    .map(Result::unwrap)
+                    .collect();
+                let expected: Vec<_> = pending
+                    .range(..key)
+                    .rev()
+                    .take(20)
+                    .map(|(k, v)| (k.clone(), v.clone()))
+                    .collect();
+                assert!(rows == expected, "a reverse scan in a transaction differs");
+            }
+            96..98 => savepoint = Some((tx.savepoint(), pending.clone())),
+            _ => {
+                if let Some((savepoint, state)) = &savepoint {
+                    tx.rollback_to(*savepoint).unwrap();
+                    pending = state.clone();
+                }
+            }
+        }
+    }
+    if rng.random_bool(0.1) {
+        tx.rollback();
+    } else {
+        // Readers may see the commit before this thread goes on, so its state is known first.
+        let mut states = history.states.lock().unwrap();
+        let commit = tx.commit().unwrap();
+        *model = pending;
+        states.insert(commit, Arc::new(model.clone()));
+        let keep = commit.0.saturating_sub(200);
+        while states.len() > 2 && states.keys().nth(1).is_some_and(|c| c.0 < keep) {
+            states.pop_first();
+        }
+    }
+    match rng.random_range(0..2000) {
+        0 => drop(db.checkpoint().unwrap()),
+        1 => db.sync().unwrap(),
+        2 => db.gc(1),
+        _ => {}
+    }
+    steps
+}
+
+fn read_along(
+    plan: &Plan,
+    seed: u64,
+    db: &Database,
+    table: Table,
+    history: &History,
+    stop: &AtomicBool,
+    checked: &AtomicU64,
+) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut snapshot = db.snapshot().unwrap();
+    let mut state = history.at(snapshot.commit_id());
+    while !stop.load(Ordering::SeqCst) {
+        if rng.random_bool(0.05) {
+            snapshot = db.snapshot().unwrap();
+            state = history.at(snapshot.commit_id());
+        }
+        let key = plan.key(&mut rng);
+        assert_eq!(
+            snapshot.get(table, &key).unwrap().as_ref(),
+            state.get(&key),
+            "seed {seed}, snapshot {}",
+            snapshot.commit_id()
+        );
+        if rng.random_bool(0.1) {
+            let rows: Vec<_> = snapshot
+                .scan(table, key.clone()..)
+                .unwrap()
+                .limit(100)
+                .map(Result::unwrap)
+                .collect();
+            let expected: Vec<_> = state
+                .range(key..)
+                .take(100)
+                .map(|(k, v)| (k.clone(), v.clone()))
+                .collect();
+            assert!(
+                rows == expected,
+                "seed {seed}: scan of snapshot {} differs",
+                snapshot.commit_id()
+            );
+        }
+        checked.fetch_add(1, Ordering::SeqCst);
+    }
+}
