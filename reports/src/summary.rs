@@ -274,6 +274,37 @@ pub fn is_dev_build(record: &RunRecord) -> bool {
             .any(|measurement| warned(&measurement.warnings))
 }
 
+/// How much faster than the fastest probe an engine may flush before the probe is doubted.
+const FLUSH_BOUND_TOLERANCE: f64 = 1.25;
+
+/// Measurements whose flushes beat the bound that was measured for them; one warning for each engine, its worst.
+#[must_use]
+pub fn flush_bound_warnings(record: &RunRecord) -> Vec<Warning> {
+    let probes = record
+        .probes
+        .raw_flush
+        .iter()
+        .filter_map(|sample| sample.flushes_per_second());
+    let Some(raw_flushes_per_second) = probes.reduce(f64::max) else {
+        return Vec::new();
+    };
+    let rate = |m: &Measurement| crate::units::per_second(m.engine_stats.flushes?, m.duration_ns?);
+    record
+        .engines()
+        .into_iter()
+        .filter_map(|engine| {
+            let flushes_per_second = record.of_engine(engine).filter_map(rate).reduce(f64::max)?;
+            (flushes_per_second > raw_flushes_per_second * FLUSH_BOUND_TOLERANCE).then(|| {
+                Warning::FlushBoundExceeded {
+                    engine: engine.to_owned(),
+                    flushes_per_second,
+                    raw_flushes_per_second,
+                }
+            })
+        })
+        .collect()
+}
+
 /// Warnings of the run and of its measurements as sentences, each once; those of measurements say whose they are.
 /// That of a dev build is left out: it stands above everything, see [`is_dev_build`].
 #[must_use]
@@ -289,6 +320,9 @@ pub fn warnings(record: &RunRecord) -> Vec<String> {
         .iter()
         .filter(|warning| **warning != Warning::DevBuild)
     {
+        add(warning.message());
+    }
+    for warning in flush_bound_warnings(record) {
         add(warning.message());
     }
     for measurement in &record.measurements {

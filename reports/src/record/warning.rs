@@ -53,6 +53,15 @@ pub enum Warning {
         /// Largest over smallest flush rate.
         spread: f64,
     },
+    /// An engine flushed more often than the raw-flush probe could: the bound is none, or its flushes are not.
+    FlushBoundExceeded {
+        /// The engine.
+        engine: String,
+        /// Its flushes each second of the timed run.
+        flushes_per_second: f64,
+        /// The fastest probe of raw flushes, likewise.
+        raw_flushes_per_second: f64,
+    },
     /// Engines in one comparison ran at different durability.
     UnequalDurability {
         /// Each engine with its durability, as `name: level`.
@@ -124,6 +133,16 @@ impl Warning {
             Self::UnstableFlush { spread } => format!(
                 "Raw flushes differ by a factor of {} between repetitions: the device is not steady.",
                 units::number(*spread)
+            ),
+            Self::FlushBoundExceeded {
+                engine,
+                flushes_per_second,
+                raw_flushes_per_second,
+            } => format!(
+                "{engine} flushed {} times/s, and raw flushes reached only {}/s: either the probe was disturbed or \
+                 these flushes are not flushes. Ratios to the raw flush mean nothing here.",
+                units::number(*flushes_per_second),
+                units::number(*raw_flushes_per_second)
             ),
             Self::UnequalDurability { levels } => format!(
                 "Engines ran at different durability ({}); their figures are not alike.",

@@ -181,3 +181,18 @@ fn a_comparison_of_strange_records_is_written() {
     assert!(files.html.ends_with("comparison.html") && files.record.is_none());
     assert_balanced("strange", &std::fs::read_to_string(files.html).unwrap());
 }
+
+#[test]
+fn flushes_faster_than_the_probe_are_doubted() {
+    let mut record = synthetic::record(2);
+    let doubted = |record: &RunRecord| {
+        reports::render_report(record)
+            .unwrap()
+            .contains("mean nothing here")
+    };
+    assert!(!doubted(&record));
+    record.measurements[0].engine_stats.flushes = Some(200_000);
+    assert!(doubted(&record));
+    record.probes.raw_flush.clear();
+    assert!(!doubted(&record));
+}
