@@ -1,8 +1,28 @@
-//! The harness.
+//! Palimpsest's harness: runs workloads against storage engines, measures and verifies them, and reports.
+//!
+//! A run goes through four rooms: `cli` decides what was asked; `runner` starts one child process for each engine and
+//! repetition and drives the engine through the traits of the `workloads` crate; `measure` is what a child measures
+//! with; `adapters` are the engines. `scenarios` are the runs that are more than a mix of transactions. What comes out is a
+//! record, which the `reports` crate judges and draws.
+
 mod adapters;
 mod cli;
 mod error;
 mod measure;
 mod runner;
 mod scenarios;
-fn main() {}
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let cli = cli::args::Cli::parse();
+    match cli::dispatch(&cli) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            eprintln!("error: {error}");
+            error.exit().into()
+        }
+    }
+}

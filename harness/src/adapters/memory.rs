@@ -256,13 +256,12 @@ impl Session for MemorySession<'_> {
             Some(own) => own.value.is_some(),
             None => self.target.read(table)?.contains_key(key),
         };
-        if existed {
-            self.writes.push(Write {
-                table,
-                key: key.to_vec(),
-                value: None,
-            });
-        }
+        // Also of a row that is not there: another session may insert it before this transaction commits.
+        self.writes.push(Write {
+            table,
+            key: key.to_vec(),
+            value: None,
+        });
         Ok(existed)
     }
 
@@ -429,6 +428,20 @@ mod tests {
         assert!(session.get_for_update(U, b"a", &mut out).unwrap());
         assert_eq!(out, b"2");
         assert_eq!(session.commit().unwrap().commit_id, None, "nothing was written");
+    }
+
+    #[test]
+    fn a_delete_counts_at_commit_even_of_a_row_that_came_later() {
+        let target = open();
+        let (mut one, mut two) = (target.session().unwrap(), target.session().unwrap());
+        one.begin(&read_write()).unwrap();
+        assert!(!one.delete(T, b"k").unwrap());
+        two.begin(&read_write()).unwrap();
+        two.put(T, b"k", b"1").unwrap();
+        let inserted = two.commit().unwrap().commit_id;
+        assert!(one.commit().unwrap().commit_id > inserted);
+        one.begin(&read_write()).unwrap();
+        assert!(!one.get(T, b"k", &mut Vec::new()).unwrap());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 #[cfg(debug_assertions)]
 mod lossy;
 mod memory;
+mod palimpsest;
 
 use workloads::target::TargetFactory;
 
@@ -11,7 +12,10 @@ use crate::error::{HarnessError, Result};
 
 /// Every engine, in the order of listings.
 pub(crate) fn factories() -> Vec<Box<dyn TargetFactory>> {
-    vec![Box::new(memory::MemoryFactory::new())]
+    vec![
+        Box::new(palimpsest::PalimpsestFactory::new()),
+        Box::new(memory::MemoryFactory::new()),
+    ]
 }
 
 /// Engines with planted defects, known by name only, to test the harness itself.

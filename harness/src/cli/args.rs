@@ -33,7 +33,7 @@ Figures from a dev build (plain `cargo run`) are not for quoting: use `cargo run
 /// Runs workloads against storage engines, measures them, verifies the result, and reports.
 #[derive(Debug, Parser)]
 #[command(name = "harness", version, after_help = AFTER_HELP, args_conflicts_with_subcommands = true)]
-#[command(max_term_width = 110)]
+#[command(max_term_width = 110, args_override_self = true)]
 pub(crate) struct Cli {
     /// The run to make, when no sub-command is given.
     #[command(flatten)]

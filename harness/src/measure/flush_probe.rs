@@ -11,12 +11,15 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::latency::Recorder;
 
-const BLOCK: usize = 4096;
+/// Bytes written before each flush.
+pub(crate) const BLOCK: usize = 4096;
+/// Blocks of the file.
+const BLOCKS: u64 = 256;
 const BURSTS: u32 = 4;
 
 /// What the probe found.
@@ -28,8 +31,6 @@ pub(crate) struct FlushProbe {
     pub flushes_per_second: f64,
     /// Latency of each flush of the faster way, in nanoseconds.
     pub latency_ns: Recorder,
-    /// The slower way's flushes a second; `None` when the file system cannot do it.
-    pub other_flushes_per_second: Option<f64>,
 }
 
 /// A way of making one block durable.
@@ -64,75 +65,102 @@ impl Tally {
     }
 }
 
-/// Probes the device under `directory` for about `duration`. The probe's file is removed again.
+/// A file to flush, made and synced once, so that making it disturbs no probe. Dropping it removes the file.
+#[derive(Debug)]
+pub(crate) struct FlushProber {
+    path: PathBuf,
+    plain: File,
+    /// The same file without the page cache, where the file system can do that.
+    direct: Option<File>,
+    /// Twice a block, so that an aligned block lies in it.
+    storage: Vec<u8>,
+    /// Blocks written so far: the next goes behind the last.
+    written: u64,
+}
+
+impl FlushProber {
+    /// Makes the file in `directory`.
+    ///
+    /// # Errors
+    /// The operating system's answer when the directory cannot be written or synced.
+    pub(crate) fn create(directory: &Path) -> io::Result<Self> {
+        let path = directory.join(format!("flush-probe-{}.tmp", std::process::id()));
+        let mut plain = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&path)?;
+        plain.write_all(&vec![0; BLOCK * BLOCKS as usize])?;
+        plain.sync_all()?;
+        let flags = (rustix::fs::OFlags::DIRECT | rustix::fs::OFlags::DSYNC).bits();
+        let direct = OpenOptions::new()
+            .write(true)
+            .custom_flags(flags.cast_signed())
+            .open(&path)
+            .ok();
+        Ok(Self {
+            path,
+            plain,
+            direct,
+            storage: vec![0x5a; BLOCK * 2],
+            written: 0,
+        })
+    }
+
+    /// Flushes for about `duration`.
+    ///
+    /// # Errors
+    /// The operating system's answer when a write or a flush fails.
+    pub(crate) fn probe(&mut self, duration: Duration) -> io::Result<FlushProbe> {
+        let start = self.storage.as_ptr().align_offset(BLOCK);
+        let block = &self.storage[start..start + BLOCK];
+        let burst = duration / (BURSTS * 2);
+        let (mut synced, mut dsynced) = (Tally::default(), Tally::default());
+        for _ in 0..BURSTS {
+            run_burst(&self.plain, block, &mut self.written, burst, true, &mut synced)?;
+            // Some file systems open with O_DIRECT and refuse the write.
+            self.direct = self.direct.take().filter(|direct| {
+                run_burst(direct, block, &mut self.written, burst, false, &mut dsynced).is_ok()
+            });
+        }
+        let synced_rate = synced
+            .rate()
+            .ok_or_else(|| io::Error::other("no flush completed within the probe"))?;
+        Ok(match dsynced.rate().filter(|_| self.direct.is_some()) {
+            Some(rate) if rate > synced_rate => FlushProbe {
+                method: FlushMethod::DirectDsync,
+                flushes_per_second: rate,
+                latency_ns: dsynced.latency_ns,
+            },
+            _ => FlushProbe {
+                method: FlushMethod::Fdatasync,
+                flushes_per_second: synced_rate,
+                latency_ns: synced.latency_ns,
+            },
+        })
+    }
+}
+
+impl Drop for FlushProber {
+    fn drop(&mut self) {
+        // Nothing depends on it; what is left behind is a small file in a directory of the run.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Probes the device under `directory` for about `duration`, once.
 ///
 /// # Errors
 /// The operating system's answer when the directory cannot be written or synced.
 pub(crate) fn probe_flushes(directory: &Path, duration: Duration) -> io::Result<FlushProbe> {
-    let path = directory.join(format!("flush-probe-{}.tmp", std::process::id()));
-    let result = probe_file(&path, duration);
-    match std::fs::remove_file(&path) {
-        Err(error) if result.is_ok() => Err(error),
-        _ => result,
-    }
-}
-
-fn probe_file(path: &Path, duration: Duration) -> io::Result<FlushProbe> {
-    let blocks = 256_u64;
-    let mut plain = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(path)?;
-    plain.write_all(&vec![0; BLOCK * blocks as usize])?;
-    plain.sync_all()?;
-    let direct_flags = (rustix::fs::OFlags::DIRECT | rustix::fs::OFlags::DSYNC).bits();
-    let direct = OpenOptions::new()
-        .write(true)
-        .custom_flags(direct_flags.cast_signed())
-        .open(path)
-        .ok();
-
-    let storage = vec![0x5a_u8; BLOCK * 2];
-    let start = storage.as_ptr().align_offset(BLOCK);
-    let block = &storage[start..start + BLOCK];
-
-    let burst = duration / (BURSTS * 2);
-    let mut synced = Tally::default();
-    let mut dsynced = Tally::default();
-    let mut direct_works = direct.is_some();
-    for _ in 0..BURSTS {
-        run_burst(&plain, block, blocks, burst, true, &mut synced)?;
-        if let Some(direct) = direct.as_ref().filter(|_| direct_works) {
-            // Some file systems open with O_DIRECT and refuse the write.
-            direct_works = run_burst(direct, block, blocks, burst, false, &mut dsynced).is_ok();
-        }
-    }
-    let synced_rate = synced
-        .rate()
-        .ok_or_else(|| io::Error::other("no flush completed within the probe"))?;
-    let dsynced_rate = dsynced.rate().filter(|_| direct_works);
-    Ok(match dsynced_rate {
-        Some(rate) if rate > synced_rate => FlushProbe {
-            method: FlushMethod::DirectDsync,
-            flushes_per_second: rate,
-            latency_ns: dsynced.latency_ns,
-            other_flushes_per_second: Some(synced_rate),
-        },
-        other => FlushProbe {
-            method: FlushMethod::Fdatasync,
-            flushes_per_second: synced_rate,
-            latency_ns: synced.latency_ns,
-            other_flushes_per_second: other,
-        },
-    })
+    FlushProber::create(directory)?.probe(duration)
 }
 
 fn run_burst(
     file: &File,
     block: &[u8],
-    blocks: u64,
+    written: &mut u64,
     length: Duration,
     sync: bool,
     tally: &mut Tally,
@@ -140,13 +168,14 @@ fn run_burst(
     let begun = Instant::now();
     let mut last = begun;
     loop {
-        file.write_all_at(block, (tally.flushes % blocks) * BLOCK as u64)?;
+        file.write_all_at(block, (*written % BLOCKS) * BLOCK as u64)?;
         if sync {
             file.sync_data()?;
         }
         let now = Instant::now();
         tally.latency_ns.record((now - last).as_nanos() as u64);
         tally.flushes += 1;
+        *written += 1;
         last = now;
         if now - begun >= length {
             tally.spent += now - begun;
@@ -165,11 +194,6 @@ mod tests {
         let probe = probe_flushes(directory.path(), Duration::from_millis(20)).unwrap();
         assert!(probe.flushes_per_second > 0.0);
         assert!(probe.latency_ns.count() > 0);
-        assert!(
-            probe
-                .other_flushes_per_second
-                .is_none_or(|other| other <= probe.flushes_per_second)
-        );
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 

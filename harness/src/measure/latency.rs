@@ -36,24 +36,9 @@ impl Recorder {
             .expect("recorders have the same bounds");
     }
 
-    /// Forgets everything.
-    pub(crate) fn clear(&mut self) {
-        self.histogram.reset();
-    }
-
     /// How many durations were recorded.
     pub(crate) fn count(&self) -> u64 {
         self.histogram.len()
-    }
-
-    /// The duration below which the fraction `quantile` (0 to 1) of the recorded ones lie; `None` when there are none.
-    pub(crate) fn quantile_ns(&self, quantile: f64) -> Option<u64> {
-        (self.count() > 0).then(|| self.histogram.value_at_quantile(quantile))
-    }
-
-    /// The longest one; `None` when there are none.
-    pub(crate) fn max_ns(&self) -> Option<u64> {
-        (self.count() > 0).then(|| self.histogram.max())
     }
 
     /// The histogram itself, for summaries and storage.
@@ -67,17 +52,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantiles_follow_the_values_and_nothing_is_not_zero() {
+    fn quantiles_follow_the_values_and_long_ones_are_kept() {
         let mut recorder = Recorder::default();
-        assert_eq!(recorder.quantile_ns(0.5), None);
-        assert_eq!(recorder.max_ns(), None);
+        assert_eq!(recorder.count(), 0);
         for value in 1..=1000 {
             recorder.record(value * 1000);
         }
-        let median = recorder.quantile_ns(0.5).unwrap();
+        let median = recorder.histogram().value_at_quantile(0.5);
         assert!((499_000..=502_000).contains(&median), "{median}");
         recorder.record(u64::MAX);
-        assert!(recorder.max_ns().unwrap() >= LATENCY_NS_MAX);
+        assert!(recorder.histogram().max() >= LATENCY_NS_MAX);
     }
 
     #[test]
@@ -87,7 +71,5 @@ mod tests {
         b.record(20);
         a.merge(&b);
         assert_eq!(a.count(), 2);
-        a.clear();
-        assert_eq!(a.count(), 0);
     }
 }

@@ -1,7 +1,39 @@
 //! Running: children, their order, their pace, their progress.
 
+pub(crate) mod child;
+pub(crate) mod directories;
 pub(crate) mod interrupt;
-pub(crate) mod pacing;
+pub(crate) mod job;
+mod load;
+mod pacing;
+pub(crate) mod parent;
 pub(crate) mod process;
 pub(crate) mod progress;
-pub(crate) mod schedule;
+mod schedule;
+mod series;
+mod tally;
+mod verification;
+pub(crate) mod warnings;
+mod worker;
+
+use serde::{Deserialize, Serialize};
+
+use crate::scenarios::ratios::RatioJob;
+use crate::scenarios::recovery::{RecoveryJob, Role};
+
+/// Whatever a child can be asked to do: the content of its job file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Job {
+    /// A mix of transactions on one engine.
+    Run(job::RunJob),
+    /// The speed table.
+    Ratios(RatioJob),
+    /// One process of the kill-and-reopen scenario.
+    Recovery {
+        /// What all its processes know.
+        job: RecoveryJob,
+        /// Which of them it is.
+        role: Role,
+    },
+}

@@ -126,6 +126,29 @@ impl<E: DeserializeOwned + Send + 'static> ChildProcess<E> {
         }
     }
 
+    /// Writes a line of JSON to its standard input. A child that is gone is noticed when its answer does not come.
+    ///
+    /// # Errors
+    /// When the line cannot be encoded.
+    pub(crate) fn tell(&mut self, line: &impl Serialize) -> Result<()> {
+        let mut text = serde_json::to_vec(line)
+            .map_err(|error| HarnessError::Run(format!("cannot encode a request: {error}")))?;
+        text.push(b'\n');
+        if let Some(stdin) = &mut self.stdin {
+            let _ = stdin.write_all(&text).and_then(|()| stdin.flush());
+        }
+        Ok(())
+    }
+
+    /// Closes its standard input, which ends a child that serves requests, and waits for its end.
+    ///
+    /// # Errors
+    /// When the operating system cannot wait for it.
+    pub(crate) fn close_and_wait(mut self) -> Result<Ended> {
+        self.stdin = None;
+        self.wait()
+    }
+
     /// Kills it (SIGKILL: it cannot clean up).
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();

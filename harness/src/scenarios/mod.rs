@@ -1,3 +1,4 @@
 //! Runs that are more than a mix of transactions.
 
 pub(crate) mod ratios;
+pub(crate) mod recovery;

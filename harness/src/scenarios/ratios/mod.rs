@@ -12,6 +12,7 @@ mod load;
 mod reads;
 mod redo;
 mod rows;
+mod run;
 mod slices;
 mod space;
 mod writes;
@@ -28,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use crate::adapters::factory;
 use crate::error::{HarnessError, Result};
 use crate::runner::progress;
+pub(crate) use run::run;
 use slices::Pair;
 
 /// What the child is to measure.

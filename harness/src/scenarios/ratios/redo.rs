@@ -3,7 +3,8 @@
 //! 1. Rows are loaded and a checkpoint is made; then updates are logged with automatic checkpoints off.
 //! 2. The log is synchronised and the files are copied beside the open database: what a crash would have left.
 //! 3. The copy is opened (in turn with the plain reading of its log files) and the engine tells how many bytes it
-//!    replayed and how long that took.
+//!    replayed and how long that took. Before each the files are dropped from the page cache, as after a restart of
+//!    the machine.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -61,6 +62,7 @@ pub(super) fn speeds(
     options.cache_size_bytes = job.cache_size_bytes.filter(|_| factory.capabilities().cache_size);
     let replay = || {
         copy_files(&image, &options.dir)?;
+        forget_cached(&options.dir)?;
         let stats = factory.open(&options).map_err(&failed)?.stats();
         remove(&options.dir)?;
         match (stats.redo_bytes, stats.redo_ns) {
@@ -72,7 +74,10 @@ pub(super) fn speeds(
             )),
         }
     };
-    let read = || read_with_crc(&image, &log);
+    let read = || {
+        forget_cached(&image)?;
+        read_with_crc(&image, &log)
+    };
     let pairs = alternate(job.pairs.min(PAIRS_MAX), stop, replay, read)?;
     remove(&original)?;
     remove(&image)?;
@@ -116,6 +121,19 @@ fn copy_files(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Makes the files durable and drops them from the page cache.
+fn forget_cached(directory: &Path) -> Result<()> {
+    for (name, _) in files_below(directory)? {
+        let path = directory.join(name);
+        let cannot = |error: std::io::Error| HarnessError::io("drop from the page cache", &path, &error);
+        let file = File::open(&path).map_err(cannot)?;
+        file.sync_all().map_err(cannot)?;
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)
+            .map_err(|error| cannot(error.into()))?;
+    }
+    Ok(())
+}
+
 fn remove(directory: &Path) -> Result<()> {
     std::fs::remove_dir_all(directory).map_err(|error| HarnessError::io("remove", directory, &error))
 }
@@ -133,6 +151,7 @@ mod tests {
         copy_files(&from, &to).unwrap();
         let files = files_below(&to).unwrap();
         assert_eq!(files, files_below(&from).unwrap());
+        forget_cached(&to).unwrap();
         assert!(read_with_crc(&to, &files).unwrap() > 0.0);
         assert!(read_with_crc(&to, &[]).is_err());
         remove(&to).unwrap();

@@ -7,9 +7,8 @@ use workloads::target::{Durability, TargetFactory};
 use super::data::{Subject, load};
 use super::slices::{Pair, alternate};
 use super::{Figures, Measured, RatioJob, checkpointing, load as loading, reads, redo, space, writes};
-use crate::adapters::factory;
 use crate::error::{HarnessError, Result};
-use crate::measure::flush_probe::probe_flushes;
+use crate::measure::flush_probe::FlushProber;
 
 /// Loading is slow, so fewer pairs of it are taken.
 const LOAD_PAIRS_MAX: u32 = 3;
@@ -131,14 +130,15 @@ impl<'a> Bench<'a> {
             )));
         }
         let directory = &self.job.directory;
+        let cannot = |error: std::io::Error| HarnessError::io("probe flushes in", directory, &error);
+        let mut prober = FlushProber::create(directory).map_err(cannot)?;
         let mut method = None;
         let pairs = alternate(
             self.job.pairs,
             self.stop,
             || writes::one_row_updates(&self.engine, self.job, self.engine.sync(), writers),
             || {
-                let probe = probe_flushes(directory, self.job.slice())
-                    .map_err(|error| HarnessError::io("probe flushes in", directory, &error))?;
+                let probe = prober.probe(self.job.slice()).map_err(cannot)?;
                 method = Some(probe.method.name());
                 Ok(probe.flushes_per_second)
             },
@@ -234,6 +234,7 @@ impl<'a> Bench<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adapters::factory;
     use reports::criteria::ratio_targets;
 
     fn job(directory: &std::path::Path) -> RatioJob {

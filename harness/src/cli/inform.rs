@@ -1,0 +1,103 @@
+//! The sub-commands that only tell: `list` and `explain`.
+
+use std::fmt::Write as _;
+
+use workloads::spec::{BUILTIN_NAMES, Overrides, builtin};
+
+use super::workload::{SCENARIOS, Workload, resolve};
+use crate::adapters::factories;
+use crate::error::{HarnessError, Result};
+
+/// Workloads and engines, one line each.
+pub(crate) fn list() -> Result<String> {
+    let mut text = String::from("Workloads (run with --workload NAME, read about with `explain NAME`):\n");
+    for name in BUILTIN_NAMES {
+        let spec = builtin(name).map_err(|error| HarnessError::Usage(error.to_string()))?;
+        let _ = writeln!(text, "  {name:<18} {}", spec.title);
+    }
+    text.push_str("\nScenarios (run with --workload NAME):\n");
+    for (name, about) in SCENARIOS {
+        let _ = writeln!(text, "  {name:<18} {about}");
+    }
+    text.push_str("\nEngines (choose with --engine NAME,NAME):\n");
+    for factory in factories() {
+        let capabilities = factory.capabilities();
+        let _ = writeln!(
+            text,
+            "  {:<18} {} ({})",
+            capabilities.name, capabilities.description, capabilities.version
+        );
+        let durabilities: Vec<_> = capabilities
+            .durabilities
+            .iter()
+            .map(|level| level.name())
+            .collect();
+        let isolations: Vec<_> = capabilities.isolations.iter().map(|level| level.name()).collect();
+        let _ = writeln!(
+            text,
+            "  {:<18} durability {}; isolation {}",
+            "",
+            durabilities.join(", "),
+            isolations.join(", ")
+        );
+    }
+    Ok(text)
+}
+
+const RATIOS: &str = "\
+ratios: the speed table.
+
+Loads --rows rows (1,000,000 unless said otherwise) of --value-size bytes (100) into the engine and into the
+in-memory bound. Each row of the table divides a figure of the engine by a bound of the same machine: the bound
+`memory` doing the same calls, raw flushes of the same device a second, or a sequential read with CRC of the same log.
+Both sides are measured in short slices (--duration, 500 ms) that take turns (--repeat pairs, 10); the value is the
+median of the ratios of neighbouring slices. Targets are in reports/criteria/ratios.toml; a row that misses its
+target makes exit code 1.
+";
+
+const RECOVERY: &str = "\
+recovery: kill and reopen.
+
+Each round starts a process that commits synchronous transactions on several threads; each transaction writes its
+number into several rows. Acknowledgements go through a pipe to the parent, which logs them outside the process that
+dies. At a random moment the parent kills it (SIGKILL), lets another process reopen the database, and compares:
+every acknowledged transaction must be there, and none may be there in part. The next round goes on with the same
+database; now and then a fresh one. --rounds says how many (20). Anything lost makes exit code 3.
+";
+
+/// A workload in words.
+///
+/// # Errors
+/// Usage, when there is no such workload.
+pub(crate) fn explain(name: &str) -> Result<String> {
+    Ok(match resolve(name, &Overrides::default())? {
+        Workload::Ratios => RATIOS.to_owned(),
+        Workload::Recovery => RECOVERY.to_owned(),
+        Workload::Mix { spec, .. } => spec.explain(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::workload::names;
+
+    #[test]
+    fn the_list_has_every_workload_and_engine() {
+        let text = list().unwrap();
+        for name in names().chain(["memory"]) {
+            assert!(
+                text.contains(&format!("  {name} ")),
+                "{name} is missing in\n{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_workload_can_be_explained_and_an_unknown_one_not() {
+        for name in names() {
+            assert!(explain(name).unwrap().len() > 100, "{name}");
+        }
+        assert!(explain("nonsense").is_err());
+    }
+}

@@ -1,0 +1,264 @@
+//! The run over time: every worker counts into a slot of its own, and the sampler empties all slots once an interval.
+//!
+//! A worker locks its own slot for a few instructions at the end of each transaction; the sampler is the only other
+//! one to lock it, a few times a second. A transaction counts in the interval in which it ended.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crossbeam_utils::CachePadded;
+use hdrhistogram::Histogram;
+use reports::record::{CheckpointSpan, Interval, Phase};
+use workloads::target::TargetStats;
+
+use crate::measure::latency::LATENCY_NS_MAX;
+
+/// What one worker did since the sampler last looked.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    committed: u64,
+    aborted: u64,
+    latency: Histogram<u64>,
+}
+
+impl Default for Slot {
+    fn default() -> Self {
+        // Two digits are enough for a line on a plot, and a tenth of the memory.
+        let latency = Histogram::new_with_bounds(1, LATENCY_NS_MAX, 2)
+            .expect("the bounds are constants that the histogram accepts");
+        Self {
+            committed: 0,
+            aborted: 0,
+            latency,
+        }
+    }
+}
+
+/// One slot for each worker.
+#[derive(Debug)]
+pub(crate) struct Slots(Vec<CachePadded<Mutex<Slot>>>);
+
+impl Slots {
+    /// Slots for this many workers.
+    pub(crate) fn new(workers: usize) -> Self {
+        Self((0..workers).map(|_| CachePadded::default()).collect())
+    }
+
+    /// A transaction of `worker` committed.
+    pub(crate) fn committed(&self, worker: usize, latency_ns: u64) {
+        let mut slot = self.0[worker].lock().unwrap_or_else(PoisonError::into_inner);
+        slot.committed += 1;
+        slot.latency.saturating_record(latency_ns);
+    }
+
+    /// A transaction of `worker` was given up.
+    pub(crate) fn aborted(&self, worker: usize) {
+        self.0[worker]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .aborted += 1;
+    }
+
+    fn take(&self, into: &mut Slot) {
+        into.committed = 0;
+        into.aborted = 0;
+        into.latency.reset();
+        for slot in &self.0 {
+            let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+            into.committed += std::mem::take(&mut slot.committed);
+            into.aborted += std::mem::take(&mut slot.aborted);
+            into.latency
+                .add(&slot.latency)
+                .expect("slots have the same bounds");
+            slot.latency.reset();
+        }
+    }
+}
+
+/// Collects intervals and checkpoint spans.
+#[derive(Debug)]
+pub(crate) struct Series {
+    intervals: Vec<Interval>,
+    spans: Vec<CheckpointSpan>,
+    scratch: Slot,
+    last_end: Duration,
+    last_stats: TargetStats,
+    last_checkpoints: Option<u64>,
+    last_checkpoint_ns: Option<u64>,
+}
+
+impl Series {
+    /// An empty series that begins with these figures of the engine.
+    pub(crate) fn new(stats: TargetStats) -> Self {
+        Self {
+            intervals: Vec::new(),
+            spans: Vec::new(),
+            scratch: Slot::default(),
+            last_end: Duration::ZERO,
+            last_checkpoints: stats.checkpoints,
+            last_checkpoint_ns: stats.checkpoint_ns,
+            last_stats: stats,
+        }
+    }
+
+    /// Looks at the engine between interval ends, to notice when checkpoints begin and end. `now` counts from the
+    /// start of the warm-up.
+    pub(crate) fn poll(&mut self, now: Duration, stats: &TargetStats) {
+        let difference = |after: Option<u64>, before: Option<u64>| after?.checked_sub(before?);
+        let finished = difference(stats.checkpoints, self.last_checkpoints).unwrap_or(0);
+        let spent_ns = difference(stats.checkpoint_ns, self.last_checkpoint_ns).unwrap_or(0);
+        self.last_checkpoints = stats.checkpoints;
+        self.last_checkpoint_ns = stats.checkpoint_ns;
+        let now = now.as_nanos() as u64;
+        if let Some(mean_ns) = spent_ns.checked_div(finished) {
+            match self.spans.last_mut().filter(|span| span.end_ns.is_none()) {
+                Some(span) => span.end_ns = Some(now),
+                // It began and ended between two looks, or the engine only tells when it is over.
+                None => self.spans.push(CheckpointSpan {
+                    start_ns: now.saturating_sub(mean_ns),
+                    end_ns: Some(now),
+                    ..CheckpointSpan::default()
+                }),
+            }
+        }
+        let open = self.spans.last().is_some_and(|span| span.end_ns.is_none());
+        if stats.checkpoint_active == Some(true) && !open {
+            self.spans.push(CheckpointSpan {
+                start_ns: now,
+                ..CheckpointSpan::default()
+            });
+        }
+    }
+
+    /// Ends an interval at `now`, which counts from the start of the warm-up.
+    pub(crate) fn end_interval(
+        &mut self,
+        now: Duration,
+        phase: Phase,
+        slots: &Slots,
+        stats: TargetStats,
+    ) -> &Interval {
+        self.poll(now, &stats);
+        slots.take(&mut self.scratch);
+        let since = stats.since(&self.last_stats);
+        let latency = &self.scratch.latency;
+        let quantile = |q: f64| (!latency.is_empty()).then(|| latency.value_at_quantile(q));
+        self.intervals.push(Interval {
+            start_ns: self.last_end.as_nanos() as u64,
+            length_ns: now.saturating_sub(self.last_end).as_nanos() as u64,
+            phase,
+            committed: self.scratch.committed,
+            aborted: self.scratch.aborted,
+            latency_ns_p50: quantile(0.5),
+            latency_ns_p99: quantile(0.99),
+            latency_ns_max: (!latency.is_empty()).then(|| latency.max()),
+            wal_bytes: since.wal_bytes,
+            flushes: since.flushes,
+            bytes_written: since.bytes_written,
+            wal_live_bytes: stats.wal_live_bytes,
+            checkpoint_active: None,
+        });
+        self.last_end = now;
+        self.last_stats = stats;
+        &self.intervals[self.intervals.len() - 1]
+    }
+
+    /// Everything collected.
+    pub(crate) fn finish(mut self) -> (Vec<Interval>, Vec<CheckpointSpan>) {
+        if self.last_checkpoints.is_some() {
+            for interval in &mut self.intervals {
+                let end_ns = interval.start_ns + interval.length_ns;
+                let overlaps = |span: &CheckpointSpan| {
+                    span.start_ns < end_ns && span.end_ns.is_none_or(|span_end| span_end > interval.start_ns)
+                };
+                interval.checkpoint_active = Some(self.spans.iter().any(overlaps));
+            }
+        }
+        (self.intervals, self.spans)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stats(checkpoints: u64, active: bool, wal: u64) -> TargetStats {
+        TargetStats {
+            checkpoints: Some(checkpoints),
+            checkpoint_active: Some(active),
+            wal_bytes: Some(wal),
+            ..TargetStats::default()
+        }
+    }
+
+    #[test]
+    fn intervals_hold_what_ended_in_them_and_the_engines_differences() {
+        let slots = Slots::new(2);
+        let mut series = Series::new(stats(0, false, 100));
+        slots.committed(0, 1000);
+        slots.committed(1, 3000);
+        slots.aborted(1);
+        let ms = Duration::from_millis;
+        let first = series
+            .end_interval(ms(250), Phase::Warmup, &slots, stats(0, false, 160))
+            .clone();
+        assert_eq!(
+            (first.committed, first.aborted, first.wal_bytes),
+            (2, 1, Some(60))
+        );
+        assert!(first.latency_ns_max.is_some_and(|max| max >= 3000));
+        let second = series
+            .end_interval(ms(500), Phase::Run, &slots, stats(0, false, 160))
+            .clone();
+        assert_eq!((second.start_ns, second.length_ns), (250_000_000, 250_000_000));
+        assert_eq!(
+            (second.committed, second.latency_ns_p50),
+            (0, None),
+            "nothing is not zero nanoseconds"
+        );
+        assert_eq!(second.flushes, None, "the engine does not count flushes");
+    }
+
+    #[test]
+    fn checkpoints_become_spans_even_when_shorter_than_a_look() {
+        let slots = Slots::new(1);
+        let mut series = Series::new(stats(0, false, 0));
+        let ms = Duration::from_millis;
+        series.poll(ms(10), &stats(0, true, 0));
+        series.poll(ms(20), &stats(0, true, 0));
+        series.end_interval(ms(30), Phase::Run, &slots, stats(1, false, 0));
+        // This one is only known from the counters: it took 4 ms.
+        let told_later = TargetStats {
+            checkpoint_ns: Some(4_000_000),
+            ..stats(2, false, 0)
+        };
+        series.last_checkpoint_ns = Some(0);
+        series.poll(ms(40), &told_later);
+        series.end_interval(ms(50), Phase::Run, &slots, told_later.clone());
+        series.end_interval(ms(60), Phase::Run, &slots, told_later);
+        let (intervals, spans) = series.finish();
+        let spans: Vec<_> = spans
+            .iter()
+            .map(|span| (span.start_ns / 1_000_000, span.end_ns.map(|end| end / 1_000_000)))
+            .collect();
+        assert_eq!(spans, [(10, Some(30)), (36, Some(40))]);
+        let active: Vec<_> = intervals
+            .iter()
+            .map(|interval| interval.checkpoint_active)
+            .collect();
+        assert_eq!(active, [Some(true), Some(true), Some(false)]);
+    }
+
+    #[test]
+    fn an_engine_that_tells_nothing_of_checkpoints_has_no_flags() {
+        let mut series = Series::new(TargetStats::default());
+        let slots = Slots::new(1);
+        series.end_interval(
+            Duration::from_millis(1),
+            Phase::Run,
+            &slots,
+            TargetStats::default(),
+        );
+        assert_eq!(series.finish().0[0].checkpoint_active, None);
+    }
+}

@@ -1,0 +1,115 @@
+//! What one thread counted, by transaction type; merged when the threads have ended.
+
+use reports::record::{Latency, TransactionType};
+use workloads::target::ErrorKind;
+
+use crate::error::{HarnessError, Result};
+use crate::measure::latency::Recorder;
+
+/// Counts of one transaction type over the timed run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally {
+    /// Transactions that committed.
+    pub committed: u64,
+    /// Transactions given up after too many attempts.
+    pub aborted: u64,
+    /// Attempts made again.
+    pub retries: u64,
+    /// Attempts that ended by a write conflict.
+    pub conflicts: u64,
+    /// Attempts that waited too long.
+    pub busy: u64,
+    /// Attempts that were the victim of a deadlock.
+    pub deadlocks: u64,
+    /// Attempts that ended by another passing error.
+    pub errors: u64,
+    /// Operations inside committed transactions.
+    pub operations: u64,
+    /// Bytes of keys and values written by committed transactions.
+    pub logical_bytes: u64,
+    /// From the (intended) start to the acknowledged commit, in nanoseconds.
+    pub latency: Recorder,
+}
+
+impl Tally {
+    /// Counts an attempt that failed.
+    pub(crate) fn attempt_failed(&mut self, kind: ErrorKind) {
+        match kind {
+            ErrorKind::Conflict => self.conflicts += 1,
+            ErrorKind::Busy => self.busy += 1,
+            ErrorKind::Deadlock => self.deadlocks += 1,
+            ErrorKind::Transient | ErrorKind::Unsupported | ErrorKind::Fatal => self.errors += 1,
+        }
+    }
+
+    /// Adds another thread's counts.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.committed += other.committed;
+        self.aborted += other.aborted;
+        self.retries += other.retries;
+        self.conflicts += other.conflicts;
+        self.busy += other.busy;
+        self.deadlocks += other.deadlocks;
+        self.errors += other.errors;
+        self.operations += other.operations;
+        self.logical_bytes += other.logical_bytes;
+        self.latency.merge(&other.latency);
+    }
+
+    /// The counts as a record.
+    pub(crate) fn to_record(&self, name: &str) -> Result<TransactionType> {
+        Ok(TransactionType {
+            name: name.to_owned(),
+            committed: self.committed,
+            aborted: self.aborted,
+            retries: self.retries,
+            conflicts: self.conflicts,
+            busy: self.busy,
+            deadlocks: self.deadlocks,
+            errors: self.errors,
+            operations: Some(self.operations),
+            latency: latency_record(&self.latency)?,
+        })
+    }
+}
+
+/// A distribution as a record; `None` when nothing was recorded.
+pub(crate) fn latency_record(recorder: &Recorder) -> Result<Option<Latency>> {
+    Latency::from_histogram(recorder.histogram()).map_err(|error| HarnessError::Run(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_failure_has_its_counter() {
+        let mut tally = Tally::default();
+        for kind in ErrorKind::ALL {
+            tally.attempt_failed(kind);
+        }
+        assert_eq!(
+            (tally.conflicts, tally.busy, tally.deadlocks, tally.errors),
+            (1, 1, 1, 3)
+        );
+    }
+
+    #[test]
+    fn merged_counts_are_sums_and_no_latency_is_none() {
+        let mut tally = Tally {
+            committed: 2,
+            ..Tally::default()
+        };
+        assert_eq!(tally.to_record("t").unwrap().latency, None);
+        let mut other = Tally {
+            committed: 3,
+            retries: 1,
+            ..Tally::default()
+        };
+        other.latency.record(5);
+        tally.merge(&other);
+        let record = tally.to_record("t").unwrap();
+        assert_eq!((record.committed, record.retries), (5, 1));
+        assert_eq!(record.latency.unwrap().summary.count, 1);
+    }
+}

@@ -1,0 +1,80 @@
+//! The oracle's judgement of a finished run, as a record.
+
+use reports::record::Verification;
+use workloads::oracle::{History, State, ThreadLog, verify};
+use workloads::stream::Plan;
+use workloads::target::Target;
+
+/// Findings kept in a record; the rest is counted.
+const FINDINGS_MAX: usize = 20;
+
+/// Compares the database with what the workers did to it. Also returns the bytes of live keys and values, where every
+/// row is equally long. `structure` is the outcome of the engine's own check, if it has one.
+pub(crate) fn judge(
+    target: &dyn Target,
+    plan: &Plan,
+    logs: Vec<ThreadLog>,
+    structure: Option<bool>,
+) -> (Verification, Option<u64>) {
+    let history = History::merge(plan, logs);
+    let (found, state) = match verify(target, plan, &State::loaded(plan), &history) {
+        Ok(found) => found,
+        Err(error) => {
+            let what = vec![format!("the database cannot be read for comparison: {error}")];
+            return (Verification::Failed { what }, None);
+        }
+    };
+    let live_bytes = row_bytes(plan).map(|each| each * state.rows());
+    if found.is_clean() {
+        let reads = Some(found.values_checked);
+        let verified = Verification::Verified {
+            transactions: found.transactions,
+            rows: found.rows,
+            reads,
+            structure,
+        };
+        return (verified, live_bytes);
+    }
+    let counts = found
+        .violations
+        .counts()
+        .map(|(kind, count)| format!("{count} {kind}"));
+    let mut what = vec![counts.collect::<Vec<_>>().join(", ")];
+    let examples = found.violations.examples();
+    what.extend(examples.iter().take(FINDINGS_MAX).map(ToString::to_string));
+    (Verification::Failed { what }, live_bytes)
+}
+
+/// Bytes of key and value of every row, when the plan has one table and one length.
+fn row_bytes(plan: &Plan) -> Option<u64> {
+    let [table] = plan.spec().tables.as_slice() else {
+        return None;
+    };
+    let size = table.value.size;
+    (size.min == size.max).then(|| table.key.size as u64 + size.max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::factory;
+    use workloads::spec::builtin;
+    use workloads::target::OpenOptions;
+
+    #[test]
+    fn an_empty_database_is_not_what_was_loaded() {
+        let mut spec = builtin("ycsb-c").unwrap();
+        spec.tables[0].rows = 10;
+        let plan = Plan::new(spec);
+        let target = factory("memory")
+            .unwrap()
+            .open(&OpenOptions::create("unused", plan.table_names()))
+            .unwrap();
+        let (verification, live_bytes) = judge(target.as_ref(), &plan, Vec::new(), None);
+        let Verification::Failed { what } = verification else {
+            panic!("ten rows are missing: {verification:?}")
+        };
+        assert!(what[0].contains("10 missing-row"), "{what:?}");
+        assert_eq!(live_bytes, Some(0));
+    }
+}

@@ -1,0 +1,224 @@
+//! What is wrong with a run as a whole, found by looking at its record.
+
+use std::collections::BTreeMap;
+
+use reports::RunRecord;
+use reports::record::{Measurement, Warning};
+
+use crate::measure::environment::is_memory_file_system;
+
+/// Shorter timed runs are warned about.
+const RUN_NS_RECOMMENDED: u64 = 5_000_000_000;
+/// An idle thread's p99 delay above which the machine counts as noisy.
+const HICCUP_NS_P99_MAX: u64 = 1_000_000;
+/// Largest over smallest throughput of repetitions above which they count as unstable.
+const SPREAD_MAX: f64 = 1.3;
+/// The same for raw flushes.
+const FLUSH_SPREAD_MAX: f64 = 1.5;
+
+/// Every warning that the record calls for, apart from those that its measurements bear already.
+pub(crate) fn warnings(record: &RunRecord) -> Vec<Warning> {
+    let mut found = Vec::new();
+    if !record.build.is_for_quoting() {
+        found.push(Warning::DevBuild);
+    }
+    if record.interrupted {
+        found.push(Warning::Interrupted);
+    }
+    if let Some(file_system) = &record.environment.file_system
+        && is_memory_file_system(file_system)
+    {
+        found.push(Warning::MemoryFileSystem {
+            file_system: file_system.clone(),
+        });
+    }
+    let ran: Vec<&Measurement> = record
+        .measurements
+        .iter()
+        .filter(|measurement| measurement.status.is_ok())
+        .collect();
+    found.extend(short_run(&ran));
+    found.extend(noisy(record, &ran));
+    found.extend(crowded(record, &ran));
+    found.extend(unstable(&ran));
+    let rates: Vec<f64> = record
+        .probes
+        .raw_flush
+        .iter()
+        .filter_map(|sample| sample.flushes_per_second())
+        .collect();
+    if let Some(spread) = spread(&rates).filter(|spread| *spread > FLUSH_SPREAD_MAX) {
+        found.push(Warning::UnstableFlush { spread });
+    }
+    found
+}
+
+fn short_run(ran: &[&Measurement]) -> Option<Warning> {
+    let duration_ns = ran
+        .iter()
+        .filter_map(|measurement| measurement.duration_ns)
+        .min()?;
+    (duration_ns < RUN_NS_RECOMMENDED).then_some(Warning::ShortRun {
+        duration_ns,
+        recommended_ns: RUN_NS_RECOMMENDED,
+    })
+}
+
+/// Judged by the idle look before the run where there are as many workers as processors: then the workers themselves
+/// delay an idle thread.
+fn noisy(record: &RunRecord, ran: &[&Measurement]) -> Option<Warning> {
+    let cores = record.environment.cpu_cores.unwrap_or(1);
+    let beside_work = ran
+        .iter()
+        .filter(|measurement| {
+            measurement
+                .settings
+                .threads
+                .is_some_and(|threads| threads < cores)
+        })
+        .filter_map(|measurement| measurement.hiccup.as_ref());
+    let hiccups = beside_work.chain(&record.probes.idle_hiccup);
+    let worst = hiccups
+        .map(|hiccup| hiccup.summary)
+        .max_by_key(|summary| summary.latency_ns_p99)?;
+    (worst.latency_ns_p99 > HICCUP_NS_P99_MAX).then_some(Warning::NoisyMachine {
+        hiccup_ns_p99: worst.latency_ns_p99,
+        hiccup_ns_max: worst.latency_ns_max,
+    })
+}
+
+fn crowded(record: &RunRecord, ran: &[&Measurement]) -> Option<Warning> {
+    let cores = record.environment.cpu_cores?;
+    let threads = ran
+        .iter()
+        .filter_map(|measurement| measurement.settings.threads)
+        .max()?;
+    (threads > cores).then_some(Warning::MoreThreadsThanCores { threads, cores })
+}
+
+fn unstable(ran: &[&Measurement]) -> Vec<Warning> {
+    let mut by_engine: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for measurement in ran {
+        by_engine
+            .entry(&measurement.engine)
+            .or_default()
+            .extend(measurement.throughput());
+    }
+    if by_engine.values().any(|rates| rates.len() == 1) {
+        return vec![Warning::SingleRepetition];
+    }
+    let unstable = by_engine.into_iter().filter_map(|(engine, rates)| {
+        let spread = spread(&rates).filter(|spread| *spread > SPREAD_MAX)?;
+        Some(Warning::UnstableRepetitions {
+            engine: engine.to_owned(),
+            spread,
+        })
+    });
+    unstable.collect()
+}
+
+/// Largest over smallest; `None` below two values or when the smallest is not positive.
+fn spread(values: &[f64]) -> Option<f64> {
+    let smallest = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    (values.len() > 1 && smallest > 0.0).then(|| largest / smallest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reports::record::{Build, Latency, LatencySummary, Profile, Settings, Status};
+
+    fn measurement(engine: &str, rate: f64) -> Measurement {
+        Measurement {
+            engine: engine.into(),
+            status: Status::Ok,
+            settings: Settings {
+                threads: Some(2),
+                ..Settings::default()
+            },
+            duration_ns: Some(RUN_NS_RECOMMENDED),
+            transactions_per_second: Some(rate),
+            ..Measurement::default()
+        }
+    }
+
+    fn calm() -> RunRecord {
+        let mut record = RunRecord::new("r", "now");
+        record.build = Build {
+            profile: Profile::Release,
+            debug_assertions: false,
+            ..Build::default()
+        };
+        record.environment.cpu_cores = Some(2);
+        record.environment.file_system = Some("ext4".into());
+        record.measurements = vec![measurement("a", 100.0), measurement("a", 110.0)];
+        record
+    }
+
+    #[test]
+    fn a_calm_run_has_none() {
+        assert_eq!(warnings(&calm()), []);
+    }
+
+    #[test]
+    fn each_trouble_has_its_warning() {
+        let mut record = calm();
+        record.build = Build::default();
+        record.environment.file_system = Some("tmpfs".into());
+        record.interrupted = true;
+        record.measurements[0].duration_ns = Some(1);
+        record.measurements[0].settings.threads = Some(8);
+        record.measurements[1].transactions_per_second = Some(500.0);
+        let found = warnings(&record);
+        assert!(found.contains(&Warning::DevBuild) && found.contains(&Warning::Interrupted));
+        assert!(found.contains(&Warning::MoreThreadsThanCores { threads: 8, cores: 2 }));
+        assert!(found.contains(&Warning::MemoryFileSystem {
+            file_system: "tmpfs".into()
+        }));
+        assert!(
+            found
+                .iter()
+                .any(|warning| matches!(warning, Warning::ShortRun { duration_ns: 1, .. }))
+        );
+        assert!(
+            found.iter().any(
+                |warning| matches!(warning, Warning::UnstableRepetitions { spread, .. } if *spread == 5.0)
+            )
+        );
+    }
+
+    #[test]
+    fn delays_of_an_idle_thread_count_unless_the_workers_fill_the_machine() {
+        let mut record = calm();
+        let summary = LatencySummary {
+            count: 9,
+            latency_ns_p99: 5_000_000,
+            ..LatencySummary::default()
+        };
+        let hiccup = Latency {
+            summary,
+            histogram: None,
+        };
+        record.measurements[0].hiccup = Some(hiccup.clone());
+        assert_eq!(warnings(&record), [], "two workers on two processors");
+        record.measurements[0].settings.threads = Some(1);
+        assert!(matches!(
+            warnings(&record)[..],
+            [Warning::NoisyMachine {
+                hiccup_ns_p99: 5_000_000,
+                ..
+            }]
+        ));
+        record.measurements[0].hiccup = None;
+        record.probes.idle_hiccup = Some(hiccup);
+        assert!(matches!(warnings(&record)[..], [Warning::NoisyMachine { .. }]));
+    }
+
+    #[test]
+    fn one_repetition_has_no_known_spread() {
+        let mut record = calm();
+        record.measurements.truncate(1);
+        assert_eq!(warnings(&record), [Warning::SingleRepetition]);
+    }
+}

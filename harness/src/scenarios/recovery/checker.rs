@@ -1,0 +1,163 @@
+//! The process that opens the database after a kill and compares it with the journal of the one that died.
+//!
+//! It lives through many rounds, because what one round leaves is what the next begins from. It gets one request for each
+//! round over its standard input and answers on its standard output.
+
+use std::io::BufRead as _;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+use workloads::oracle::{CrashPromise, Journal, State, ViolationKind, Violations, judge};
+use workloads::stream::Plan;
+use workloads::target::{Durability, ErrorKind, OpenMode, TargetError};
+
+use super::{RecoveryJob, open_options};
+use crate::adapters::factory;
+use crate::error::{HarnessError, Result};
+use crate::runner::progress::send;
+
+/// Findings of one round that are told in words.
+const FINDINGS_MAX: usize = 10;
+
+/// What to check.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct CheckRequest {
+    /// The journal of the process that was killed.
+    pub journal: PathBuf,
+    /// The database was made in this round: it began with the loaded rows.
+    pub fresh: bool,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct CheckAnswer {
+    /// Acknowledged transactions in the journal.
+    pub acknowledged: u64,
+    /// Transactions of unknown end in the journal.
+    pub uncertain: u64,
+    /// Writes of acknowledged transactions that are not there.
+    pub lost: u64,
+    /// Transactions of unknown end of which only a part is there.
+    pub partial: u64,
+    /// Acknowledged transactions that are missing with leave (durability no-sync).
+    pub missing_with_leave: u64,
+    /// Everything that is wrong, in words.
+    pub findings: Vec<String>,
+    /// Rows that the database holds.
+    pub rows: u64,
+    /// Time from the call to the open database, in nanoseconds.
+    pub open_ns: u64,
+    /// Bytes of log that the open replayed, if the engine tells.
+    pub redo_bytes: Option<u64>,
+    /// How long that took, in nanoseconds.
+    pub redo_ns: Option<u64>,
+}
+
+/// Answers requests until the parent closes the pipe.
+///
+/// # Errors
+/// When a request or a journal cannot be read: the harness's own trouble.
+pub(crate) fn serve(job: &RecoveryJob) -> Result<()> {
+    let plan = Plan::new(job.spec()?);
+    let mut before = State::loaded(&plan);
+    for line in std::io::stdin().lock().lines() {
+        let line = line.map_err(|error| HarnessError::Run(format!("cannot read a request: {error}")))?;
+        let request: CheckRequest = serde_json::from_str(&line)
+            .map_err(|error| HarnessError::Run(format!("malformed request: {error}")))?;
+        if request.fresh {
+            before = State::loaded(&plan);
+        }
+        let text = std::fs::read_to_string(&request.journal)
+            .map_err(|error| HarnessError::io("read", &request.journal, &error))?;
+        let mut journal = Journal::new();
+        journal
+            .text(&text)
+            .map_err(|error| HarnessError::Run(error.to_string()))?;
+        match check(job, &plan, &before, journal)? {
+            Ok((answer, state)) => {
+                before = state;
+                send(&answer);
+            }
+            Err(error) => {
+                send(&CheckAnswer {
+                    findings: vec![error.to_string()],
+                    ..CheckAnswer::default()
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+type Checked = Result<(CheckAnswer, State), TargetError>;
+
+fn check(job: &RecoveryJob, plan: &Plan, before: &State, journal: Journal) -> Result<Checked> {
+    let factory = factory(&job.engine)?;
+    let begun = Instant::now();
+    let target = match factory.open(&open_options(
+        job,
+        OpenMode::Existing,
+        plan,
+        factory.capabilities(),
+    )) {
+        Ok(target) => target,
+        Err(error) => return Ok(Err(error.context("open after the kill"))),
+    };
+    let open_ns = begun.elapsed().as_nanos() as u64;
+    let stats = target.stats();
+    let mut findings = Vec::new();
+    match target.verify() {
+        Err(error) if error.kind() != ErrorKind::Unsupported => findings.push(format!("structure: {error}")),
+        _ => {}
+    }
+    let state = match State::scan(target.as_ref(), plan) {
+        Ok(state) => state,
+        Err(error) => return Ok(Err(error.context("scan after the kill"))),
+    };
+    let (acknowledged, uncertain) = (journal.acknowledged(), journal.uncertain());
+    let promise = match plan.spec().durability {
+        Durability::Sync => CrashPromise::Acknowledged,
+        Durability::NoSync | Durability::InMemory => CrashPromise::Prefix,
+    };
+    let (history, missing_with_leave) = journal
+        .into_history(plan, promise, &state)
+        .map_err(|error| HarnessError::Run(error.to_string()))?;
+    let found = judge(plan, before, &history, &state, false);
+    if !found.is_clean() {
+        findings.push(found.statement());
+        findings.extend(
+            found
+                .violations
+                .examples()
+                .iter()
+                .take(FINDINGS_MAX)
+                .map(ToString::to_string),
+        );
+    }
+    let answer = CheckAnswer {
+        acknowledged,
+        uncertain,
+        lost: lost(&found.violations),
+        partial: found.violations.count(ViolationKind::PartialTransaction),
+        missing_with_leave,
+        findings,
+        rows: found.rows,
+        open_ns,
+        redo_bytes: stats.redo_bytes,
+        redo_ns: stats.redo_ns,
+    };
+    Ok(Ok((answer, state)))
+}
+
+/// Violations that mean that something acknowledged is not there.
+fn lost(violations: &Violations) -> u64 {
+    [
+        ViolationKind::LostWrite,
+        ViolationKind::MissingRow,
+        ViolationKind::ResurrectedRow,
+    ]
+    .into_iter()
+    .map(|kind| violations.count(kind))
+    .sum()
+}

@@ -1,0 +1,120 @@
+//! The process that will be killed: it opens the database, and commits until it dies, telling every step before and
+//! after over its standard output.
+
+use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier, Mutex, PoisonError};
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+use workloads::keys::Frontier;
+use workloads::load::{Loader, batches};
+use workloads::oracle::{JournalEntry, LogOptions};
+use workloads::stream::{Plan, StreamOptions};
+use workloads::target::{OpenMode, Target, TargetError, TxOptions};
+use workloads::worker::Worker;
+
+use super::{RecoveryJob, open_options};
+use crate::adapters::factory;
+use crate::error::{HarnessError, Result};
+
+/// Rows of one transaction of the load.
+const BATCH: u64 = 500;
+
+/// One line of its standard output.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WorkerLine {
+    /// The database is open and loaded; work begins.
+    Ready,
+    /// A line of the journal.
+    Journal(String),
+}
+
+/// Works until it is killed or told to stop.
+///
+/// # Errors
+/// When the engine fails: that is a finding.
+pub(crate) fn work(job: &RecoveryJob, round: u32, mode: OpenMode, stop: &AtomicBool) -> Result<()> {
+    let factory = factory(&job.engine)?;
+    let plan = Arc::new(Plan::new(job.spec()?));
+    let failed =
+        |doing: &'static str| move |error: TargetError| HarnessError::Run(error.context(doing).to_string());
+    let target = factory
+        .open(&open_options(job, mode, &plan, factory.capabilities()))
+        .map_err(failed("open"))?;
+    if mode == OpenMode::Create {
+        load(target.as_ref(), &plan).map_err(failed("load"))?;
+    }
+    let threads = plan.spec().threads;
+    let frontier = Arc::new(Frontier::new(plan.tables().len(), threads));
+    let origin = Instant::now();
+    // A line must not be cut by another thread's.
+    let out = Arc::new(Mutex::new(std::io::stdout()));
+    write_line(&out, &WorkerLine::Ready)
+        .map_err(|error| HarnessError::Run(format!("cannot tell the parent: {error}")))?;
+    let begin = Barrier::new(usize::from(threads));
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|thread| {
+                let (plan, frontier, out) = (Arc::clone(&plan), Arc::clone(&frontier), Arc::clone(&out));
+                let (target, begin) = (target.as_ref(), &begin);
+                scope.spawn(move || {
+                    let options = StreamOptions::of_round(thread, round);
+                    // The journal is the memory here; the worker's own log stays small.
+                    let log = LogOptions {
+                        read_check_interval: 0,
+                        update_row_interval: 0,
+                        ..LogOptions::default()
+                    };
+                    let mut worker = Worker::new(plan, frontier, options, log, origin);
+                    worker.set_journal(Box::new(move |entry: &JournalEntry| {
+                        write_line(&out, &WorkerLine::Journal(entry.to_string()))
+                    }));
+                    let session = target.session();
+                    begin.wait();
+                    let mut session = session?;
+                    while !stop.load(Ordering::Relaxed) {
+                        worker.next();
+                        while let Err(error) = worker.attempt(session.as_mut()) {
+                            if !error.is_retryable() {
+                                return Err(error);
+                            }
+                            if stop.load(Ordering::Relaxed) {
+                                break;
+                            }
+                            std::thread::yield_now();
+                        }
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        for worker in workers {
+            let ended = worker
+                .join()
+                .map_err(|_| HarnessError::Run("a worker thread panicked".into()))?;
+            ended.map_err(failed("work"))?;
+        }
+        Ok(())
+    })
+}
+
+fn write_line(out: &Mutex<std::io::Stdout>, line: &WorkerLine) -> std::io::Result<()> {
+    let mut text = serde_json::to_string(line)?;
+    text.push('\n');
+    let mut out = out.lock().unwrap_or_else(PoisonError::into_inner);
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+fn load(target: &dyn Target, plan: &Plan) -> Result<(), TargetError> {
+    let spec = plan.spec();
+    let options = TxOptions::read_write(spec.isolation, spec.durability);
+    let mut session = target.session()?;
+    let mut loader = Loader::new();
+    for (table, rows) in batches(plan, BATCH) {
+        loader.batch(session.as_mut(), plan, table, rows, &options)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,11 @@
+//! The harness from outside: what a person or a script sees. Every test runs the real program with tiny sizes.
+
+#![expect(clippy::unwrap_used, reason = "a step that fails ends its test")]
+
+mod support;
+
+mod bad_input;
+mod mixes;
+mod reporting;
+mod scenarios;
+mod stopping;

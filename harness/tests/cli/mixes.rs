@@ -1,0 +1,201 @@
+//! Mixes of transactions: every built-in one runs, is verified, and leaves a complete record.
+
+use super::support::{measurement, tiny};
+
+const SPECS: [&str; 10] = [
+    "oltp",
+    "oltp-read-only",
+    "oltp-write-only",
+    "ycsb-a",
+    "ycsb-b",
+    "ycsb-c",
+    "ycsb-d",
+    "ycsb-e",
+    "ycsb-f",
+    "mixed",
+];
+
+fn every_mix_is_verified_on(engine: &str) {
+    for spec in SPECS {
+        let finished = tiny(spec, engine, "").finish();
+        finished.expect_code(0);
+        let record = finished.record();
+        let measured = measurement(&record, 0);
+        assert_eq!(measured["status"]["state"], "ok", "{spec}");
+        assert_eq!(
+            measured["verification"]["state"], "verified",
+            "{spec}: {measured}"
+        );
+        assert!(
+            measured["verification"]["transactions"].as_u64().unwrap() > 0,
+            "{spec}"
+        );
+        assert!(
+            measured["transactions_per_second"].as_f64().unwrap() > 0.0,
+            "{spec}"
+        );
+    }
+}
+
+#[test]
+fn every_mix_is_verified_on_memory() {
+    every_mix_is_verified_on("memory");
+}
+
+#[test]
+fn every_mix_is_verified_on_palimpsest() {
+    every_mix_is_verified_on("palimpsest");
+}
+
+#[test]
+fn repetitions_of_both_engines_interleave_and_probes_stand_between_them() {
+    let finished = tiny(
+        "oltp",
+        "palimpsest,memory",
+        "--repeat 2 --seed 9 --durability nosync",
+    )
+    .finish();
+    finished.expect_code(0);
+    let record = finished.record();
+    let order: Vec<String> = record["measurements"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| format!("{}{}", one["engine"].as_str().unwrap(), one["repetition"]))
+        .collect();
+    assert_eq!(order, ["palimpsest1", "memory1", "memory2", "palimpsest2"]);
+    assert_eq!(measurement(&record, 0)["settings"]["durability"], "no_sync");
+    assert_eq!(measurement(&record, 1)["settings"]["durability"], "none");
+    assert!(
+        measurement(&record, 1)["settings"]["notes"][0]
+            .as_str()
+            .unwrap()
+            .contains("bound")
+    );
+    assert_eq!(record["workload"]["seed"], 9);
+    assert_eq!(record["workload"]["overrides"]["repeat"], "2");
+    let probes: Vec<u64> = record["probes"]["raw_flush"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|sample| sample["repetition"].as_u64().unwrap())
+        .collect();
+    assert_eq!(probes, [1, 2, 3], "before each repetition and after the last");
+}
+
+#[test]
+fn a_record_says_what_was_measured_where_and_what_was_not() {
+    let finished = tiny("oltp", "memory", "").finish();
+    let record = finished.record();
+    assert_eq!(record["schema_version"], 1);
+    for field in ["kernel", "cpu_cores", "memory_bytes", "file_system"] {
+        assert!(!record["environment"][field].is_null(), "{field}");
+    }
+    let measured = measurement(&record, 0);
+    assert_eq!(measured["load"]["rows"], 500);
+    assert_eq!(measured["transaction_types"][0]["name"], "read-write");
+    assert!(
+        measured["transaction_types"][0]["latency"]["latency_ns_p99"]
+            .as_u64()
+            .unwrap()
+            > 0
+    );
+    assert!(
+        measured["engine_stats"]["flushes"].is_null(),
+        "memory has no flushes, and that is not 0"
+    );
+    assert!(measured["hiccup"]["count"].as_u64().unwrap() > 0);
+    let intervals = measured["intervals"].as_array().unwrap();
+    let phases: Vec<&str> = intervals
+        .iter()
+        .map(|one| one["phase"].as_str().unwrap())
+        .collect();
+    assert_eq!(phases, ["warmup", "run"]);
+    let warnings = record["warnings"].to_string();
+    for warning in ["dev_build", "short_run", "single_repetition"] {
+        assert!(warnings.contains(warning), "{warning} is missing in {warnings}");
+    }
+}
+
+#[test]
+fn the_default_durability_is_flushed_and_counted() {
+    let finished = tiny("oltp-write-only", "palimpsest", "").finish();
+    finished.expect_code(0);
+    let record = finished.record();
+    let measured = measurement(&record, 0);
+    assert_eq!(measured["settings"]["durability"], "sync");
+    let stats = &measured["engine_stats"];
+    assert!(
+        stats["flushes"].as_u64().unwrap() > 0 && stats["wal_bytes"].as_u64().unwrap() > 0,
+        "{stats}"
+    );
+    assert_eq!(measured["verification"]["structure"], true);
+    let verdicts = record["verdicts"].as_array().unwrap();
+    let append = verdicts
+        .iter()
+        .find(|verdict| verdict["id"] == "wal-append")
+        .unwrap();
+    assert_eq!(append["outcome"], "pass");
+}
+
+#[test]
+fn too_high_a_rate_is_flagged_and_latency_counts_the_waiting() {
+    let finished = tiny("oltp", "memory", "--rate 5000000").finish();
+    finished.expect_code(0);
+    let record = finished.record();
+    let measured = measurement(&record, 0);
+    assert_eq!(measured["overloaded"], true);
+    assert!(
+        measured["warnings"]
+            .to_string()
+            .contains("offered_exceeds_achieved")
+    );
+    // Whoever waits for its turn waits for a good part of the run, which no single transaction takes.
+    let latency = &measured["transaction_types"][0]["latency"];
+    assert!(
+        latency["latency_ns_p99"].as_u64().unwrap() > 10_000_000,
+        "{latency}"
+    );
+}
+
+#[test]
+fn a_low_rate_is_kept() {
+    let finished = tiny("ycsb-c", "memory", "--rate 200 --duration 500ms").finish();
+    finished.expect_code(0);
+    let record = finished.record();
+    let measured = measurement(&record, 0);
+    let achieved = measured["transactions_per_second"].as_f64().unwrap();
+    assert!(
+        (50.0..400.0).contains(&achieved),
+        "a hundred Poisson arrivals: {achieved}"
+    );
+    assert_eq!(measured["settings"]["offered_per_second"], 200.0);
+}
+
+#[test]
+fn lost_commits_are_found_and_make_exit_code_3() {
+    for engine in ["memory-lossy", "palimpsest-lossy"] {
+        let finished = tiny("oltp", engine, "--durability nosync --duration 400ms").finish();
+        finished.expect_code(3);
+        let record = finished.record();
+        let verification = &measurement(&record, 0)["verification"];
+        assert_eq!(verification["state"], "failed");
+        assert!(
+            verification["what"].to_string().contains("lost-write"),
+            "{verification}"
+        );
+    }
+}
+
+#[test]
+fn what_an_engine_cannot_honour_is_recorded_and_not_weakened() {
+    let finished = tiny("oltp", "palimpsest,memory", "--isolation serializable").finish();
+    finished.expect_code(0);
+    let record = finished.record();
+    assert_eq!(measurement(&record, 0)["status"]["state"], "unsupported");
+    let reason = measurement(&record, 0)["status"]["reason"].as_str().unwrap();
+    assert!(reason.contains("serializable"), "{reason}");
+    tiny("oltp", "palimpsest", "--isolation serializable")
+        .finish()
+        .expect_code(1);
+}

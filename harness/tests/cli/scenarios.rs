@@ -1,0 +1,45 @@
+//! The scenarios, tiny: the speed table, and kill-and-reopen.
+
+use super::support::harness;
+
+#[test]
+fn the_speed_table_measures_every_row() {
+    let finished = harness("--workload ratios --rows 10000 --duration 10ms --repeat 2").finish();
+    // Nothing is asked of the speed of a test: targets may be missed.
+    assert!([0, 1].contains(&finished.code()), "{}", finished.stderr());
+    let record = finished.record();
+    for row in record["ratios"].as_array().unwrap() {
+        assert!(
+            row["value"].as_f64().is_some_and(|value| value > 0.0),
+            "not measured: {row}"
+        );
+        assert!(!row["samples"].as_array().unwrap().is_empty(), "{row}");
+    }
+    assert_eq!(record["ratios"].as_array().unwrap().len(), 14);
+    assert_eq!(record["checks"][0]["status"], "passed");
+    assert!(finished.stdout().contains("point get"), "{}", finished.stdout());
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_by_a_kill() {
+    let finished = harness("--workload recovery --rounds 4 --duration 150ms --seed 3").finish();
+    finished.expect_code(0);
+    let recovery = &finished.record()["recovery"];
+    assert_eq!(recovery["rounds"], 4);
+    assert!(recovery["acknowledged"].as_u64().unwrap() > 0, "{recovery}");
+    assert_eq!(
+        (recovery["lost"].as_u64(), recovery["partial"].as_u64()),
+        (Some(0), Some(0))
+    );
+    assert!(recovery["redo_bytes"].as_u64().unwrap() > 0, "{recovery}");
+}
+
+#[test]
+fn an_engine_that_loses_acknowledged_commits_is_found_out() {
+    let run = harness("--workload recovery --engine palimpsest-lossy --rounds 3 --duration 400ms");
+    let finished = run.finish();
+    finished.expect_code(3);
+    let recovery = &finished.record()["recovery"];
+    assert!(recovery["lost"].as_u64().unwrap() > 0, "{recovery}");
+    assert!(!recovery["findings"].as_array().unwrap().is_empty());
+}

@@ -1,0 +1,98 @@
+//! Ctrl-C and crashes: what was measured is kept.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::support::{Run, harness, measurement, record};
+
+/// Starts a run, waits until the timed run has begun, and sends it a signal.
+fn interrupt(run: &Run, begun: &str, signals: u32) -> Option<i32> {
+    let mut child = run
+        .command()
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
+    assert!(
+        lines.any(|line| line.contains(begun)),
+        "it never came to `{begun}`"
+    );
+    std::thread::sleep(Duration::from_millis(300));
+    for _ in 0..signals {
+        kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    // The pipe must be read to its end, or a full one would stop the harness.
+    lines.for_each(drop);
+    child.wait().unwrap().code()
+}
+
+#[test]
+fn an_interrupted_run_is_verified_and_recorded() {
+    let run = harness("--workload oltp --engine memory --rows 500 --warmup 0s --duration 60s --repeat 2");
+    assert_eq!(interrupt(&run, "load", 1), Some(0));
+    let record = record(&run.out());
+    assert_eq!(record["interrupted"], true);
+    let first = measurement(&record, 0);
+    assert_eq!(first["verification"]["state"], "verified");
+    assert!(
+        first["duration_ns"].as_u64().unwrap() < 30_000_000_000,
+        "it did not run to its planned end"
+    );
+    assert!(first["warnings"].to_string().contains("interrupted"));
+    assert_eq!(measurement(&record, 1)["status"]["state"], "not_run");
+    assert!(run.out().join("report.html").exists());
+}
+
+#[test]
+fn a_second_signal_kills_and_still_leaves_a_record() {
+    // So many rows that the load is what gets interrupted twice.
+    let run = harness("--workload oltp --engine memory --rows 500 --warmup 0s --duration 60s");
+    assert_eq!(
+        interrupt(&run, "load", 2),
+        Some(if was_killed(&run) { 1 } else { 0 })
+    );
+    assert_eq!(record(&run.out())["interrupted"], true);
+}
+
+/// Whether the second signal came before the clean end did.
+fn was_killed(run: &Run) -> bool {
+    measurement(&record(&run.out()), 0)["status"]["state"] == "failed"
+}
+
+#[test]
+fn databases_are_removed_unless_they_are_to_be_kept() {
+    let leftovers = |run: &Run| {
+        let entries = std::fs::read_dir(run.out())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name());
+        entries
+            .filter(|name| name.to_string_lossy().starts_with("data-"))
+            .count()
+    };
+    let run = super::support::tiny("ycsb-c", "palimpsest", "");
+    run.finish().expect_code(0);
+    assert_eq!(leftovers(&run), 0);
+
+    let run = super::support::tiny("ycsb-c", "palimpsest", "--keep");
+    let finished = run.finish();
+    finished.expect_code(0).expect_error(&["databases are kept in"]);
+    assert_eq!(leftovers(&run), 1);
+    let data = std::fs::read_dir(run.out())
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let database = data
+        .into_iter()
+        .find(|path| path.is_dir() && path.join("palimpsest-1").is_dir())
+        .unwrap();
+    let check = harness(&format!("verify {}", database.join("palimpsest-1").display()));
+    let finished = check.finish();
+    finished.expect_code(0);
+    assert!(finished.stdout().contains("sound"));
+}
