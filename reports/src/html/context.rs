@@ -1,5 +1,6 @@
 //! What the page of one run is filled with: everything as text, so that the template only places it.
 
+use super::findings;
 use super::sections;
 use super::tables::{self, Table};
 use crate::record::{Outcome, RunRecord, Verdict};
@@ -141,10 +142,10 @@ impl ReportContext {
             resources: tables::resources(&engines),
             settings: tables::settings(&engines),
             settings_notes: sections::settings_notes(&engines),
-            bounds: tables::bounds(record),
-            ratios: tables::ratios(record),
-            ratio_figures: tables::ratio_figures(record),
-            findings: tables::findings(record),
+            bounds: findings::bounds(record),
+            ratios: findings::ratios(record),
+            ratio_figures: findings::ratio_figures(record),
+            findings: findings::findings(record),
             recovery: sections::recovery(record),
             recovery_findings: record
                 .recovery
