@@ -102,9 +102,12 @@ pub(crate) fn redo(node: &mut NodeMut<'_>, mut body: &[u8]) -> Result<(), String
         | Operation::Cut { key }
         | Operation::Separator { key, .. }
         | Operation::Join { key }) = operation;
-        let for_leaf = !matches!(operation, Operation::Separator { .. } | Operation::Join { .. });
-        let may_be_inner = matches!(operation, Operation::Cut { .. });
-        if node.is_leaf() != for_leaf && !(may_be_inner && !node.is_leaf()) {
+        let belongs = match operation {
+            Operation::Cut { .. } => true,
+            Operation::Separator { .. } | Operation::Join { .. } => !node.is_leaf(),
+            _ => node.is_leaf(),
+        };
+        if !belongs {
             return Err("page delta of another kind of page".into());
         }
         if !node.covers(key) || key.len() > super::layout::max_key(node.words.size()) {

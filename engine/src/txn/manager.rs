@@ -36,6 +36,10 @@ const COLLECT_EVERY: usize = 32;
 
 /// What is to be committed.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every piece of work is the large one, and a box would cost it an allocation"
+)]
 pub(crate) enum Work {
     Rows {
         writes: WriteSet,

@@ -107,7 +107,7 @@ fn write(file: &DataFile, commit: CommitId, pages: &[PageNumber], model: &mut Mo
 
 fn checkpoint(file: &DataFile, commit: CommitId) -> Result<()> {
     let position = LogPosition(commit.0 * 100);
-    file.commit_checkpoint(position, position, commit)
+    file.commit_checkpoint(file.freeze(commit), position, position)
 }
 
 /// The file's pages, up to the highest number in use.
