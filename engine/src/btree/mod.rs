@@ -3,8 +3,8 @@
 //! The root page of a tree never moves. Readers hold nothing: they descend by page versions and start again when a
 //! version moved. Only the holder of the applier changes trees, so two structure changes never meet.
 
-mod batch;
 mod change;
+mod cursor;
 mod merge;
 mod overflow;
 mod read;
@@ -12,8 +12,8 @@ mod split;
 mod touched;
 mod verify;
 
-pub(crate) use batch::{Batch, Direction};
 pub(crate) use change::Changer;
+pub(crate) use cursor::{Cursor, Direction};
 pub(crate) use read::Tree;
 pub(crate) use touched::{Change, Touched};
 pub(crate) use verify::verify_tree;

@@ -5,6 +5,7 @@ pub(crate) mod delta;
 pub(crate) mod edit;
 pub(crate) mod image;
 pub(crate) mod layout;
+pub(crate) mod leaf_copy;
 pub(crate) mod node;
 pub(crate) mod words;
 

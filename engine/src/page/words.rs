@@ -81,6 +81,14 @@ impl<'a> Words<'a> {
         true
     }
 
+    /// Copies whole words from word `index` on into `out`, whose length is a multiple of 8.
+    pub(crate) fn copy_words(self, index: usize, out: &mut [u8]) {
+        let words = self.0.get(index..).unwrap_or_default();
+        for (chunk, word) in out.chunks_exact_mut(8).zip(words) {
+            chunk.copy_from_slice(&word.load(Relaxed).to_le_bytes());
+        }
+    }
+
     /// Compares the bytes `offset..offset + len` with `other`, as strings of bytes.
     #[inline]
     pub(crate) fn compare(self, offset: usize, len: usize, other: &[u8]) -> KeyOrder {

@@ -5,14 +5,9 @@ use std::ops::Bound;
 
 use super::write_set::TableWrites;
 use super::{KeyRange, Table, TransactionManager};
-use crate::btree::{Batch, Direction, Tree};
+use crate::btree::{Cursor, Direction};
 use crate::error::Result;
 use crate::ids::CommitId;
-use crate::mvcc::VersionStore;
-
-/// Rows of the first batch when no limit is known; batches grow from there.
-const FIRST_BATCH: usize = 32;
-const BATCH_MAX: usize = 4096;
 
 /// A row: its key and its value.
 pub type Row<'s> = (&'s [u8], &'s [u8]);
@@ -24,13 +19,10 @@ type OwnRow<'s> = (&'s [u8], Option<&'s [u8]>);
 /// keys and values.
 #[derive(Debug)]
 pub struct Scan<'s> {
-    tree: Tree<'s>,
-    versions: &'s VersionStore,
-    snapshot: CommitId,
+    stored: Cursor<'s>,
+    /// Whether the cursor is on a row that has not been handed out.
+    has_stored: bool,
     direction: Direction,
-    batch: Batch<'s>,
-    at: usize,
-    batch_size: usize,
     left: usize,
     own: Option<Own<'s>>,
     next_own: Option<OwnRow<'s>>,
@@ -55,18 +47,21 @@ impl<'s> Scan<'s> {
         let (low, high) = range.into_half_open();
         let is_empty = high.as_ref().is_some_and(|high| *high <= low);
         let mut scan = Self {
-            tree: manager.tree(table),
-            versions: &manager.versions,
-            snapshot,
-            direction,
             own: own.filter(|_| !is_empty).map(|own| {
                 let high = high.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
                 own.range::<[u8], _>((Bound::Included(&low[..]), high))
             }),
             next_own: None,
-            batch: Batch::new(low, high),
-            at: 0,
-            batch_size: FIRST_BATCH,
+            stored: Cursor::new(
+                manager.tree(table),
+                &manager.versions,
+                snapshot,
+                direction,
+                low,
+                high,
+            ),
+            has_stored: false,
+            direction,
             left: usize::MAX,
         };
         scan.advance_own();
@@ -77,7 +72,6 @@ impl<'s> Scan<'s> {
     #[must_use]
     pub fn limit(mut self, rows: usize) -> Self {
         self.left = rows;
-        self.batch_size = rows.clamp(1, BATCH_MAX);
         self
     }
 
@@ -92,34 +86,20 @@ impl<'s> Scan<'s> {
             .map(|(key, value)| (&key[..], value.as_deref()));
     }
 
-    /// Makes sure that `at` is a stored row, unless there are no more.
-    fn advance_stored(&mut self) -> Result<bool> {
-        while self.at == self.batch.len() {
-            if self.batch.is_exhausted() {
-                return Ok(false);
-            }
-            let size = self.batch_size.min(self.left.max(1));
-            self.tree.fill(
-                &mut self.batch,
-                self.direction,
-                size,
-                self.snapshot,
-                self.versions,
-            )?;
-            self.batch_size = (self.batch_size * 2).min(BATCH_MAX);
-            self.at = 0;
-        }
-        Ok(true)
-    }
-
     fn choose(&mut self) -> Result<Source> {
         loop {
-            let has_stored = self.advance_stored()?;
+            if !self.has_stored {
+                self.has_stored = self.stored.advance()?;
+            }
             let Some((own_key, own_value)) = self.next_own else {
-                return Ok(if has_stored { Source::Stored } else { Source::End });
+                return Ok(if self.has_stored {
+                    Source::Stored
+                } else {
+                    Source::End
+                });
             };
-            if has_stored {
-                let stored_key = self.batch.row(self.at).0;
+            if self.has_stored {
+                let stored_key = self.stored.row().0;
                 let own_first = match self.direction {
                     Direction::Forward => own_key <= stored_key,
                     Direction::Backward => own_key >= stored_key,
@@ -129,7 +109,7 @@ impl<'s> Scan<'s> {
                 }
                 if own_key == stored_key {
                     // The transaction's own change hides the stored row.
-                    self.at += 1;
+                    self.has_stored = false;
                 }
             }
             if own_value.is_some() {
@@ -155,8 +135,8 @@ impl<'s> Scan<'s> {
                 Ok(None)
             }
             Source::Stored => {
-                self.at += 1;
-                Ok(Some(self.batch.row(self.at - 1)))
+                self.has_stored = false;
+                Ok(Some(self.stored.row()))
             }
             Source::Own => {
                 let own = self.next_own;

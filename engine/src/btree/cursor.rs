@@ -1,0 +1,239 @@
+//! Range reads.
+//!
+//! A cursor copies one leaf at a time under one version and then hands out its rows. What a row was for the snapshot is
+//! settled when the row is reached: if the leaf had changed after the snapshot, the version store is asked about each
+//! row, ghosts included, because an older snapshot may still see a deleted row. Asking late is as good as asking at
+//! once: whatever changes the row after the copy was made records, first, what the row was.
+//!
+//! What is left of the range behind a leaf is bounded by the leaf's fence, so a leaf that is split, merged or evicted
+//! meanwhile costs one more descent and nothing else.
+
+use super::{Stop, Tree, until_stable};
+use crate::error::{Error, Result};
+use crate::ids::CommitId;
+use crate::mvcc::{Lookup, VersionStore};
+use crate::page::leaf_copy::{CopiedPayload, LeafCopy};
+use crate::page::node::OverflowRef;
+
+/// Which way a scan goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Forward,
+    Backward,
+}
+
+/// Where the current row's value is.
+#[derive(Clone, Copy, Debug)]
+enum Value {
+    /// In the copied leaf.
+    Copied { start: usize, end: usize },
+    /// In the cursor's own buffer.
+    Own,
+}
+
+/// A position in a range of rows as one snapshot sees them.
+#[derive(Debug)]
+pub(crate) struct Cursor<'p> {
+    tree: Tree<'p>,
+    versions: &'p VersionStore,
+    snapshot: CommitId,
+    direction: Direction,
+    /// What is left of the range behind the current leaf: `lower <= key < upper`.
+    lower: Vec<u8>,
+    upper: Option<Vec<u8>>,
+    is_exhausted: bool,
+    leaf: LeafCopy,
+    /// Slots of the current leaf that are left to visit.
+    slots: std::ops::Range<usize>,
+    /// The leaf has changes that the snapshot does not see.
+    is_newer: bool,
+    prefix_len: usize,
+    key: Vec<u8>,
+    value: Value,
+    own: Vec<u8>,
+}
+
+impl<'p> Cursor<'p> {
+    /// A cursor before the first row of the range from `lower` to below `upper`.
+    pub(crate) fn new(
+        tree: Tree<'p>,
+        versions: &'p VersionStore,
+        snapshot: CommitId,
+        direction: Direction,
+        lower: Vec<u8>,
+        upper: Option<Vec<u8>>,
+    ) -> Self {
+        let is_exhausted = upper.as_ref().is_some_and(|upper| *upper <= lower);
+        Self {
+            tree,
+            versions,
+            snapshot,
+            direction,
+            lower,
+            upper,
+            is_exhausted,
+            leaf: LeafCopy::default(),
+            slots: 0..0,
+            is_newer: false,
+            prefix_len: 0,
+            key: Vec::new(),
+            value: Value::Own,
+            own: Vec::new(),
+        }
+    }
+
+    /// The row that the last [`Cursor::advance`] moved to.
+    #[inline]
+    pub(crate) fn row(&self) -> (&[u8], &[u8]) {
+        let value = match self.value {
+            Value::Copied { start, end } => self.leaf.slice(start, end),
+            Value::Own => &self.own,
+        };
+        (&self.key, value)
+    }
+
+    /// Moves to the next row that the snapshot sees; `false` when there is none.
+    pub(crate) fn advance(&mut self) -> Result<bool> {
+        loop {
+            let next = match self.direction {
+                Direction::Forward => self.slots.next(),
+                Direction::Backward => self.slots.next_back(),
+            };
+            match next {
+                Some(index) => {
+                    if self.settle(index)? {
+                        return Ok(true);
+                    }
+                }
+                None if self.is_exhausted => return Ok(false),
+                None => self.next_leaf()?,
+            }
+        }
+    }
+
+    /// Makes a row of the leaf the current one, as the snapshot sees it; `false` if it does not see it.
+    #[inline]
+    fn settle(&mut self, index: usize) -> Result<bool> {
+        let slot = self.leaf.slot(index);
+        let payload = self.leaf.payload(slot);
+        if matches!(payload, CopiedPayload::Ghost) && !self.is_newer {
+            return Ok(false);
+        }
+        self.key.truncate(self.prefix_len);
+        self.key.extend_from_slice(self.leaf.suffix(slot));
+        if self.is_newer
+            && let Some(is_seen) = self.former()?
+        {
+            return Ok(is_seen);
+        }
+        match payload {
+            CopiedPayload::Ghost => Ok(false),
+            CopiedPayload::Inline { start, end } => {
+                self.value = Value::Copied { start, end };
+                Ok(true)
+            }
+            CopiedPayload::Overflow(reference) => self.long_value(reference),
+        }
+    }
+
+    /// If the row changed after the snapshot: whether the snapshot sees it, with its value in `own`.
+    fn former(&mut self) -> Result<Option<bool>> {
+        self.own.clear();
+        match self
+            .versions
+            .lookup(self.tree.table, &self.key, self.snapshot, &mut self.own)
+        {
+            Lookup::Unchanged => Ok(None),
+            Lookup::Was => {
+                self.value = Value::Own;
+                Ok(Some(true))
+            }
+            Lookup::WasAbsent => Ok(Some(false)),
+            Lookup::TooOld => Err(Error::SnapshotTooOld {
+                snapshot: self.snapshot,
+            }),
+        }
+    }
+
+    fn long_value(&mut self, reference: OverflowRef) -> Result<bool> {
+        let mut attempts = 0;
+        loop {
+            self.own.clear();
+            match self.tree.append_overflow(reference, &mut self.own) {
+                Ok(()) => {
+                    self.value = Value::Own;
+                    return Ok(true);
+                }
+                Err(Stop::Failed(error)) => return Err(error),
+                Err(Stop::Restart) => {}
+            }
+            // The chain is gone, so the row has changed after the leaf was copied, and what it was has been
+            // recorded; or a page of the chain was just being moved.
+            if let Some(is_seen) = self.former()? {
+                return Ok(is_seen);
+            }
+            attempts += 1;
+            if attempts == super::ATTEMPTS_MAX {
+                return Err(self.tree.unstable());
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// Copies the leaf at the near end of what is left of the range, and takes it off the range.
+    fn next_leaf(&mut self) -> Result<()> {
+        let (fence, has_fence) =
+            until_stable(|| self.try_next_leaf())?.ok_or_else(|| self.tree.unstable())?;
+        match self.direction {
+            Direction::Forward => {
+                self.is_exhausted = !has_fence || self.upper.as_ref().is_some_and(|upper| *upper <= fence);
+                self.lower = fence;
+            }
+            Direction::Backward => {
+                self.is_exhausted = !has_fence || fence <= self.lower;
+                self.upper = Some(fence);
+            }
+        }
+        self.key.clear();
+        self.key.extend_from_slice(self.leaf.prefix());
+        self.prefix_len = self.key.len();
+        Ok(())
+    }
+
+    /// One attempt; returns the leaf's far fence, and whether anything can lie behind it.
+    fn try_next_leaf(&mut self) -> Result<(Vec<u8>, bool), Stop> {
+        let found = match self.direction {
+            Direction::Forward => self
+                .tree
+                .try_descend(|node| node.child_index(&self.lower), |_| ())?,
+            Direction::Backward => self.tree.try_descend(
+                |node| match &self.upper {
+                    Some(upper) => node.child_index_before(upper),
+                    None => node.count(),
+                },
+                |_| (),
+            )?,
+        };
+        let node = found.node();
+        let start = node.search(&self.lower).0;
+        let end = self
+            .upper
+            .as_ref()
+            .map_or(node.count(), |upper| node.search(upper).0);
+        self.leaf.fill(node);
+        let mut fence = Vec::new();
+        let has_fence = match self.direction {
+            Direction::Forward => node.append_high_fence(&mut fence),
+            Direction::Backward => {
+                node.append_low_fence(&mut fence);
+                !fence.is_empty()
+            }
+        };
+        self.is_newer = node.commit_id() > self.snapshot;
+        if !found.is_valid() {
+            return Err(Stop::Restart);
+        }
+        self.slots = start..end.max(start);
+        Ok((fence, has_fence))
+    }
+}
