@@ -88,6 +88,7 @@ impl SnapshotRegistry {
     fn take_slot(&self, commit: CommitId) -> &AtomicU64 {
         let hint = HINT.get();
         let mut index = hint;
+        let mut from_front = hint < FIRST_CHUNK;
         loop {
             let slot = self
                 .slot(index)
@@ -102,11 +103,8 @@ impl SnapshotRegistry {
                 return slot;
             }
             // From a hint deep in the slots start again at the front, so that slots stay few.
-            index = if index == hint && hint >= FIRST_CHUNK {
-                0
-            } else {
-                index + 1
-            };
+            index = if from_front { index + 1 } else { 0 };
+            from_front = true;
         }
     }
 

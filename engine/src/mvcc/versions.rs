@@ -35,6 +35,8 @@ struct Version {
     commit: CommitId,
     key_len: u32,
     existed: bool,
+    /// The commit deleted the row.
+    deletes: bool,
     /// Key, then value.
     data: Box<[u8]>,
     /// Newest commit of this row whose before-image was dropped from behind this one.
@@ -82,8 +84,7 @@ pub(crate) enum Lookup {
 struct Entry {
     commit: CommitId,
     bucket: u32,
-    /// The change was a deletion: its ghost can go together with the version.
-    deleted: bool,
+    bytes: usize,
 }
 
 /// A deleted row whose ghost no snapshot needs any more.
@@ -111,6 +112,14 @@ pub(crate) struct VersionStore {
     budget: usize,
     count: AtomicUsize,
     queue: Mutex<Queue>,
+}
+
+/// The buckets of the entries, each once.
+fn buckets_of<'e>(entries: impl IntoIterator<Item = &'e Entry>) -> Vec<u32> {
+    let mut buckets: Vec<u32> = entries.into_iter().map(|e| e.bucket).collect();
+    buckets.sort_unstable();
+    buckets.dedup();
+    buckets
 }
 
 impl VersionStore {
@@ -195,6 +204,7 @@ impl VersionStore {
             commit,
             key_len: key.len() as u32,
             existed: before.is_some(),
+            deletes,
             data: data.into_boxed_slice(),
             dropped: AtomicU64::new(0),
             older: ArcSwapOption::new(older),
@@ -205,7 +215,7 @@ impl VersionStore {
         self.queue.lock().live.push_back(Entry {
             commit,
             bucket: bucket as u32,
-            deleted: deletes,
+            bytes,
         });
     }
 
@@ -263,7 +273,15 @@ impl VersionStore {
 
     /// How many committed versions of a row stay readable beyond the horizon, counting the current one.
     pub(crate) fn set_keep_versions(&self, keep: usize) {
-        self.queue.lock().keep_versions = keep.max(1);
+        let mut queue = self.queue.lock();
+        let keep = keep.max(1);
+        if keep < queue.keep_versions {
+            // The next collection looks at what was kept again.
+            let mut entries = std::mem::take(&mut queue.kept);
+            entries.append(&mut queue.live);
+            queue.live = entries;
+        }
+        queue.keep_versions = keep;
     }
 
     /// Drops what no snapshot at or after `horizon` needs, then the oldest while the budget is passed. Returns how
@@ -272,35 +290,63 @@ impl VersionStore {
         let mut queue = self.queue.lock();
         let queue = &mut *queue;
         let before = self.count();
-        while queue.live.front().is_some_and(|e| e.commit <= horizon) {
-            let Some(entry) = queue.live.pop_front() else {
-                break;
-            };
-            if queue.keep_versions > 1 {
-                self.prune(entry.bucket, horizon, queue.keep_versions);
-                queue.kept.push_back(entry);
-            } else {
-                self.cut(&entry, entry.commit, ghosts);
+        let due = queue.live.partition_point(|e| e.commit <= horizon);
+        if queue.keep_versions > 1 {
+            for bucket in buckets_of(queue.live.range(..due)) {
+                self.prune(bucket, horizon, queue.keep_versions);
             }
-        }
-        if queue.keep_versions == 1 {
-            while let Some(entry) = queue.kept.pop_front() {
-                self.cut(&entry, entry.commit, ghosts);
-            }
+            queue.kept.extend(queue.live.drain(..due));
+        } else {
+            self.cut_all(queue.live.drain(..due).collect(), ghosts);
         }
         while self.bytes() > self.budget {
-            let Some(entry) = queue.kept.pop_front().or_else(|| queue.live.pop_front()) else {
+            let mut excess = self.bytes() - self.budget;
+            let mut oldest = Vec::new();
+            while excess > 0 {
+                let Some(entry) = queue.kept.pop_front().or_else(|| queue.live.pop_front()) else {
+                    break;
+                };
+                excess = excess.saturating_sub(entry.bytes);
+                oldest.push(entry);
+            }
+            if oldest.is_empty() {
                 break;
-            };
-            self.cut(&entry, entry.commit, ghosts);
+            }
+            self.cut_all(oldest, ghosts);
+        }
+        // Entries of versions that were pruned since they were kept.
+        if queue.kept.len() > 2 * self.count() + 1024 {
+            queue.kept.retain(|entry| self.holds(entry));
         }
         before - self.count()
     }
 
-    /// Cuts everything up to `commit` off a bucket's chain.
-    fn cut(&self, entry: &Entry, commit: CommitId, ghosts: &mut Vec<Reclaimed>) {
+    fn holds(&self, entry: &Entry) -> bool {
+        let mut next = self.buckets[entry.bucket as usize].load_full();
+        while let Some(version) = next {
+            if version.commit <= entry.commit {
+                return version.commit == entry.commit;
+            }
+            next = version.older.load_full();
+        }
+        false
+    }
+
+    /// Cuts the chains of the entries, which are the oldest ones, behind the newest of them. Each chain is walked once,
+    /// however many of the entries lie in it.
+    fn cut_all(&self, entries: Vec<Entry>, ghosts: &mut Vec<Reclaimed>) {
+        let Some(commit) = entries.iter().map(|e| e.commit).max() else {
+            return;
+        };
         self.floor.fetch_max(commit.0, SeqCst);
-        let head = &self.buckets[entry.bucket as usize];
+        for bucket in buckets_of(&entries) {
+            self.cut(bucket, commit, ghosts);
+        }
+    }
+
+    /// Cuts everything up to `commit` off a bucket's chain.
+    fn cut(&self, bucket: u32, commit: CommitId, ghosts: &mut Vec<Reclaimed>) {
+        let head = &self.buckets[bucket as usize];
         let mut newer: Option<Arc<Version>> = None;
         let mut next = head.load_full();
         while let Some(version) = next.take_if(|v| v.commit > commit) {
@@ -315,7 +361,7 @@ impl VersionStore {
         let mut gone = Some(first);
         while let Some(version) = gone {
             self.forget(&version);
-            if entry.deleted {
+            if version.deletes {
                 ghosts.push(Reclaimed {
                     table: version.table,
                     key: version.key().to_vec(),
@@ -427,6 +473,45 @@ mod tests {
         let _ = store.collect(CommitId(10), &mut Vec::new());
         assert_eq!(store.count(), 0);
         assert_eq!(read(&store, b"k", 9).0, Lookup::TooOld);
+    }
+
+    #[test]
+    fn keeping_fewer_versions_drops_those_that_were_kept() {
+        let store = VersionStore::new(CommitId(0), 1 << 20, 5);
+        for commit in 1..=10u64 {
+            store.record(T, b"k", CommitId(commit), Some(&[commit as u8]), false);
+        }
+        let _ = store.collect(CommitId(10), &mut Vec::new());
+        assert_eq!(store.count(), 4);
+        store.set_keep_versions(2);
+        let _ = store.collect(CommitId(10), &mut Vec::new());
+        assert_eq!(store.count(), 1);
+        assert_eq!(read(&store, b"k", 9), (Lookup::Was, vec![10]));
+        assert_eq!(read(&store, b"k", 8).0, Lookup::TooOld);
+    }
+
+    #[test]
+    fn entries_of_pruned_versions_do_not_pile_up() {
+        let store = VersionStore::new(CommitId(0), 1 << 20, 2);
+        for commit in 1..=10_000u64 {
+            store.record(T, &[commit as u8 % 4], CommitId(commit), Some(b"v"), false);
+            let _ = store.collect(CommitId(commit), &mut Vec::new());
+        }
+        assert_eq!(store.count(), 4);
+        assert!(store.queue.lock().kept.len() < 2000);
+        assert_eq!(read(&store, &[3], 9997).0, Lookup::Was);
+    }
+
+    #[test]
+    fn every_ghost_is_reclaimed_when_rows_of_one_commit_share_a_bucket() {
+        // As few buckets as there can be, so that they are shared.
+        let store = VersionStore::new(CommitId(0), 1, 1);
+        for key in 0..2000u64 {
+            store.record(T, &key.to_be_bytes(), CommitId(1), Some(b"v"), key % 2 == 0);
+        }
+        let mut ghosts = Vec::new();
+        let _ = store.collect(CommitId(1), &mut ghosts);
+        assert_eq!(ghosts.len(), 1000);
     }
 
     #[test]
