@@ -125,6 +125,10 @@ pub(crate) struct RunArgs {
     /// Compression of stored data, where the engine has it: NONE, LZ4, ZSTD [default: the engine's].
     #[arg(long, value_name = "CODEC")]
     pub compression: Option<String>,
+    /// How often to ask the engine for a checkpoint during the timed run; 0 never, which leaves them to the engine
+    /// [default: once, in the middle, so that no figure is free of the work that was put off].
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub checkpoint_every: Option<Duration>,
     /// Seed of everything random: the same seed offers the same operations [default: the specification's].
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,

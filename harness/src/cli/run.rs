@@ -47,6 +47,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
                     overrides: recorded_overrides(args),
                 },
                 compression: args.compression.clone(),
+                checkpoint_every: args.checkpoint_every,
             },
         )?,
         Workload::Ratios => ratios::run(&directories, args)?,

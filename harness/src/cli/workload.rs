@@ -125,6 +125,7 @@ pub(crate) fn recorded_overrides(args: &RunArgs) -> BTreeMap<String, String> {
         ("isolation", args.isolation.map(|value| value.to_string())),
         ("cache-size", args.cache_size.map(|value| value.to_string())),
         ("compression", args.compression.clone()),
+        ("checkpoint-every", args.checkpoint_every.map(nanoseconds)),
         ("seed", args.seed.map(|value| value.to_string())),
         ("rounds", args.rounds.map(|value| value.to_string())),
     ];

@@ -27,6 +27,9 @@ pub(crate) struct RunJob {
     pub busy_timeout_ms: u64,
     /// Length of one interval of the series over time, in milliseconds.
     pub interval_ms: u64,
+    /// A checkpoint is asked for whenever so many milliseconds of the timed run have passed; `None` leaves checkpoints
+    /// to the engine.
+    pub checkpoint_every_ms: Option<u64>,
     /// Directory of the database; absent or empty.
     pub directory: PathBuf,
     /// Where to write the measurement.

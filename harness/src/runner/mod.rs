@@ -1,6 +1,7 @@
 //! Running: children, their order, their pace, their progress.
 
 pub(crate) mod child;
+mod describe;
 pub(crate) mod directories;
 pub(crate) mod interrupt;
 pub(crate) mod job;
@@ -12,6 +13,7 @@ pub(crate) mod progress;
 mod schedule;
 mod series;
 mod tally;
+mod timed;
 mod verification;
 pub(crate) mod warnings;
 mod worker;

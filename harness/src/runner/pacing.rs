@@ -5,6 +5,7 @@
 //! by the seed and by nothing that the engine does. Latency counts from the *intended* time, so a stall is charged to
 //! every transaction that it delayed (no coordinated omission).
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rand::{RngExt as _, SeedableRng as _};
@@ -66,7 +67,7 @@ impl Arrivals {
 }
 
 /// Waits until `due`: sleeps for most of it and yields for the rest, since a sleep overruns by some 50 microseconds.
-pub(crate) fn wait_until(due: Instant) {
+fn wait_until(due: Instant) {
     const SLACK: Duration = Duration::from_micros(120);
     loop {
         let left = due.saturating_duration_since(Instant::now());
@@ -78,6 +79,22 @@ pub(crate) fn wait_until(due: Instant) {
         } else {
             std::thread::yield_now();
         }
+    }
+}
+
+/// Waits until `due`; `false` when the run was stopped meanwhile.
+pub(crate) fn wait_or_stop(due: Instant, stop: &AtomicBool) -> bool {
+    const LOOK: Duration = Duration::from_millis(50);
+    loop {
+        if stop.load(Ordering::Relaxed) {
+            return false;
+        }
+        let now = Instant::now();
+        if due <= now + LOOK {
+            wait_until(due);
+            return true;
+        }
+        std::thread::sleep(LOOK);
     }
 }
 
@@ -121,5 +138,13 @@ mod tests {
         let due = Instant::now() + Duration::from_millis(3);
         wait_until(due);
         assert!(Instant::now() >= due);
+    }
+
+    #[test]
+    fn a_stopped_wait_says_so() {
+        let stop = AtomicBool::new(true);
+        assert!(!wait_or_stop(Instant::now() + Duration::from_secs(60), &stop));
+        stop.store(false, Ordering::Relaxed);
+        assert!(wait_or_stop(Instant::now(), &stop));
     }
 }

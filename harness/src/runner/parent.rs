@@ -40,6 +40,8 @@ pub(crate) struct MixRun<'a> {
     pub workload: Workload,
     /// Compression of stored data; `None` leaves each engine's default.
     pub compression: Option<String>,
+    /// How often a checkpoint is asked for during the timed run; zero for never, `None` for once in its middle.
+    pub checkpoint_every: Option<Duration>,
 }
 
 /// A record with everything about the machine and the command, and nothing measured yet.
@@ -119,6 +121,8 @@ fn job(directories: &Directories, run: &MixRun<'_>, engine: &str, repetition: u3
         compression: run.compression.clone(),
         busy_timeout_ms: 1000,
         interval_ms: INTERVAL_MS,
+        checkpoint_every_ms: Some(run.checkpoint_every.unwrap_or(run.spec.run / 2).as_millis() as u64)
+            .filter(|every| *every > 0),
         directory: directories.data.join(&name),
         result: directories.data.join(format!("{name}.result.json")),
     }

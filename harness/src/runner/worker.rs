@@ -14,7 +14,7 @@ use workloads::stream::Plan;
 use workloads::target::{Session, TargetError};
 use workloads::worker::Worker as Work;
 
-use super::pacing::{Pacer, wait_until};
+use super::pacing::{Pacer, wait_or_stop};
 use super::series::Slots;
 use super::tally::Tally;
 
@@ -212,20 +212,4 @@ fn pause(random: &mut ChaCha8Rng, failed: u32) {
     }
     let bound = Duration::from_micros(10 << failed.min(12)).min(LONGEST);
     std::thread::sleep(bound.mul_f64(random.random::<f64>()));
-}
-
-/// Waits until `due`; `false` when the run was stopped meanwhile.
-fn wait_or_stop(due: Instant, stop: &AtomicBool) -> bool {
-    const LOOK: Duration = Duration::from_millis(50);
-    loop {
-        if stop.load(Ordering::Relaxed) {
-            return false;
-        }
-        let now = Instant::now();
-        if due <= now + LOOK {
-            wait_until(due);
-            return true;
-        }
-        std::thread::sleep(LOOK);
-    }
 }

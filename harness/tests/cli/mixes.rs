@@ -130,12 +130,21 @@ fn the_default_durability_is_flushed_and_counted() {
         "{stats}"
     );
     assert_eq!(measured["verification"]["structure"], true);
+    assert_eq!(stats["checkpoints_completed"], 1, "one in the middle of the run");
+    assert!(stats["checkpoints"][0]["start_ns"].is_u64(), "{stats}");
     let verdicts = record["verdicts"].as_array().unwrap();
     let append = verdicts
         .iter()
         .find(|verdict| verdict["id"] == "wal-append")
         .unwrap();
     assert_eq!(append["outcome"], "pass");
+
+    let without = tiny("oltp-write-only", "palimpsest", "--checkpoint-every 0").finish();
+    without.expect_code(0);
+    assert_eq!(
+        measurement(&without.record(), 0)["engine_stats"]["checkpoints_completed"],
+        0
+    );
 }
 
 #[test]

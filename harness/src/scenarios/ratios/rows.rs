@@ -32,7 +32,10 @@ impl<'a> Bench<'a> {
     ) -> Result<Self> {
         let bound_factory = crate::adapters::factory(&job.bound)?;
         crate::runner::progress::phase("load both", 0, "");
-        let engine = Subject::create(factory, &job.directory.join("engine"), job, None, &[])?;
+        // Checkpoints come between the rows of the table, not at moments of their own choosing.
+        let directory = job.directory.join("engine");
+        let engine = Subject::create(factory, &directory, job, None, &[("checkpoint", "manual")])
+            .or_else(|_| Subject::create(factory, &directory, job, None, &[]))?;
         load(&engine, job, job.rows, false)?;
         if factory.capabilities().checkpoint {
             engine.target.checkpoint().map_err(engine.failed())?;
@@ -58,6 +61,11 @@ impl<'a> Bench<'a> {
     /// Measures the row with this identifier; `None` for one that is not known here.
     pub(super) fn measure(&mut self, id: &str) -> Option<Result<Measured>> {
         let job = self.job;
+        if self.factory.capabilities().checkpoint
+            && let Err(error) = self.engine.target.checkpoint()
+        {
+            return Some(Err(self.engine.failed()(error)));
+        }
         Some(match id {
             "point-get-1" => self.pairs(|subject| reads::point_gets(subject, job, 1)),
             "point-get-2" => self.pairs(|subject| reads::point_gets(subject, job, 2)),

@@ -104,6 +104,11 @@ fn job(directories: &Directories, args: &RunArgs) -> Result<RatioJob> {
             "the first pair of each row is its warm-up",
         ),
         (
+            "--checkpoint-every",
+            args.checkpoint_every.is_some(),
+            "it decides that itself",
+        ),
+        (
             "--rounds",
             args.rounds.is_some(),
             "that belongs to the workload recovery",

@@ -84,6 +84,11 @@ fn spec(engine: &str, args: &RunArgs) -> Result<Spec> {
     let refused = [
         ("--rate", args.rate.is_some(), "it runs as fast as it can"),
         ("--warmup", args.warmup.is_some(), "it has none"),
+        (
+            "--checkpoint-every",
+            args.checkpoint_every.is_some(),
+            "it decides that itself",
+        ),
         ("--repeat", args.repeat.is_some(), "use --rounds"),
         (
             "--compression",

@@ -116,5 +116,7 @@ fn load(target: &dyn Target, plan: &Plan) -> Result<(), TargetError> {
     for (table, rows) in batches(plan, BATCH) {
         loader.batch(session.as_mut(), plan, table, rows, &options)?;
     }
-    Ok(())
+    drop(session);
+    // Whatever durability the work has: what it begins from must be there.
+    target.sync()
 }

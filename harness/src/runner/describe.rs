@@ -1,0 +1,135 @@
+//! What was measured, put into the record.
+
+use reports::record::{EngineStats, GroupSize, Measurement, Resources, StorageInfo, Warning};
+use workloads::oracle::ThreadLog;
+use workloads::stream::Plan;
+use workloads::target::{TargetError, TargetStats};
+
+use super::tally::{Tally, latency_record};
+use super::timed::Timed;
+use crate::error::Result;
+use crate::measure::resources::Usage;
+
+/// Share of the offered transactions below which a run counts as overloaded. Poisson arrivals alone stay well above.
+const OVERLOAD: f64 = 0.95;
+
+/// Puts what was measured into the record. Returns the workers' logs and the error that ended the run, if any.
+pub(crate) fn describe(
+    measurement: &mut Measurement,
+    plan: &Plan,
+    timed: Timed,
+) -> Result<(Vec<ThreadLog>, Option<TargetError>)> {
+    let mut tallies = vec![Tally::default(); plan.spec().transactions.len()];
+    let (mut offered, mut fatal, mut logs) = (0, None, Vec::new());
+    for harvest in timed.harvests {
+        for (total, own) in tallies.iter_mut().zip(&harvest.tallies) {
+            total.merge(own);
+        }
+        offered += harvest.offered;
+        fatal = fatal.or(harvest.fatal);
+        logs.extend(harvest.log);
+    }
+    let duration_ns = timed.length.as_nanos() as u64;
+    let committed: u64 = tallies.iter().map(|tally| tally.committed).sum();
+    let operations: u64 = tallies.iter().map(|tally| tally.operations).sum();
+    measurement.warmup_ns = Some(timed.warmup.as_nanos() as u64);
+    measurement.duration_ns = Some(duration_ns).filter(|length| *length > 0);
+    measurement.transactions_per_second = reports::units::per_second(committed, duration_ns);
+    measurement.operations_per_second = reports::units::per_second(operations, duration_ns);
+    measurement.transaction_types = tallies
+        .iter()
+        .zip(plan.type_names())
+        .map(|(tally, name)| tally.to_record(&name))
+        .collect::<Result<_>>()?;
+    let errors: u64 = tallies.iter().map(|tally| tally.errors).sum();
+    if errors > 0
+        && let Some(error) = &fatal
+    {
+        measurement.warnings.push(Warning::Errors {
+            count: errors,
+            first: error.to_string(),
+        });
+    }
+    if plan.spec().rate.is_some() {
+        let offered_rate = reports::units::per_second(offered, duration_ns);
+        measurement.overloaded =
+            offered_rate
+                .zip(measurement.transactions_per_second)
+                .map(|(offered, achieved)| {
+                    let overloaded = achieved < OVERLOAD * offered;
+                    if overloaded {
+                        measurement.warnings.push(Warning::OfferedExceedsAchieved {
+                            offered_per_second: offered,
+                            achieved_per_second: achieved,
+                        });
+                    }
+                    overloaded
+                });
+    }
+    if let Some(error) = timed.checkpoint_error {
+        measurement.warnings.push(Warning::Other {
+            message: format!("A checkpoint that was asked for failed: {error}"),
+        });
+    }
+    if timed.interrupted {
+        measurement.warnings.push(Warning::Interrupted);
+    }
+    measurement.hiccup = latency_record(&timed.hiccup)?;
+    measurement.resources = resources(&timed.usage);
+    let (intervals, spans) = timed.series.finish();
+    measurement.intervals = intervals;
+    measurement.engine_stats = engine_stats(timed.stats);
+    measurement.engine_stats.checkpoints = spans;
+    measurement.engine_stats.logical_bytes = Some(tallies.iter().map(|tally| tally.logical_bytes).sum());
+    Ok((logs, fatal))
+}
+
+fn resources(usage: &Usage) -> Resources {
+    Resources {
+        cpu_user_ns: usage.cpu_user_ns,
+        cpu_system_ns: usage.cpu_system_ns,
+        rss_bytes_peak: usage.rss_bytes_peak,
+        bytes_read: usage.device_bytes_read,
+        bytes_written: usage.device_bytes_written,
+        context_switches_voluntary: usage.context_switches_voluntary,
+        context_switches_involuntary: usage.context_switches_involuntary,
+    }
+}
+
+fn engine_stats(stats: TargetStats) -> EngineStats {
+    let storage_info = stats.page_count.map(|page_count| StorageInfo {
+        page_count: Some(page_count),
+        used_pages: stats.pages_free.and_then(|free| page_count.checked_sub(free)),
+        free_pages: stats.pages_free,
+        compression_ratio: stats.compression_ratio,
+        wal_size_bytes: stats.wal_live_bytes,
+        last_checkpoint: None,
+    });
+    EngineStats {
+        commits: stats.commits,
+        flushes: stats.flushes,
+        group_sizes: stats
+            .commits_per_flush
+            .unwrap_or_default()
+            .iter()
+            .map(|group| GroupSize {
+                commits: group.commits_max,
+                flushes: group.flushes,
+            })
+            .collect(),
+        wal_bytes: stats.wal_bytes,
+        wal_live_bytes: stats.wal_live_bytes,
+        bytes_read: stats.bytes_read,
+        bytes_written: stats.bytes_written,
+        pages_read: stats.pages_read,
+        pages_written: stats.pages_written,
+        pages_evicted: stats.pages_evicted,
+        cache_hits: stats.cache_hits,
+        cache_misses: stats.cache_misses,
+        checkpoints_completed: stats.checkpoints,
+        file_bytes: stats.file_bytes,
+        compression_ratio: stats.compression_ratio,
+        storage_info,
+        ..EngineStats::default()
+    }
+}
