@@ -52,7 +52,7 @@ pub(crate) fn new_record(directories: &Directories, workload: Workload) -> RunRe
     );
     record.command = Command {
         argv: std::env::args().collect(),
-        display: None,
+        display: Some(command_to_type()),
     };
     record.build = build();
     record.environment = environment(&directories.data);
@@ -63,6 +63,16 @@ pub(crate) fn new_record(directories: &Directories, workload: Workload) -> RunRe
         clock_read_ns: Some(clock_read_ns()),
     };
     record
+}
+
+/// The command as a person would type it in a checkout: where the program's file happens to lie says nothing.
+fn command_to_type() -> String {
+    let release = if cfg!(debug_assertions) { "" } else { " --release" };
+    let arguments = Command {
+        argv: std::env::args().skip(1).collect(),
+        display: None,
+    };
+    format!("cargo run{release} -p harness -- {}", arguments.to_shell())
 }
 
 fn idle_hiccup() -> Option<reports::record::Latency> {

@@ -88,6 +88,11 @@ fn a_record_says_what_was_measured_where_and_what_was_not() {
     let finished = tiny("oltp", "memory", "").finish();
     let record = finished.record();
     assert_eq!(record["schema_version"], 1);
+    let command = record["command"]["display"].as_str().unwrap();
+    assert!(
+        command.starts_with("cargo run -p harness -- --workload oltp --engine memory"),
+        "{command}"
+    );
     for field in ["kernel", "cpu_cores", "memory_bytes", "file_system"] {
         assert!(!record["environment"][field].is_null(), "{field}");
     }
