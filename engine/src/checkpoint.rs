@@ -52,7 +52,7 @@ impl TransactionManager {
         self.check_usable()?;
         let start = self.vfs.monotonic();
         let (redo, mut dirty) = {
-            let _applier = self.applier.lock();
+            let _applier = self.pause();
             (self.wal.end(), self.pool.take_dirty())
         };
         // A page that was evicted and changed again is in the set twice.
@@ -73,7 +73,7 @@ impl TransactionManager {
             }
         }
         let (frozen, commit) = {
-            let applier = self.applier.lock();
+            let applier = self.pause();
             (self.pool.store().freeze(applier.last), applier.last)
         };
         let result = self.flush().and_then(|durable| {

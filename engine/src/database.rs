@@ -413,7 +413,7 @@ impl Database {
     pub fn verify(&self) -> Result<VerifyReport> {
         let manager = self.manager();
         let _one = self.shared.checkpointing.lock();
-        let applier = manager.applier.lock();
+        let applier = manager.pause();
         let mut report = VerifyReport::default();
         let mut pages = HashSet::new();
         let mut tables = manager.catalog.tables();

@@ -141,7 +141,7 @@ fn load_catalog(manager: &TransactionManager, last: CommitId) -> Result<()> {
         database: manager.database,
     };
     let snapshot = manager.snapshot();
-    let mut applier = manager.applier.lock();
+    let mut applier = manager.pause();
     let mut rows = snapshot.scan(catalog, ..)?;
     while let Some((key, value)) = rows.next_row()? {
         match Entry::decode(key, value) {

@@ -314,6 +314,6 @@ impl TransactionManager {
 
     /// Whether a dropped table is waiting for its pages to be freed.
     pub(crate) fn has_dropped_tables(&self) -> bool {
-        !self.applier.lock().dropped.is_empty()
+        !self.pause().dropped.is_empty()
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! Lock order: applier, then the log's appender, then the line of applied commits. The queue's lock is a leaf.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
@@ -69,7 +70,7 @@ pub struct TransactionManager {
     pub(crate) wal: Wal,
     pub(crate) catalog: Catalog,
     pub(crate) counters: Counters,
-    pub(crate) applier: Mutex<Applier>,
+    applier: Mutex<Applier>,
     queue: Mutex<Vec<Arc<Request>>>,
     group: GroupCommit,
     /// Newest commit on the pages; at least the visible one.
@@ -364,12 +365,47 @@ impl TransactionManager {
             .map_or(0, |d| d.as_millis() as u64)
     }
 
+    /// Keeps commits from being applied until the guard is dropped.
+    pub(crate) fn pause(&self) -> Paused<'_> {
+        Paused {
+            manager: self,
+            applier: Some(self.applier.lock()),
+        }
+    }
+
     /// Drops row versions that nobody can need any more, then ghosts and pages that were waiting for that.
     pub(crate) fn collect_now(&self) {
-        let mut applier = self.applier.lock();
-        let finished = self.apply_queue(&mut applier);
-        applier.since_collect = COLLECT_EVERY;
-        self.end_apply(applier, finished);
-        self.group.nudge();
+        self.pause().since_collect = COLLECT_EVERY;
+    }
+}
+
+/// The applier, held by somebody who has nothing to commit. Commits that were queued meanwhile are applied when it is
+/// dropped: a committer that found the applier taken relies on its holder for that.
+#[derive(Debug)]
+pub(crate) struct Paused<'m> {
+    manager: &'m TransactionManager,
+    applier: Option<MutexGuard<'m, Applier>>,
+}
+
+impl Deref for Paused<'_> {
+    type Target = Applier;
+
+    fn deref(&self) -> &Applier {
+        self.applier.as_ref().expect("the guard is there until the drop")
+    }
+}
+
+impl DerefMut for Paused<'_> {
+    fn deref_mut(&mut self) -> &mut Applier {
+        self.applier.as_mut().expect("the guard is there until the drop")
+    }
+}
+
+impl Drop for Paused<'_> {
+    fn drop(&mut self) {
+        if let Some(applier) = self.applier.take() {
+            self.manager.end_apply(applier, Vec::new());
+            self.manager.group.nudge();
+        }
     }
 }
