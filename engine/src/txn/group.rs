@@ -172,11 +172,13 @@ impl GroupCommit {
         if let Some(last) = done.last() {
             registry.publish(last.commit);
         }
-        let mut next = None;
         if was_leader {
             line.last_group = done.len();
-            next = line.pass_lead();
         }
+        // Without a leader, one of those covered may have been the one who would have taken the lead.
+        let next = (was_leader || !line.has_leader)
+            .then(|| line.pass_lead())
+            .flatten();
         drop(line);
         let synced = done.iter().filter(|p| p.position > LogPosition(0)).count();
         if synced > 0 {

@@ -175,9 +175,8 @@ impl TransactionManager {
                 Err(error)
             }
         };
-        if result.is_ok() && durability == Durability::NoSync {
-            self.group.nudge();
-        }
+        // Commits of others may have got in line after this one was done.
+        self.group.nudge();
         self.relieve()?;
         result
     }
@@ -193,6 +192,7 @@ impl TransactionManager {
         // Whoever holds the applier looks at the queue once more after letting go, so from here on the request
         // will be applied; taking the applier is only a chance to be quicker.
         let patience = if durability == Durability::Sync { 20 } else { 400 };
+        let mut has_applied = false;
         for spin in 0..patience {
             if let Some(outcome) = waiter.outcome() {
                 return outcome;
@@ -205,11 +205,16 @@ impl TransactionManager {
                 if durability == Durability::NoSync {
                     self.group.nudge();
                 }
+                has_applied = true;
                 break;
             }
             std::hint::spin_loop();
         }
         let result = self.group.wait(&waiter, &self.wal, &self.registry);
+        if has_applied {
+            // Its own commit may have been done before those that it applied got in line.
+            self.group.nudge();
+        }
         self.relieve()?;
         result
     }
