@@ -3,8 +3,4 @@
 
 mod beside;
 mod model;
-
-#[test]
-fn random_operations_agree_with_a_map() {
-    model::run(model::Plan::default());
-}
+mod plans;

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use engine::vfs::MemoryVfs;
-use engine::{CommitId, Database, Durability, IsolationLevel, Options, Table, TxOptions};
+use engine::{CommitId, Database, Durability, IsolationLevel, Options, Snapshot, Table, TxOptions};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -25,6 +25,21 @@ pub(crate) struct Plan {
     pub(crate) readers: usize,
     pub(crate) compression: &'static str,
     pub(crate) background: bool,
+    /// More rows are deleted than put.
+    pub(crate) shrinking: bool,
+}
+
+/// What a run has been through, so that a plan can be held to its purpose.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Passed {
+    pub(crate) operations: u64,
+    pub(crate) evicted_dirty: u64,
+    pub(crate) evicted_clean: u64,
+    pub(crate) checkpoints: u64,
+    pub(crate) overflow_pages: u64,
+    pub(crate) levels: u8,
+    pub(crate) redone_commits: u64,
+    pub(crate) compression_ratio: f64,
 }
 
 impl Default for Plan {
@@ -39,6 +54,7 @@ impl Default for Plan {
             readers: 2,
             compression: "NONE",
             background: true,
+            shrinking: false,
         }
     }
 }
@@ -85,9 +101,13 @@ struct History {
 }
 
 impl History {
-    fn at(&self, commit: CommitId) -> Arc<Model> {
+    /// A snapshot and what it must show.
+    fn snapshot<'db>(&self, db: &'db Database) -> (Snapshot<'db>, Arc<Model>) {
+        // The writer commits with the lock held, so the snapshot's state is there and stays until it is taken.
         let states = self.states.lock().unwrap();
-        Arc::clone(states.range(..=commit).next_back().unwrap().1)
+        let snapshot = db.snapshot().unwrap();
+        let state = states.range(..=snapshot.commit_id()).next_back().unwrap().1;
+        (snapshot, Arc::clone(state))
     }
 }
 
@@ -117,13 +137,14 @@ fn assert_same(db: &Database, table: Table, model: &Model, context: &str) {
     );
 }
 
-/// Runs a plan and returns how many operations it did.
-pub(crate) fn run(plan: Plan) -> u64 {
+/// Runs a plan and tells what happened.
+pub(crate) fn run(plan: Plan) -> Passed {
     println!("{plan:?}");
     let vfs = MemoryVfs::default();
     let mut rng = ChaCha8Rng::seed_from_u64(plan.seed);
     let mut model = Model::new();
     let mut done = 0;
+    let mut passed = Passed::default();
     let mut round = 0;
     while done < plan.operations {
         round += 1;
@@ -151,6 +172,15 @@ pub(crate) fn run(plan: Plan) -> u64 {
             }
             stop.store(true, Ordering::SeqCst);
         });
+        let metrics = db.metrics();
+        passed.evicted_dirty += metrics.pages_evicted_dirty;
+        passed.evicted_clean += metrics.pages_evicted_clean;
+        passed.checkpoints += metrics.checkpoints;
+        passed.compression_ratio = db.storage_info().unwrap().compression_ratio.unwrap_or(0.0);
+        for table in db.verify().unwrap().tables {
+            passed.overflow_pages += table.overflow_pages;
+            passed.levels = passed.levels.max(table.levels);
+        }
         println!("{context}: {} reads compared", checked.load(Ordering::SeqCst));
         assert_same(&db, table, &model, &context);
         match round % 3 {
@@ -163,11 +193,39 @@ pub(crate) fn run(plan: Plan) -> u64 {
                 drop(db);
                 let again = plan.options(&crashed).open("/model.db").unwrap();
                 let table = again.table("rows").unwrap();
+                passed.redone_commits += again.recovery().commits;
                 assert_same(&again, table, &model, &format!("{context}, recovered"));
             }
         }
     }
-    done
+    passed.operations = done;
+    println!("{passed:?}");
+    passed
+}
+
+/// Changes of a transaction to the model, undone from the back.
+struct Undo(Vec<(Vec<u8>, Option<Vec<u8>>)>);
+
+impl Undo {
+    fn set(&mut self, model: &mut Model, key: Vec<u8>, value: Option<Vec<u8>>) -> bool {
+        let before = match value {
+            Some(value) => model.insert(key.clone(), value),
+            None => model.remove(&key),
+        };
+        let existed = before.is_some();
+        self.0.push((key, before));
+        existed
+    }
+
+    fn back_to(&mut self, model: &mut Model, len: usize) {
+        while self.0.len() > len {
+            let (key, before) = self.0.pop().unwrap();
+            match before {
+                Some(value) => model.insert(key, value),
+                None => model.remove(&key),
+            };
+        }
+    }
 }
 
 fn one_transaction(
@@ -191,21 +249,22 @@ fn one_transaction(
     let mut tx = db
         .begin_with(TxOptions::new().isolation(isolation).durability(durability))
         .unwrap();
-    let mut pending = model.clone();
+    let mut undo = Undo(Vec::new());
     let mut savepoint = None;
     let steps = rng.random_range(1..30);
     for _ in 0..steps {
         let key = plan.key(rng);
+        let puts = if plan.shrinking { 20 } else { 45 };
         match rng.random_range(0..100) {
-            0..45 => {
+            n if n < puts => {
                 let value = plan.value(rng);
                 tx.put(table, &key, &value).unwrap();
-                pending.insert(key, value);
+                undo.set(model, key, Some(value));
             }
-            45..65 => {
-                assert_eq!(tx.delete(table, &key).unwrap(), pending.remove(&key).is_some());
+            n if n < 65 => {
+                assert_eq!(tx.delete(table, &key).unwrap(), undo.set(model, key, None));
             }
-            65..85 => assert_eq!(tx.get(table, &key).unwrap().as_ref(), pending.get(&key)),
+            65..85 => assert_eq!(tx.get(table, &key).unwrap().as_ref(), model.get(&key)),
             85..93 => {
                 let limit = rng.random_range(1..50);
                 let rows: Vec<_> = tx
@@ -214,7 +273,7 @@ fn one_transaction(
                     .limit(limit)
                     .map(Result::unwrap)
                     .collect();
-                let expected: Vec<_> = pending
+                let expected: Vec<_> = model
                     .range(key..)
                     .take(limit)
                     .map(|(k, v)| (k.clone(), v.clone()))
@@ -228,7 +287,7 @@ fn one_transaction(
                     .limit(20)
                     .map(Result::unwrap)
                     .collect();
-                let expected: Vec<_> = pending
+                let expected: Vec<_> = model
                     .range(..key)
                     .rev()
                     .take(20)
@@ -236,22 +295,24 @@ fn one_transaction(
                     .collect();
                 assert!(rows == expected, "a reverse scan in a transaction differs");
             }
-            96..98 => savepoint = Some((tx.savepoint(), pending.clone())),
+            96..98 => savepoint = Some((tx.savepoint(), undo.0.len())),
             _ => {
-                if let Some((savepoint, state)) = &savepoint {
+                if let Some((savepoint, len)) = &savepoint {
                     tx.rollback_to(*savepoint).unwrap();
-                    pending = state.clone();
+                    undo.back_to(model, *len);
                 }
             }
         }
     }
     if rng.random_bool(0.1) {
         tx.rollback();
+        undo.back_to(model, 0);
+    } else if plan.readers == 0 {
+        tx.commit().unwrap();
     } else {
         // Readers may see the commit before this thread goes on, so its state is known first.
         let mut states = history.states.lock().unwrap();
         let commit = tx.commit().unwrap();
-        *model = pending;
         states.insert(commit, Arc::new(model.clone()));
         let keep = commit.0.saturating_sub(200);
         while states.len() > 2 && states.keys().nth(1).is_some_and(|c| c.0 < keep) {
@@ -277,12 +338,10 @@ fn read_along(
     checked: &AtomicU64,
 ) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut snapshot = db.snapshot().unwrap();
-    let mut state = history.at(snapshot.commit_id());
+    let (mut snapshot, mut state) = history.snapshot(db);
     while !stop.load(Ordering::SeqCst) {
         if rng.random_bool(0.05) {
-            snapshot = db.snapshot().unwrap();
-            state = history.at(snapshot.commit_id());
+            (snapshot, state) = history.snapshot(db);
         }
         let key = plan.key(&mut rng);
         assert_eq!(
