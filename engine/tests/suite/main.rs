@@ -2,5 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod beside;
+mod faults;
+mod isolation;
+mod limits;
 mod model;
 mod plans;
