@@ -10,4 +10,6 @@ pub(crate) mod node;
 pub(crate) mod words;
 
 #[cfg(test)]
+mod format_document;
+#[cfg(test)]
 mod tests;
