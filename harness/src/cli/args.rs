@@ -135,7 +135,7 @@ pub(crate) struct RunArgs {
     /// Rounds of kill and reopen, for the workload `recovery`.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub rounds: Option<u32>,
-    /// Where to write the record, the report and the plots [default: target/harness/<run>].
+    /// Where to write the record, the report and the plots [default: target/harness/ and the run's name].
     #[arg(short, long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Where databases are made; its device is the one that is measured [default: inside the output directory].
