@@ -65,7 +65,7 @@ fn writes(c: &mut Criterion) {
     let (db, table) = loaded();
     let mut group = c.benchmark_group("btree");
     let mut n = 0u64;
-    let mut put = |key: u64| {
+    let put = |key: u64| {
         let mut tx = db.begin_with(no_sync()).expect("a transaction");
         tx.put(table, &key.to_be_bytes(), &[8; 100]).expect("a row");
         tx.commit().expect("a commit");

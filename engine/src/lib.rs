@@ -45,7 +45,6 @@ mod pool;
 mod recovery;
 #[doc(hidden)]
 pub mod store;
-mod sync;
 mod txn;
 pub mod vfs;
 pub mod wal;

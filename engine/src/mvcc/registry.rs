@@ -8,13 +8,12 @@
 
 use std::cell::Cell;
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use crossbeam_utils::CachePadded;
 
 use crate::ids::CommitId;
-use crate::sync::AtomicU64;
 
 const FREE: u64 = u64::MAX;
 const FIRST_CHUNK: usize = 64;

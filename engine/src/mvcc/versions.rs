@@ -15,14 +15,13 @@
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 
 use crate::ids::{CommitId, TableId};
-use crate::sync::AtomicU64;
 
 /// Bytes a version takes beside its key and value.
 const OVERHEAD: usize = 112;
