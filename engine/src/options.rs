@@ -11,6 +11,9 @@ use crate::page::layout::{PAGE_SIZE_MAX, PAGE_SIZE_MIN};
 use crate::vfs::{OsVfs, Vfs};
 pub use crate::wal::WalSync;
 
+/// Largest page cache, in bytes.
+const CACHE_SIZE_MAX: usize = 1 << 40;
+
 /// Options of a database, as a builder.
 ///
 /// ```
@@ -204,11 +207,11 @@ impl Options {
             let expected = "a power of two from 4096 to 65536";
             return Err(invalid("page_size", self.page_size.to_string(), expected));
         }
-        if self.cache_size > isize::MAX as usize / 2 {
+        if self.cache_size > CACHE_SIZE_MAX {
             return Err(invalid(
                 "cache_size",
                 self.cache_size.to_string(),
-                "a size that fits in memory",
+                "at most 1 TiB",
             ));
         }
         // The log must be able to hold a page image in one frame.

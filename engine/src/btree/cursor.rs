@@ -233,6 +233,13 @@ impl<'p> Cursor<'p> {
         if !found.is_valid() {
             return Err(Stop::Restart);
         }
+        if self.is_newer && self.versions.floor() > self.snapshot {
+            // A deleted row that the snapshot sees may have left the leaf already.
+            return Err(Error::SnapshotTooOld {
+                snapshot: self.snapshot,
+            }
+            .into());
+        }
         self.slots = start..end.max(start);
         Ok((fence, has_fence))
     }

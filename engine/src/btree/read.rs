@@ -190,10 +190,12 @@ impl<'p> Tree<'p> {
         if page_commit <= snapshot {
             return Ok(None);
         }
+        let newest = versions.newest_change(self.table, key, snapshot);
+        // Looked at after the chain: the floor rises before a chain is cut.
         if versions.floor() > snapshot {
             return Err(Error::SnapshotTooOld { snapshot });
         }
-        Ok(versions.newest_change(self.table, key, snapshot))
+        Ok(newest)
     }
 
     fn finish(&self, state: RowState, out: &mut Vec<u8>) -> Result<bool, Stop> {

@@ -101,7 +101,10 @@ impl Pool {
 
     /// Frames that hold a page or are about to.
     pub(crate) fn frames_in_use(&self) -> usize {
-        self.used.load(Relaxed).min(self.frames()) - self.free.lock().len()
+        self.used
+            .load(Relaxed)
+            .min(self.frames())
+            .saturating_sub(self.free.lock().len())
     }
 
     /// Whether a lookup can meet a page that is not in memory.

@@ -69,6 +69,7 @@ impl Pool {
             if let Some(copy) = self.copy_reserved(frame, page) {
                 return Some(copy);
             }
+            std::thread::yield_now();
         }
     }
 
@@ -78,7 +79,8 @@ impl Pool {
         let memory = private_page(self.page_size);
         let private = Words::new(&memory);
         loop {
-            let source = frame.optimistic();
+            // Not waited for: the caller may be bringing a page in that the holder of the latch waits for.
+            let source = frame.try_optimistic()?;
             if frame.page_number() != page || !frame.is_dirty() {
                 if source.is_valid() {
                     return None;

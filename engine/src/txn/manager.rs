@@ -177,7 +177,7 @@ impl TransactionManager {
         };
         // Commits of others may have got in line after this one was done.
         self.group.nudge();
-        self.relieve()?;
+        self.relieve();
         result
     }
 
@@ -215,7 +215,7 @@ impl TransactionManager {
             // Its own commit may have been done before those that it applied got in line.
             self.group.nudge();
         }
-        self.relieve()?;
+        self.relieve();
         result
     }
 
@@ -327,12 +327,14 @@ impl TransactionManager {
         }
     }
 
-    /// Writes the log out if unsynchronised commits have filled its buffer.
-    fn relieve(&self) -> Result<()> {
-        if self.wal.buffered_bytes() > BUFFERED_MAX {
-            self.wal.write_out()?;
+    /// Writes the log out if unsynchronised commits have filled its buffer. The commit that meets a failure here is
+    /// done already; the log is poisoned, so the next one is told.
+    fn relieve(&self) {
+        if self.wal.buffered_bytes() > BUFFERED_MAX
+            && let Err(error) = self.wal.write_out()
+        {
+            tracing::warn!(%error, "the log could not be written out");
         }
-        Ok(())
     }
 
     /// Waits until `commit` is visible, flushing the log if that is what it takes.

@@ -18,7 +18,10 @@ pub(crate) struct WriteSet {
     bytes: usize,
     /// How to go back to each open savepoint: what each change replaced.
     undo: Vec<Undo>,
-    savepoints: u32,
+    /// Savepoints to which the transaction can go back, oldest first.
+    open: Vec<u32>,
+    /// Savepoints made so far; numbers are not used again.
+    made: u32,
 }
 
 #[derive(Debug)]
@@ -86,7 +89,7 @@ impl WriteSet {
     /// Puts (`Some`) or deletes (`None`) a row.
     pub(crate) fn set(&mut self, table: Table, key: &[u8], value: Option<&[u8]>) {
         let value = value.map(Box::from);
-        self.replace(table, key.into(), Some(value), self.savepoints > 0);
+        self.replace(table, key.into(), Some(value), !self.open.is_empty());
     }
 
     fn replace(&mut self, table: Table, key: Box<[u8]>, change: Option<Option<Box<[u8]>>>, undo: bool) {
@@ -108,25 +111,26 @@ impl WriteSet {
     }
 
     pub(crate) fn savepoint(&mut self, transaction: u64) -> Savepoint {
-        self.savepoints += 1;
+        self.made += 1;
+        self.open.push(self.made);
         Savepoint {
             transaction,
-            number: self.savepoints,
+            number: self.made,
             undo_len: self.undo.len(),
         }
     }
 
     /// Undoes everything since the savepoint, which stays open; later ones are gone. `false` if it is gone itself.
     pub(crate) fn rollback_to(&mut self, savepoint: Savepoint) -> bool {
-        if savepoint.number > self.savepoints || savepoint.undo_len > self.undo.len() {
+        let Some(at) = self.open.iter().position(|&number| number == savepoint.number) else {
             return false;
-        }
+        };
         while self.undo.len() > savepoint.undo_len {
             if let Some(Undo { table, key, before }) = self.undo.pop() {
                 self.replace(table, key, before, false);
             }
         }
-        self.savepoints = savepoint.number;
+        self.open.truncate(at + 1);
         true
     }
 }
@@ -162,5 +166,10 @@ mod tests {
             "a savepoint after the one gone back to is gone"
         );
         assert!(set.rollback_to(first), "the savepoint itself stays");
+        set.set(table, b"x", Some(b"4"));
+        set.set(table, b"y", Some(b"5"));
+        let _third = set.savepoint(7);
+        assert!(!set.rollback_to(second), "its number is not used again");
+        assert_eq!(set.get(table, b"y"), Some(Some(&b"5"[..])));
     }
 }

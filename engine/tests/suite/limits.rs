@@ -112,6 +112,7 @@ fn options_out_of_range_are_named() {
     };
     assert!(open(Options::new().page_size(5000)).contains("page_size = 5000"));
     assert!(open(Options::new().wal_segment_size(4096)).contains("wal_segment_size = 4096"));
+    assert!(open(Options::new().cache_size(1 << 50)).contains("cache_size"));
     assert!(open(Options::new().keep_versions(0)).contains("keep_versions"));
     assert!(
         Options::new()
