@@ -56,6 +56,17 @@ impl Applier {
     }
 }
 
+/// A panic in the middle of a commit leaves half of it on the pages: nothing may be committed after it.
+struct PoisonOnPanic<'m>(&'m TransactionManager);
+
+impl Drop for PoisonOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.wal.poison("a panic while a commit was being applied");
+        }
+    }
+}
+
 const CATALOG: Table = Table {
     id: TableId::CATALOG,
     root: PageNumber::CATALOG,
@@ -185,6 +196,7 @@ impl TransactionManager {
             ..
         } = applier;
         self.check_usable()?;
+        let _guard = PoisonOnPanic(self);
         // Splits log page images beside the rows.
         self.wal
             .appender()
