@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod beside;
+mod common;
+mod concurrency;
 mod faults;
 mod isolation;
 mod limits;
