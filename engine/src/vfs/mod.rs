@@ -9,9 +9,11 @@
 mod contract;
 mod memory;
 mod os;
+pub mod simulated;
 
 pub use memory::MemoryVfs;
 pub use os::OsVfs;
+pub use simulated::SimulatedVfs;
 
 use std::fmt::Debug;
 use std::io;

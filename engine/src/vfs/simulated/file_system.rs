@@ -1,0 +1,593 @@
+//! [`SimulatedVfs`]: the files as their users see them, with the disk underneath.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use hashbrown::HashMap;
+use parking_lot::{Mutex, MutexGuard};
+
+use super::super::{OpenMode, Vfs, VfsFile};
+use super::{
+    Effect, FailedSync, Fault, Image, Inode, Medium, Operation, OperationKind, Survival, Trace, mix,
+};
+
+/// Offsets, lengths and addresses of direct writes are multiples of this.
+const DIRECT_ALIGNMENT: usize = 4096;
+/// Wall-clock time at the start of every simulation, in seconds since the Unix epoch: nothing may depend on it.
+const WALL_CLOCK_START_S: u64 = 1_700_000_000;
+
+/// A simulated file system. A clone is another handle to the same files.
+#[derive(Clone, Debug)]
+pub struct SimulatedVfs {
+    state: Arc<Mutex<State>>,
+    start: Instant,
+}
+
+#[derive(Debug)]
+struct State {
+    names: BTreeMap<PathBuf, Inode>,
+    dirs: BTreeSet<PathBuf>,
+    files: HashMap<Inode, File>,
+    medium: Medium,
+    /// Operations so far.
+    position: usize,
+    recorded: Option<Trace>,
+    next_inode: Inode,
+    random_state: u64,
+    counts: [u64; OperationKind::ALL.len()],
+    faults: Vec<Fault>,
+    faults_struck: u64,
+    capacity_bytes: u64,
+    is_off: bool,
+}
+
+/// A file that has a name or is open.
+#[derive(Debug, Default)]
+struct File {
+    bytes: Arc<Vec<u8>>,
+    is_locked: bool,
+    is_named: bool,
+    handles: usize,
+}
+
+#[derive(Debug)]
+struct SimulatedFile {
+    state: Arc<Mutex<State>>,
+    inode: Inode,
+    mode: OpenMode,
+    holds_lock: Mutex<bool>,
+}
+
+impl SimulatedVfs {
+    /// An empty file system with a root directory. The seed gives [`Vfs::random`].
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self::from_image(&Image::with_dirs(["/"]), seed)
+    }
+
+    /// A file system that holds these files, durably.
+    #[must_use]
+    pub fn from_image(image: &Image, seed: u64) -> Self {
+        let mut state = State {
+            names: BTreeMap::new(),
+            dirs: image.dirs.clone(),
+            files: HashMap::new(),
+            medium: Medium::new(image),
+            position: 0,
+            recorded: None,
+            next_inode: 0,
+            random_state: seed,
+            counts: [0; OperationKind::ALL.len()],
+            faults: Vec::new(),
+            faults_struck: 0,
+            capacity_bytes: u64::MAX,
+            is_off: false,
+        };
+        // The numbers that the medium gives them too.
+        for (inode, (path, bytes)) in (0..).zip(&image.files) {
+            state.names.insert(path.clone(), inode);
+            let file = File {
+                bytes: Arc::clone(bytes),
+                is_named: true,
+                ..File::default()
+            };
+            state.files.insert(inode, file);
+            state.next_inode = inode + 1;
+        }
+        Self {
+            state: Arc::new(Mutex::new(state)),
+            start: Instant::now(),
+        }
+    }
+
+    /// Records from now on. What is there now is taken as durable.
+    pub fn record(&self) {
+        let mut state = self.state.lock();
+        let initial = state.image();
+        state.renumber(&initial);
+        state.medium = Medium::new(&initial);
+        state.position = 0;
+        state.recorded = Some(Trace {
+            initial,
+            operations: Vec::new(),
+        });
+    }
+
+    /// Number of operations so far; in a recording, the point in its trace.
+    #[must_use]
+    pub fn position(&self) -> usize {
+        self.state.lock().position
+    }
+
+    /// Ends the recording and returns it; empty if there was none.
+    #[must_use]
+    pub fn take_trace(&self) -> Trace {
+        self.state.lock().recorded.take().unwrap_or_default()
+    }
+
+    /// The files after a power loss now. The file system itself goes on.
+    #[must_use]
+    pub fn crash(&self, survival: Survival) -> Image {
+        self.state.lock().medium.image(survival)
+    }
+
+    /// How many changes are not durable.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.state.lock().medium.pending()
+    }
+
+    /// From now on every operation fails: the power is off.
+    pub fn power_off(&self) {
+        self.state.lock().is_off = true;
+    }
+
+    /// Sets the operations that fail, and counts operations from 0 again.
+    pub fn set_faults(&self, faults: impl IntoIterator<Item = Fault>) {
+        let mut state = self.state.lock();
+        state.faults = faults.into_iter().collect();
+        state.faults_struck = 0;
+        state.counts = [0; OperationKind::ALL.len()];
+    }
+
+    /// How many operations of a kind there were since the faults were set.
+    #[must_use]
+    pub fn count(&self, kind: OperationKind) -> u64 {
+        self.state.lock().counts[kind as usize]
+    }
+
+    /// How many operations failed because of a fault.
+    #[must_use]
+    pub fn faults_struck(&self) -> u64 {
+        self.state.lock().faults_struck
+    }
+
+    /// Limits the sum of all file lengths, in bytes; growing a file past it fails with `StorageFull`. `None` lifts it.
+    pub fn set_capacity(&self, capacity_bytes: Option<u64>) {
+        self.state.lock().capacity_bytes = capacity_bytes.unwrap_or(u64::MAX);
+    }
+
+    /// Sum of the lengths of all files, in bytes.
+    #[must_use]
+    pub fn used_bytes(&self) -> u64 {
+        self.state.lock().used_bytes()
+    }
+}
+
+impl State {
+    fn used_bytes(&self) -> u64 {
+        self.files.values().map(|file| file.bytes.len() as u64).sum()
+    }
+
+    /// The files as their users see them.
+    fn image(&self) -> Image {
+        let files = self.names.iter();
+        Image {
+            dirs: self.dirs.clone(),
+            files: files
+                .filter_map(|(path, inode)| Some((path.clone(), Arc::clone(&self.files.get(inode)?.bytes))))
+                .collect(),
+        }
+    }
+
+    /// Gives the files the inodes that a medium of `image` has. Nothing may be open.
+    fn renumber(&mut self, image: &Image) {
+        assert!(
+            self.files.values().all(|file| file.handles == 0),
+            "a recording begins while no file is open"
+        );
+        let mut files = HashMap::new();
+        for (inode, path) in (0..).zip(image.files.keys()) {
+            if let Some(before) = self.names.insert(path.clone(), inode)
+                && let Some(file) = self.files.get_mut(&before)
+            {
+                files.insert(inode, std::mem::take(file));
+            }
+            self.next_inode = inode + 1;
+        }
+        self.files = files;
+    }
+
+    /// Counts an operation and lets a fault strike it: `Err` when it fails outright, an effect to be worked in otherwise.
+    fn begin(&mut self, kind: OperationKind) -> io::Result<Option<Effect>> {
+        if self.is_off {
+            return Err(io::Error::other("the power is off"));
+        }
+        let nth = self.counts[kind as usize];
+        self.counts[kind as usize] += 1;
+        let Some(fault) = self.faults.iter().find(|fault| fault.strikes(kind, nth)) else {
+            return Ok(None);
+        };
+        self.faults_struck += 1;
+        match fault.effect {
+            Effect::Error(error) => Err(io::Error::new(error, "injected fault")),
+            effect => Ok(Some(effect)),
+        }
+    }
+
+    fn log(&mut self, operation: Operation) {
+        self.medium.apply(&operation, self.position);
+        self.position += 1;
+        if let Some(trace) = &mut self.recorded {
+            trace.operations.push(operation);
+        }
+    }
+
+    fn check_room(&self, inode: Inode, len: u64) -> io::Result<()> {
+        if self.capacity_bytes == u64::MAX {
+            return Ok(());
+        }
+        let now = self.bytes(inode).len() as u64;
+        if len > now && self.used_bytes() + (len - now) > self.capacity_bytes {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+
+    fn bytes(&self, inode: Inode) -> &[u8] {
+        self.files.get(&inode).map_or(&[], |file| &file.bytes)
+    }
+
+    fn bytes_mut(&mut self, inode: Inode) -> &mut Vec<u8> {
+        Arc::make_mut(&mut self.files.entry(inode).or_default().bytes)
+    }
+
+    fn write(&mut self, inode: Inode, offset: u64, data: &[u8]) -> io::Result<()> {
+        let start = usize::try_from(offset).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        let end = start.checked_add(data.len()).ok_or(io::ErrorKind::FileTooLarge)?;
+        self.check_room(inode, end as u64)?;
+        let bytes = self.bytes_mut(inode);
+        if end > bytes.len() {
+            bytes.resize(end, 0);
+        }
+        bytes[start..end].copy_from_slice(data);
+        self.log(Operation::Write {
+            inode,
+            offset,
+            data: data.into(),
+        });
+        Ok(())
+    }
+
+    /// A failed sync.
+    fn fail_sync(&mut self, inode: Inode, how: FailedSync) -> io::Error {
+        match how {
+            FailedSync::KeptDirty => {}
+            FailedSync::MarkedClean => self.log(Operation::SyncForgotten { inode }),
+            FailedSync::Reverted => {
+                if let Some(durable) = self.medium.durable(inode).cloned() {
+                    self.files.entry(inode).or_default().bytes = durable;
+                }
+                self.log(Operation::SyncReverted { inode });
+            }
+        }
+        io::Error::other("injected sync failure")
+    }
+
+    fn forget_unused(&mut self, inode: Inode) {
+        if self
+            .files
+            .get(&inode)
+            .is_some_and(|f| !f.is_named && f.handles == 0)
+        {
+            self.files.remove(&inode);
+        }
+    }
+
+    fn unname(&mut self, inode: Inode) {
+        if let Some(file) = self.files.get_mut(&inode) {
+            file.is_named = false;
+        }
+        self.forget_unused(inode);
+    }
+
+    fn check_parent(&self, path: &Path) -> io::Result<()> {
+        match path.parent() {
+            Some(parent) if !self.dirs.contains(parent) => Err(io::ErrorKind::NotFound.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Vfs for SimulatedVfs {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
+        let mut state = self.state.lock();
+        state.begin(OperationKind::Open)?;
+        if state.dirs.contains(path) {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        let inode = match state.names.get(path) {
+            Some(inode) => *inode,
+            None if mode.create && !mode.read_only => {
+                state.check_parent(path)?;
+                let inode = state.next_inode;
+                state.next_inode += 1;
+                state.names.insert(path.to_path_buf(), inode);
+                let file = File {
+                    is_named: true,
+                    ..File::default()
+                };
+                state.files.insert(inode, file);
+                state.log(Operation::Create {
+                    path: path.to_path_buf(),
+                    inode,
+                });
+                inode
+            }
+            None => return Err(io::ErrorKind::NotFound.into()),
+        };
+        state.files.entry(inode).or_default().handles += 1;
+        Ok(Arc::new(SimulatedFile {
+            state: Arc::clone(&self.state),
+            inode,
+            mode,
+            holds_lock: Mutex::new(false),
+        }))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state.lock();
+        state.begin(OperationKind::Remove)?;
+        let inode = state.names.remove(path).ok_or(io::ErrorKind::NotFound)?;
+        state.log(Operation::Remove {
+            path: path.to_path_buf(),
+        });
+        state.unname(inode);
+        Ok(())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.state.lock();
+        state.begin(OperationKind::Rename)?;
+        if state.dirs.contains(to) {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        state.check_parent(to)?;
+        let inode = state.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
+        let replaced = state.names.insert(to.to_path_buf(), inode);
+        state.log(Operation::Rename {
+            from: from.to_path_buf(),
+            to: to.to_path_buf(),
+            inode,
+        });
+        if let Some(replaced) = replaced.filter(|&replaced| replaced != inode) {
+            state.unname(replaced);
+        }
+        Ok(())
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        let mut state = self.state.lock();
+        state.begin(OperationKind::List)?;
+        Ok(state.names.contains_key(path) || state.dirs.contains(path))
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
+        let mut state = self.state.lock();
+        state.begin(OperationKind::List)?;
+        if !state.dirs.contains(dir) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let in_dir = state.names.keys().filter(|path| path.parent() == Some(dir));
+        Ok(in_dir.cloned().collect())
+    }
+
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut state = self.state.lock();
+        state.begin(OperationKind::CreateDir)?;
+        let ancestors: Vec<&Path> = dir.ancestors().collect();
+        for path in ancestors.into_iter().rev() {
+            if state.names.contains_key(path) {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            if state.dirs.insert(path.to_path_buf()) {
+                state.log(Operation::CreateDir {
+                    path: path.to_path_buf(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut state = self.state.lock();
+        if let Some(Effect::Sync(_) | Effect::Short) = state.begin(OperationKind::SyncDir)? {
+            return Err(io::Error::other("injected sync failure"));
+        }
+        if !state.dirs.contains(dir) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        state.log(Operation::SyncDir {
+            path: dir.to_path_buf(),
+        });
+        Ok(())
+    }
+
+    fn wall_clock(&self) -> SystemTime {
+        let elapsed = Duration::from_millis(self.state.lock().position as u64);
+        SystemTime::UNIX_EPOCH + Duration::from_secs(WALL_CLOCK_START_S) + elapsed
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    fn random(&self) -> u64 {
+        let mut state = self.state.lock();
+        state.random_state = state.random_state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        mix(state.random_state)
+    }
+}
+
+impl SimulatedFile {
+    fn begin(&self, kind: OperationKind) -> io::Result<(MutexGuard<'_, State>, Option<Effect>)> {
+        let mut state = self.state.lock();
+        let effect = state.begin(kind)?;
+        Ok((state, effect))
+    }
+
+    fn check_writable(&self) -> io::Result<()> {
+        if self.mode.read_only {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        Ok(())
+    }
+
+    fn check_alignment(&self, address: usize, len: usize, offset: u64) -> io::Result<()> {
+        let is_aligned = [address as u64, len as u64, offset]
+            .iter()
+            .all(|n| n.is_multiple_of(DIRECT_ALIGNMENT as u64));
+        if self.mode.direct && !is_aligned {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a direct transfer must be aligned to 4096 bytes",
+            ));
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let (mut state, effect) = self.begin(OperationKind::Sync)?;
+        match effect {
+            Some(Effect::Sync(how)) => return Err(state.fail_sync(self.inode, how)),
+            Some(_) => return Err(state.fail_sync(self.inode, FailedSync::KeptDirty)),
+            None => {}
+        }
+        let before = state.position;
+        // A sync takes its time, in which others can write; only what was there at its start becomes durable.
+        drop(state);
+        std::thread::yield_now();
+        let mut state = self.state.lock();
+        if state.is_off {
+            return Err(io::Error::other("the power is off"));
+        }
+        state.log(Operation::Sync {
+            inode: self.inode,
+            before,
+        });
+        Ok(())
+    }
+}
+
+impl VfsFile for SimulatedFile {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.check_alignment(buf.as_ptr().addr(), buf.len(), offset)?;
+        let (state, effect) = self.begin(OperationKind::Read)?;
+        let tail = usize::try_from(offset)
+            .ok()
+            .and_then(|start| state.bytes(self.inode).get(start..))
+            .unwrap_or_default();
+        let mut len = tail.len().min(buf.len());
+        if effect.is_some() {
+            len /= 2;
+        }
+        buf[..len].copy_from_slice(&tail[..len]);
+        Ok(len)
+    }
+
+    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+        self.check_writable()?;
+        self.check_alignment(buf.as_ptr().addr(), buf.len(), offset)?;
+        let (mut state, effect) = self.begin(OperationKind::Write)?;
+        if buf.is_empty() {
+            return Ok(());
+        }
+        if effect.is_some() {
+            state.write(self.inode, offset, &buf[..buf.len() / 2])?;
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let write = state.position;
+        state.write(self.inode, offset, buf)?;
+        if self.mode.dsync {
+            if let Some(effect) = state.begin(OperationKind::Sync)? {
+                let how = match effect {
+                    Effect::Sync(how) => how,
+                    _ => FailedSync::KeptDirty,
+                };
+                return Err(state.fail_sync(self.inode, how));
+            }
+            state.log(Operation::SyncWrite {
+                inode: self.inode,
+                write,
+            });
+        }
+        Ok(())
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        let state = self.state.lock();
+        Ok(state.bytes(self.inode).len() as u64)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.check_writable()?;
+        let (mut state, _) = self.begin(OperationKind::SetLen)?;
+        state.check_room(self.inode, len)?;
+        let new_len = usize::try_from(len).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        state.bytes_mut(self.inode).resize(new_len, 0);
+        state.log(Operation::SetLen {
+            inode: self.inode,
+            len,
+        });
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.sync()
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        self.sync()
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        let mut holds_lock = self.holds_lock.lock();
+        if *holds_lock {
+            return Ok(true);
+        }
+        let mut state = self.state.lock();
+        let file = state.files.entry(self.inode).or_default();
+        *holds_lock = !std::mem::replace(&mut file.is_locked, true);
+        Ok(*holds_lock)
+    }
+}
+
+impl Drop for SimulatedFile {
+    fn drop(&mut self) {
+        let mut state = self.state.lock();
+        if let Some(file) = state.files.get_mut(&self.inode) {
+            file.handles -= 1;
+            if *self.holds_lock.get_mut() {
+                file.is_locked = false;
+            }
+        }
+        state.forget_unused(self.inode);
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

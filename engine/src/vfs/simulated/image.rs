@@ -1,0 +1,76 @@
+//! The files of a directory tree at one moment.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::Hasher;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// All files and directories. Cheap to clone: the bytes are shared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Image {
+    /// Directories, their ancestors included.
+    pub dirs: BTreeSet<PathBuf>,
+    /// Contents of files by path.
+    pub files: BTreeMap<PathBuf, Arc<Vec<u8>>>,
+}
+
+impl Image {
+    /// An empty tree with these directories, which are durable.
+    #[must_use]
+    pub fn with_dirs<P: AsRef<Path>>(dirs: impl IntoIterator<Item = P>) -> Self {
+        let mut image = Self::default();
+        for dir in dirs {
+            image.add_dir(dir.as_ref());
+        }
+        image
+    }
+
+    /// Adds a directory and its ancestors.
+    pub fn add_dir(&mut self, dir: &Path) {
+        self.dirs.extend(dir.ancestors().map(Path::to_path_buf));
+    }
+
+    /// Whether every directory above `path` is there.
+    #[must_use]
+    pub fn has_parents(&self, path: &Path) -> bool {
+        path.ancestors().skip(1).all(|dir| self.dirs.contains(dir))
+    }
+
+    /// Sum of the lengths of all files, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.files.values().map(|bytes| bytes.len() as u64).sum()
+    }
+
+    /// A number that tells images apart: equal for equal images, and only by accident (1 in 2^64) for others.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = foldhash::fast::FoldHasher::with_seed(0, foldhash::SharedSeed::global_fixed());
+        for dir in &self.dirs {
+            hasher.write(dir.as_os_str().as_encoded_bytes());
+            hasher.write_u8(b'/');
+        }
+        for (path, bytes) in &self.files {
+            hasher.write(path.as_os_str().as_encoded_bytes());
+            hasher.write_usize(bytes.len());
+            hasher.write(bytes);
+        }
+        hasher.finish()
+    }
+
+    /// Writes the files into a real directory: a path `/db/x` of the image becomes `target/db/x`.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub fn export(&self, target: &Path) -> io::Result<()> {
+        let place = |path: &Path| target.join(path.strip_prefix("/").unwrap_or(path));
+        for dir in &self.dirs {
+            std::fs::create_dir_all(place(dir))?;
+        }
+        for (path, bytes) in &self.files {
+            std::fs::write(place(path), bytes.as_slice())?;
+        }
+        Ok(())
+    }
+}
