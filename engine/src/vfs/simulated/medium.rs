@@ -265,15 +265,14 @@ impl DiskFile {
     fn make_durable(&mut self, is_covered: impl Fn(&Change) -> bool) {
         let mut covered: Vec<bool> = self.changes.iter().map(&is_covered).collect();
         if !covered.iter().all(|&c| c) {
-            for later in (0..covered.len())
-                .rev()
-                .filter(|&i| covered[i])
-                .collect::<Vec<_>>()
-            {
+            for later in (0..covered.len()).rev() {
+                if !covered[later] {
+                    continue;
+                }
                 let sectors = self.changes[later].sectors();
-                for earlier in 0..later {
+                for (earlier, covered) in covered[..later].iter_mut().enumerate() {
                     let other = self.changes[earlier].sectors();
-                    covered[earlier] |= other.start < sectors.end && sectors.start < other.end;
+                    *covered |= other.start < sectors.end && sectors.start < other.end;
                 }
             }
         }
