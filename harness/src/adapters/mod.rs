@@ -4,6 +4,8 @@
 mod lossy;
 mod memory;
 mod palimpsest;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use workloads::target::TargetFactory;
 
@@ -15,12 +17,18 @@ pub(crate) fn factories() -> Vec<Box<dyn TargetFactory>> {
     vec![
         Box::new(palimpsest::PalimpsestFactory::new()),
         Box::new(memory::MemoryFactory::new()),
+        #[cfg(feature = "sqlite")]
+        Box::new(sqlite::SqliteFactory::new()),
     ]
 }
 
 /// Engines with planted defects, known by name only, to test the harness itself.
 #[cfg(debug_assertions)]
 fn planted(name: &str) -> Option<Box<dyn TargetFactory>> {
+    #[cfg(feature = "sqlite")]
+    if name == "sqlite-unsynced" {
+        return Some(Box::new(sqlite::SqliteFactory::unsynced()));
+    }
     let inner = name.strip_suffix("-lossy")?;
     let inner = factories().into_iter().find(|factory| factory.name() == inner)?;
     Some(Box::new(lossy::LossyFactory::new(inner, 50)))
@@ -40,6 +48,11 @@ pub(crate) fn factory(name: &str) -> Result<Box<dyn TargetFactory>> {
         return Ok(factory);
     }
     planted(name).ok_or_else(|| {
+        if cfg!(not(feature = "sqlite")) && name.starts_with("sqlite") {
+            return HarnessError::Usage(format!(
+                "the engine `{name}` is not in this build: build with --features sqlite"
+            ));
+        }
         let engines = factories();
         let known: Vec<&str> = engines.iter().map(|factory| factory.name()).collect();
         HarnessError::Usage(format!("unknown engine `{name}`: {}", did_you_mean(name, &known)))
@@ -58,6 +71,18 @@ mod tests {
             message.contains("`memroy`") && message.contains("did you mean `memory`"),
             "{message}"
         );
+    }
+
+    #[test]
+    fn sqlite_is_there_or_the_message_says_how_to_get_it() {
+        match factory("sqlite") {
+            Ok(factory) => assert!(cfg!(feature = "sqlite") && factory.name() == "sqlite"),
+            Err(error) => {
+                let message = error.to_string();
+                assert!(message.contains("--features sqlite"), "{message}");
+                assert_eq!(error.exit(), crate::error::Exit::Usage);
+            }
+        }
     }
 
     #[test]

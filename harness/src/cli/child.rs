@@ -45,14 +45,19 @@ pub(crate) fn work(job: &Path) -> Result<()> {
         } => recovery::serve(&job)?,
         Job::Recovery {
             job,
-            role: Role::Work { round, fresh },
+            role:
+                Role::Work {
+                    round,
+                    fresh,
+                    clock_ns,
+                },
         } => {
             let mode = if fresh {
                 OpenMode::Create
             } else {
                 OpenMode::Existing
             };
-            recovery::work(&job, round, mode, &STOP)?;
+            recovery::work(&job, round, mode, clock_ns, &STOP)?;
         }
     }
     Ok(())

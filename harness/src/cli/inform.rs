@@ -62,7 +62,8 @@ Each round starts a process that commits synchronous transactions on several thr
 number into several rows. Acknowledgements go through a pipe to the parent, which logs them outside the process that
 dies. At a random moment the parent kills it (SIGKILL), lets another process reopen the database, and compares:
 every acknowledged transaction must be there, and none may be there in part. The next round goes on with the same
-database; now and then a fresh one. --rounds says how many (20). Anything lost makes exit code 3.
+database; now and then a fresh one. --rounds says how many (40), --duration how long each works at most (60 ms).
+Anything lost makes exit code 3.
 ";
 
 /// A workload in words.

@@ -24,7 +24,7 @@ fn the_speed_table_measures_every_row() {
 fn nothing_acknowledged_is_lost_by_a_kill() {
     let finished = harness("--workload recovery --rounds 4 --duration 150ms --seed 3").finish();
     finished.expect_code(0);
-    let recovery = &finished.record()["recovery"];
+    let recovery = &finished.record()["recovery"][0];
     assert_eq!(recovery["rounds"], 4);
     assert!(recovery["acknowledged"].as_u64().unwrap() > 0, "{recovery}");
     assert_eq!(
@@ -39,7 +39,41 @@ fn an_engine_that_loses_acknowledged_commits_is_found_out() {
     let run = harness("--workload recovery --engine palimpsest-lossy --rounds 3 --duration 400ms");
     let finished = run.finish();
     finished.expect_code(3);
-    let recovery = &finished.record()["recovery"];
+    let recovery = &finished.record()["recovery"][0];
     assert!(recovery["lost"].as_u64().unwrap() > 0, "{recovery}");
     assert!(!recovery["findings"].as_array().unwrap().is_empty());
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn sqlite_is_killed_and_measured_like_any_other() {
+    let finished = harness("--workload recovery --engine sqlite --rounds 12 --seed 5").finish();
+    finished.expect_code(0);
+    let recovery = &finished.record()["recovery"][0];
+    assert_eq!(recovery["kind"], "kill");
+    assert!(recovery["acknowledged"].as_u64().unwrap() > 0, "{recovery}");
+    assert_eq!(recovery["lost"], 0);
+    assert!(recovery["notes"][0].as_str().unwrap().contains("serializable"));
+    let finished = super::support::tiny("oltp", "sqlite,palimpsest", "").finish();
+    finished.expect_code(0);
+    let measurement = &finished.record()["measurements"][0];
+    assert_eq!(measurement["engine"], "sqlite");
+    assert_eq!(measurement["verification"]["state"], "verified");
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn a_killed_sqlite_that_loses_acknowledged_commits_is_found_out() {
+    let finished = harness("--workload recovery --engine sqlite-lossy --rounds 6 --duration 300ms").finish();
+    finished.expect_code(3);
+    assert!(finished.record()["recovery"][0]["lost"].as_u64().unwrap() > 0);
+}
+
+#[cfg(not(feature = "sqlite"))]
+#[test]
+fn a_build_without_sqlite_says_how_to_get_it() {
+    harness("--workload recovery --engine sqlite")
+        .finish()
+        .expect_code(2)
+        .expect_error(&["--features sqlite"]);
 }

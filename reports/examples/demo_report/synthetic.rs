@@ -130,7 +130,7 @@ pub(crate) fn ratios(seed: u64) -> RunRecord {
         }
         record.ratios.push(row);
     }
-    record.recovery = Some(Recovery {
+    record.recovery.push(Recovery {
         engine: "palimpsest".to_owned(),
         rounds: 40,
         rounds_planned: Some(40),

@@ -1,7 +1,7 @@
 //! What the page of one run is filled with: everything as text, so that the template only places it.
 
 use super::findings;
-use super::sections;
+use super::sections::{self, RecoverySection};
 use super::tables::{self, Table};
 use crate::record::{Outcome, RunRecord, Verdict};
 use crate::summary::{self, VerificationSummary};
@@ -88,8 +88,7 @@ pub(super) struct ReportContext {
     ratios: Option<Table>,
     ratio_figures: Option<Table>,
     findings: Option<Table>,
-    recovery: Vec<Fact>,
-    recovery_findings: Vec<String>,
+    recovery: Vec<RecoverySection>,
     verdicts: Vec<VerdictGroup>,
     environment: Vec<Fact>,
     command: String,
@@ -147,11 +146,6 @@ impl ReportContext {
             ratio_figures: findings::ratio_figures(record),
             findings: findings::findings(record),
             recovery: sections::recovery(record),
-            recovery_findings: record
-                .recovery
-                .as_ref()
-                .map(|r| r.findings.clone())
-                .unwrap_or_default(),
             verdicts: groups(&verdicts),
             environment: sections::environment(record),
             command: record.command.to_shell(),

@@ -1,7 +1,9 @@
 //! Lists of facts: environment, recovery, notes on fairness.
 
+use serde::Serialize;
+
 use super::context::Fact;
-use crate::record::{Profile, RunRecord};
+use crate::record::{Profile, Recovery, RunRecord};
 use crate::summary::EngineSummary;
 use crate::units::{self, or_missing};
 
@@ -43,23 +45,43 @@ pub(super) fn environment(record: &RunRecord) -> Vec<Fact> {
     ]
 }
 
-/// Kill-and-reopen rounds.
-pub(super) fn recovery(record: &RunRecord) -> Vec<Fact> {
-    let Some(recovery) = &record.recovery else {
-        return Vec::new();
+/// What one engine's rounds of cutting off and reopening found.
+#[derive(Debug, Serialize)]
+pub(super) struct RecoverySection {
+    title: String,
+    facts: Vec<Fact>,
+    notes: Vec<String>,
+    findings: Vec<String>,
+}
+
+/// Rounds of cutting off and reopening, for each engine.
+pub(super) fn recovery(record: &RunRecord) -> Vec<RecoverySection> {
+    let section = |recovery: &Recovery| RecoverySection {
+        title: format!("{}: {}", recovery.engine, recovery.kind.title()),
+        facts: recovery_facts(recovery),
+        notes: recovery.notes.clone(),
+        findings: recovery.findings.clone(),
     };
+    record.recovery.iter().map(section).collect()
+}
+
+fn recovery_facts(recovery: &Recovery) -> Vec<Fact> {
     let planned = recovery
         .rounds_planned
         .map_or_else(String::new, |planned| format!(" of {planned}"));
     vec![
-        fact("Engine", recovery.engine.clone()),
         fact("Rounds", format!("{}{planned}", units::count(recovery.rounds))),
+        fact("Time", or_missing(recovery.duration_ns, units::duration)),
         fact("Acknowledged commits", units::count(recovery.acknowledged)),
         fact("Lost", units::count(recovery.lost)),
         fact("Partial", units::count(recovery.partial)),
         fact(
             "Unacknowledged but present",
             or_missing(recovery.unacknowledged_present, units::count),
+        ),
+        fact(
+            "Unsynced changes",
+            or_missing(recovery.unsynced_changes, units::count),
         ),
         fact("Log replayed", or_missing(recovery.redo_bytes, units::bytes)),
         fact(

@@ -33,7 +33,7 @@ pub use latency::{Latency, LatencyError, LatencySummary};
 pub use measurement::{Load, Measurement, Status, TransactionType};
 pub use probe::{FlushSample, Probes};
 pub use ratio::{Direction, RatioRow};
-pub use recovery::{Check, CheckStatus, Figure, Recovery};
+pub use recovery::{Check, CheckStatus, Figure, Recovery, RecoveryKind};
 pub use resources::Resources;
 pub use settings::Settings;
 pub use verdict::{Outcome, Verdict};
@@ -75,9 +75,9 @@ pub struct RunRecord {
     /// Rows of a ratio table, when the workload measures ratios.
     #[serde(default)]
     pub ratios: Vec<RatioRow>,
-    /// What killing and reopening found, when the workload does that.
-    #[serde(default)]
-    pub recovery: Option<Recovery>,
+    /// What cutting off and reopening found, one entry for each engine, when the workload does that.
+    #[serde(default, deserialize_with = "recovery::one_or_many")]
+    pub recovery: Vec<Recovery>,
     /// Single named figures of scenarios, for instance the compression ratio of one codec.
     #[serde(default)]
     pub figures: Vec<Figure>,
@@ -149,10 +149,7 @@ impl RunRecord {
             .measurements
             .iter()
             .any(|m| matches!(m.verification, Verification::Failed { .. }));
-        let recovered = self
-            .recovery
-            .as_ref()
-            .is_some_and(|recovery| !recovery.nothing_lost());
+        let recovered = self.recovery.iter().any(|recovery| !recovery.nothing_lost());
         let checked = self
             .checks
             .iter()

@@ -1,18 +1,46 @@
 //! What scenarios found: kill-and-reopen rounds, single figures, single checks.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-/// The outcome of killing an engine in the middle of its work and reopening it, over all rounds.
+/// How an engine's work was cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecoveryKind {
+    /// Its process was killed; the operating system kept what was written.
+    #[default]
+    Kill,
+    /// The file system under it lost power; of what was not synced anything may be missing.
+    PowerLoss,
+}
+
+impl RecoveryKind {
+    /// What was done to the engine, as a heading.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Kill => "process killed",
+            Self::PowerLoss => "power lost",
+        }
+    }
+}
+
+/// The outcome of cutting off an engine in the middle of its work and reopening it, over all rounds.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Recovery {
     /// Engine name.
     pub engine: String,
-    /// Rounds completed: killed, reopened and checked.
+    /// How its work was cut off.
+    #[serde(default)]
+    pub kind: RecoveryKind,
+    /// Rounds completed: cut off, reopened and checked.
     pub rounds: u64,
     /// Rounds asked for.
     #[serde(default)]
     pub rounds_planned: Option<u64>,
-    /// Commits that were acknowledged before the kills.
+    /// How long all rounds took, in nanoseconds.
+    #[serde(default)]
+    pub duration_ns: Option<u64>,
+    /// Commits that were acknowledged before the end of the process.
     pub acknowledged: u64,
     /// Acknowledged commits that were missing after reopening.
     pub lost: u64,
@@ -30,6 +58,12 @@ pub struct Recovery {
     /// Time from open to ready, for each round, in nanoseconds.
     #[serde(default)]
     pub open_duration_ns: Vec<u64>,
+    /// Changes of files that were not durable when power was lost, over all rounds.
+    #[serde(default)]
+    pub unsynced_changes: Option<u64>,
+    /// How the engine was run where that is not what was asked for, and what it needed.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// What was wrong, one finding each.
     #[serde(default)]
     pub findings: Vec<String>,
@@ -47,6 +81,21 @@ impl Recovery {
     pub fn redo_bytes_per_second(&self) -> Option<f64> {
         crate::units::per_second(self.redo_bytes?, self.redo_duration_ns?)
     }
+}
+
+/// Reads a list, or the single entry (or none) that older records have.
+pub(super) fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Recovery>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMany {
+        Many(Vec<Recovery>),
+        One(Box<Recovery>),
+    }
+    Ok(match Option::<OneOrMany>::deserialize(deserializer)? {
+        None => Vec::new(),
+        Some(OneOrMany::Many(all)) => all,
+        Some(OneOrMany::One(one)) => vec![*one],
+    })
 }
 
 /// One named figure of a scenario.

@@ -1,7 +1,7 @@
 //! The sections of a run's text, each empty when the record has nothing for it.
 
 use super::table::{Align, Table, wrapped};
-use crate::record::{CheckStatus, LatencySummary, Outcome, RunRecord};
+use crate::record::{CheckStatus, LatencySummary, Outcome, Recovery, RunRecord};
 use crate::statistics::Estimate;
 use crate::summary::{self, VerificationSummary};
 use crate::units::{self, MISSING, or_missing};
@@ -204,17 +204,26 @@ pub(super) fn ratios(record: &RunRecord, width: usize) -> String {
 }
 
 pub(super) fn recovery(record: &RunRecord, width: usize) -> String {
-    let Some(recovery) = &record.recovery else {
-        return String::new();
-    };
+    record
+        .recovery
+        .iter()
+        .map(|recovery| recovery_of_one(recovery, width))
+        .collect()
+}
+
+fn recovery_of_one(recovery: &Recovery, width: usize) -> String {
     let planned = recovery
         .rounds_planned
         .map_or_else(String::new, |planned| format!(" of {planned}"));
     let mut text = wrapped(
         &format!(
-            "recovery of {}: {}{planned} rounds, {} commits acknowledged, {} lost, {} partial; redo {}",
+            "recovery of {} ({}): {}{planned} rounds{}, {} commits acknowledged, {} lost, {} partial; redo {}",
             recovery.engine,
+            recovery.kind.title(),
             recovery.rounds,
+            recovery
+                .duration_ns
+                .map_or_else(String::new, |ns| format!(" in {}", units::duration(ns))),
             units::count(recovery.acknowledged),
             recovery.lost,
             recovery.partial,
@@ -226,6 +235,9 @@ pub(super) fn recovery(record: &RunRecord, width: usize) -> String {
         width,
         "",
     );
+    for note in &recovery.notes {
+        text.push_str(&wrapped(note, width, "  "));
+    }
     for finding in &recovery.findings {
         text.push_str(&wrapped(finding, width, "  ! "));
     }

@@ -218,7 +218,7 @@ fn figures_that_contradict_a_criterion_fail_it() {
 #[test]
 fn recovery_passes_only_when_nothing_is_lost_or_partial() {
     let with = |recovery: Recovery| RunRecord {
-        recovery: Some(recovery),
+        recovery: vec![recovery],
         ..record(vec![])
     };
     let good = Recovery {

@@ -2,8 +2,8 @@
 
 use reports::RunRecord;
 use reports::record::{
-    Latency, LatencySummary, Measurement, RECORD_FILE_NAME, RecordError, Status, TransactionType,
-    Verification, Warning,
+    Latency, LatencySummary, Measurement, RECORD_FILE_NAME, RecordError, RecoveryKind, Status,
+    TransactionType, Verification, Warning,
 };
 use std::path::Path;
 
@@ -139,4 +139,26 @@ fn unknown_fields_are_ignored_so_that_the_format_can_grow() {
         RunRecord::parse(&value.to_string(), Path::new("run.json")).unwrap(),
         sample()
     );
+}
+
+#[test]
+fn recovery_is_a_list_and_the_single_entry_of_older_records_is_read() {
+    let path = std::env::temp_dir().join(format!("palimpsest-recovery-{}.json", std::process::id()));
+    let read = |recovery: serde_json::Value| {
+        let mut json = serde_json::to_value(RunRecord::new("r", "now")).unwrap();
+        json["recovery"] = recovery;
+        std::fs::write(&path, json.to_string()).unwrap();
+        RunRecord::load(&path).map(|record| record.recovery)
+    };
+    let one = serde_json::json!({"engine": "a", "rounds": 2, "acknowledged": 3, "lost": 0, "partial": 0});
+    let single = read(one.clone()).unwrap();
+    assert_eq!((single.len(), single[0].rounds), (1, 2));
+    assert_eq!(single[0].kind, RecoveryKind::Kill);
+    let mut loss = one.clone();
+    loss["kind"] = "power_loss".into();
+    let both = read(serde_json::json!([one, loss])).unwrap();
+    assert_eq!(both[1].kind, RecoveryKind::PowerLoss);
+    assert!(read(serde_json::Value::Null).unwrap().is_empty());
+    assert!(read(serde_json::json!("none")).is_err());
+    let _ = std::fs::remove_file(&path);
 }

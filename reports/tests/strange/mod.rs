@@ -26,7 +26,7 @@ pub(crate) fn bare() -> RunRecord {
             what: "point get".into(),
             ..RatioRow::default()
         }],
-        recovery: Some(Recovery::default()),
+        recovery: vec![Recovery::default()],
         figures: vec![Figure {
             id: "figure.a".into(),
             ..Figure::default()
@@ -135,12 +135,13 @@ pub(crate) fn largest() -> RunRecord {
                 ..RatioRow::default()
             },
         ],
-        recovery: Some(Recovery {
+        recovery: vec![Recovery {
             open_duration_ns: vec![most; 5_000],
+            duration_ns: Some(most),
             redo_bytes: Some(most),
             redo_duration_ns: Some(1),
             ..Recovery::default()
-        }),
+        }],
         ..RunRecord::new("largest", "2026-01-02T03:04:05Z")
     }
 }
@@ -195,8 +196,9 @@ pub(crate) fn hostile() -> RunRecord {
         note: Some(text()),
         ..RatioRow::default()
     }];
-    record.recovery = Some(Recovery {
+    record.recovery.push(Recovery {
         engine: text(),
+        notes: vec![text()],
         findings: vec![text()],
         open_duration_ns: vec![1],
         ..Recovery::default()

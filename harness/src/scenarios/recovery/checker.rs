@@ -4,7 +4,7 @@
 //! round over its standard input and answers on its standard output.
 
 use std::io::BufRead as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -25,8 +25,12 @@ const FINDINGS_MAX: usize = 10;
 pub(crate) struct CheckRequest {
     /// The journal of the process that was killed.
     pub journal: PathBuf,
+    /// Directory of the database.
+    pub directory: PathBuf,
     /// The database was made in this round: it began with the loaded rows.
     pub fresh: bool,
+    /// The next round goes on from this database.
+    pub goes_on: bool,
 }
 
 /// What was found.
@@ -74,9 +78,11 @@ pub(crate) fn serve(job: &RecoveryJob) -> Result<()> {
         journal
             .text(&text)
             .map_err(|error| HarnessError::Run(error.to_string()))?;
-        match check(job, &plan, &before, journal)? {
+        match check(job, &request.directory, &plan, &before, journal)? {
             Ok((answer, state)) => {
-                before = state;
+                if request.goes_on {
+                    before = state;
+                }
                 send(&answer);
             }
             Err(error) => {
@@ -92,17 +98,23 @@ pub(crate) fn serve(job: &RecoveryJob) -> Result<()> {
 
 type Checked = Result<(CheckAnswer, State), TargetError>;
 
-fn check(job: &RecoveryJob, plan: &Plan, before: &State, journal: Journal) -> Result<Checked> {
+fn check(
+    job: &RecoveryJob,
+    directory: &Path,
+    plan: &Plan,
+    before: &State,
+    journal: Journal,
+) -> Result<Checked> {
     let factory = factory(&job.engine)?;
     let begun = Instant::now();
     let target = match factory.open(&open_options(
-        job,
+        directory,
         OpenMode::Existing,
         plan,
         factory.capabilities(),
     )) {
         Ok(target) => target,
-        Err(error) => return Ok(Err(error.context("open after the kill"))),
+        Err(error) => return Ok(Err(error.context("open after the cut"))),
     };
     let open_ns = begun.elapsed().as_nanos() as u64;
     let stats = target.stats();
@@ -113,7 +125,7 @@ fn check(job: &RecoveryJob, plan: &Plan, before: &State, journal: Journal) -> Re
     }
     let state = match State::scan(target.as_ref(), plan) {
         Ok(state) => state,
-        Err(error) => return Ok(Err(error.context("scan after the kill"))),
+        Err(error) => return Ok(Err(error.context("scan after the cut"))),
     };
     let (acknowledged, uncertain) = (journal.acknowledged(), journal.uncertain());
     let promise = match plan.spec().durability {

@@ -7,24 +7,32 @@
 //! 3. A *checker* process opens the database, which runs recovery, checks its structure, reads every row and compares it with
 //!    the journal and with what the round before left.
 //! 4. The next round goes on with the same database; every tenth begins with a fresh one.
+//!
+//! Engines without commit IDs are judged by time: of two acknowledged writes of a row, one that began after the other was
+//! acknowledged is the later one.
 
 mod checker;
+mod processes;
+mod rounds;
 mod run;
+mod tally;
 mod worker;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use workloads::spec::Spec;
+use workloads::spec::{Overrides, Spec};
 use workloads::stream::Plan;
-use workloads::target::{Capabilities, OpenMode, OpenOptions};
+use workloads::target::{Capabilities, Durability, OpenMode, OpenOptions};
 
 pub(crate) use checker::serve;
 pub(crate) use run::run;
 pub(crate) use worker::work;
 
+use crate::adapters::factory;
 use crate::error::{HarnessError, Result};
+use crate::runner::job::levels;
 
 /// The mix of transactions.
 pub(crate) const MIX: &str = include_str!("mix.toml");
@@ -49,9 +57,55 @@ pub(crate) enum Role {
         round: u32,
         /// The database is to be made and loaded first.
         fresh: bool,
+        /// Nanoseconds since the first round began, so that the times of all processes can be compared.
+        clock_ns: u64,
     },
     /// Compare after each kill.
     Check,
+}
+
+/// The engine that is to be cut off, and its work.
+#[derive(Clone, Debug)]
+pub(crate) struct Subject {
+    /// The engine, by name.
+    pub engine: String,
+    /// Its work, at an isolation that it has.
+    pub spec: Spec,
+    /// What differs from the built-in mix, in words.
+    pub notes: Vec<String>,
+}
+
+impl Subject {
+    /// The built-in mix, with changes, on an engine.
+    ///
+    /// # Errors
+    /// Usage: the engine is unknown, keeps nothing, or does not have the levels.
+    pub(crate) fn new(engine: &str, overrides: &Overrides) -> Result<Self> {
+        let usage = |error: workloads::spec::SpecError| HarnessError::Usage(error.to_string());
+        let spec = Spec::parse("recovery", "built-in recovery", MIX).map_err(usage)?;
+        let spec = spec.with_overrides(overrides).map_err(usage)?;
+        let factory = factory(engine)?;
+        let capabilities = factory.capabilities();
+        if !capabilities.persistent {
+            return Err(HarnessError::Usage(format!(
+                "{engine} keeps nothing, so nothing of it can be recovered"
+            )));
+        }
+        let levels = levels(capabilities, &spec).map_err(HarnessError::Usage)?;
+        if spec.durability == Durability::NoSync && !capabilities.commit_ids {
+            return Err(HarnessError::Usage(format!(
+                "{engine} gives no commit IDs, without which the order of unsynchronised commits cannot be checked"
+            )));
+        }
+        Ok(Self {
+            engine: engine.to_owned(),
+            spec: Spec {
+                isolation: levels.isolation,
+                ..spec
+            },
+            notes: levels.notes,
+        })
+    }
 }
 
 impl RecoveryJob {
@@ -61,12 +115,49 @@ impl RecoveryJob {
     }
 }
 
-fn open_options(job: &RecoveryJob, mode: OpenMode, plan: &Plan, capabilities: &Capabilities) -> OpenOptions {
-    let mut options = OpenOptions::create(&job.directory, plan.table_names());
+fn open_options(directory: &Path, mode: OpenMode, plan: &Plan, capabilities: &Capabilities) -> OpenOptions {
+    let mut options = OpenOptions::create(directory, plan.table_names());
     options.mode = mode;
     options.durability = plan.spec().durability;
     options.cache_size_bytes = plan.spec().cache_size_bytes.filter(|_| capabilities.cache_size);
     // No deadlock detection is assumed: two transactions that wait for each other must not wait long.
     options.busy_timeout = Duration::from_millis(50);
     options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_mix_is_a_good_specification() {
+        let spec = Spec::parse("recovery", "built-in recovery", MIX).unwrap();
+        assert_eq!(spec.durability, Durability::Sync);
+        assert!(!spec.is_read_only());
+    }
+
+    #[test]
+    fn an_engine_that_cannot_be_judged_is_refused() {
+        let refusal = |engine: &str| {
+            let error = Subject::new(engine, &Overrides::default()).unwrap_err();
+            error.to_string()
+        };
+        assert!(refusal("memory").contains("keeps nothing"));
+        assert!(refusal("none").contains("unknown engine"));
+        let subject = Subject::new("palimpsest", &Overrides::default()).unwrap();
+        assert!(subject.notes.is_empty());
+    }
+
+    #[cfg(feature = "sqlite")]
+    #[test]
+    fn an_engine_without_commit_ids_is_judged_at_durability_sync_only() {
+        let subject = Subject::new("sqlite", &Overrides::default()).unwrap();
+        assert!(subject.notes[0].contains("stronger"));
+        let overrides = Overrides {
+            durability: Some(Durability::NoSync),
+            ..Overrides::default()
+        };
+        let error = Subject::new("sqlite", &overrides).unwrap_err().to_string();
+        assert!(error.contains("no commit IDs"), "{error}");
+    }
 }

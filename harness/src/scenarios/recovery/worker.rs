@@ -4,7 +4,7 @@
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use workloads::keys::Frontier;
@@ -35,20 +35,29 @@ pub(crate) enum WorkerLine {
 ///
 /// # Errors
 /// When the engine fails: that is a finding.
-pub(crate) fn work(job: &RecoveryJob, round: u32, mode: OpenMode, stop: &AtomicBool) -> Result<()> {
+pub(crate) fn work(
+    job: &RecoveryJob,
+    round: u32,
+    mode: OpenMode,
+    clock_ns: u64,
+    stop: &AtomicBool,
+) -> Result<()> {
+    // A little late, never early: every process that told something before has died before this one was started.
+    let origin = Instant::now()
+        .checked_sub(Duration::from_nanos(clock_ns))
+        .ok_or_else(|| HarnessError::Run("the clock does not reach back to the first round".into()))?;
     let factory = factory(&job.engine)?;
     let plan = Arc::new(Plan::new(job.spec()?));
     let failed =
         |doing: &'static str| move |error: TargetError| HarnessError::Run(error.context(doing).to_string());
     let target = factory
-        .open(&open_options(job, mode, &plan, factory.capabilities()))
+        .open(&open_options(&job.directory, mode, &plan, factory.capabilities()))
         .map_err(failed("open"))?;
     if mode == OpenMode::Create {
         load(target.as_ref(), &plan).map_err(failed("load"))?;
     }
     let threads = plan.spec().threads;
     let frontier = Arc::new(Frontier::new(plan.tables().len(), threads));
-    let origin = Instant::now();
     // A line must not be cut by another thread's.
     let out = Arc::new(Mutex::new(std::io::stdout()));
     write_line(&out, &WorkerLine::Ready)

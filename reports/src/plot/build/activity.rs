@@ -8,7 +8,7 @@ use super::super::scale::{Format, Kind, Scale};
 use super::super::theme::Role;
 use super::throughput::{bands, time_axis};
 use super::{condensed, role_of, slug, typical};
-use crate::record::{Interval, RunRecord};
+use crate::record::{Interval, Recovery, RunRecord};
 use crate::units;
 use std::collections::BTreeMap;
 
@@ -146,44 +146,58 @@ fn writing_plot(record: &RunRecord, engine: &str) -> Option<Plot> {
     })
 }
 
-/// Time to reopen after each kill.
+/// Time to reopen after each kill or power loss.
 pub(super) fn recovery(record: &RunRecord) -> Option<Plot> {
-    let recovery = record.recovery.as_ref()?;
-    if recovery.open_duration_ns.is_empty() {
-        return None;
-    }
-    let size = recovery.open_duration_ns.len().div_ceil(super::POINTS_MAX);
-    let points: Vec<(f64, Option<f64>)> = recovery
-        .open_duration_ns
-        .chunks(size)
-        .enumerate()
-        .map(|(index, chunk)| ((index * size + 1) as f64, chunk.iter().max().map(|ns| *ns as f64)))
+    let shown: Vec<&Recovery> = record
+        .recovery
+        .iter()
+        .filter(|recovery| !recovery.open_duration_ns.is_empty())
         .collect();
-    let slowest = recovery.open_duration_ns.iter().copied().max().unwrap_or(0);
+    let longest = shown
+        .iter()
+        .map(|recovery| recovery.open_duration_ns.len())
+        .max()?;
+    let size = longest.div_ceil(super::POINTS_MAX);
+    let points = |recovery: &Recovery| -> Vec<(f64, Option<f64>)> {
+        let chunks = recovery.open_duration_ns.chunks(size).enumerate();
+        chunks
+            .map(|(index, chunk)| ((index * size + 1) as f64, chunk.iter().max().map(|ns| *ns as f64)))
+            .collect()
+    };
+    let slowest = shown.iter().flat_map(|recovery| &recovery.open_duration_ns).max();
+    let series: Vec<Series> = shown
+        .iter()
+        .enumerate()
+        .map(|(at, recovery)| Series {
+            name: recovery.engine.clone(),
+            role: Role::Series(at),
+            weight: Weight::Main,
+            points: points(recovery),
+        })
+        .collect();
     let x = Axis {
         title: "round".to_owned(),
-        scale: Scale::exact(0.0, recovery.open_duration_ns.len() as f64),
+        scale: Scale::exact(0.0, longest as f64),
         format: Format::Short,
     };
     let y = Axis {
         title: "from open to ready, logarithmic".to_owned(),
-        scale: Scale::over(Kind::Log, points.iter().filter_map(|p| p.1)),
+        scale: Scale::over(
+            Kind::Log,
+            series
+                .iter()
+                .flat_map(|series| &series.points)
+                .filter_map(|p| p.1),
+        ),
         format: Format::Duration,
     };
-    let series = vec![Series {
-        name: recovery.engine.clone(),
-        role: Role::Series(0),
-        weight: Weight::Main,
-        points,
-    }];
     Some(Plot {
         id: "recovery-open-times".to_owned(),
-        title: "Time to reopen after each kill".to_owned(),
+        title: "Time to reopen after each kill or power loss".to_owned(),
         caption: "From opening the database to its first answer, replay of the log included.".to_owned(),
         alt: format!(
-            "Time to reopen over {} rounds, at most {}.",
-            recovery.open_duration_ns.len(),
-            units::duration(slowest)
+            "Time to reopen over {longest} rounds, at most {}.",
+            units::duration(slowest.copied().unwrap_or(0))
         ),
         chart: Chart::Lines(LineChart {
             x,

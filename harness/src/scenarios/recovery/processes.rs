@@ -1,0 +1,171 @@
+//! The parent's side of the processes of a round: a worker that dies, and a checker that stays.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::checker::{CheckAnswer, CheckRequest};
+use super::worker::WorkerLine;
+use super::{RecoveryJob, Role};
+use crate::error::{HarnessError, Result};
+use crate::runner::Job;
+use crate::runner::process::{ChildProcess, Closed, write_json};
+
+/// A worker or checker that says nothing for so long is stuck.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often a due death is looked for.
+const POLL: Duration = Duration::from_millis(1);
+
+/// When a working process dies.
+pub(crate) trait Cutoff {
+    /// Whether it is to be killed now. `ready` is when it told that its work begins.
+    ///
+    /// # Errors
+    /// The harness's own trouble.
+    fn is_due(&mut self, ready: Option<Instant>) -> Result<bool>;
+
+    /// It has been killed, but may not have ended yet.
+    ///
+    /// # Errors
+    /// The harness's own trouble.
+    fn killed(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// How a working process came to its end.
+#[derive(Debug)]
+pub(crate) struct Death {
+    /// It got to its work.
+    pub was_ready: bool,
+    /// What was wrong with its end.
+    pub problem: Option<String>,
+}
+
+/// Starts a process, copies what it tells to `journal`, and kills it (SIGKILL) when `cutoff` says so.
+///
+/// # Errors
+/// The harness's own trouble: files and processes.
+pub(crate) fn work_and_kill(
+    job: &RecoveryJob,
+    role: Role,
+    job_file: PathBuf,
+    journal: &mut File,
+    cutoff: &mut dyn Cutoff,
+) -> Result<Death> {
+    let job = Job::Recovery {
+        job: job.clone(),
+        role,
+    };
+    let mut worker: ChildProcess<WorkerLine> = ChildProcess::start(&write_json(job_file, &job)?)?;
+    let mut ready = None;
+    let mut killed = false;
+    let mut stuck = false;
+    let mut heard = Instant::now();
+    loop {
+        match worker.next_event(POLL) {
+            Ok(Some(line)) => {
+                heard = Instant::now();
+                match line {
+                    WorkerLine::Ready => ready = Some(heard),
+                    WorkerLine::Journal(line) => writeln!(journal, "{line}")
+                        .map_err(|error| HarnessError::Run(format!("cannot write the journal: {error}")))?,
+                }
+            }
+            Ok(None) => {}
+            Err(Closed) => break,
+        }
+        if !killed {
+            stuck = heard.elapsed() > PATIENCE;
+            if cutoff.is_due(ready)? || stuck {
+                worker.kill();
+                killed = true;
+                cutoff.killed()?;
+            }
+        }
+    }
+    let ended = worker.wait()?;
+    let problem = if stuck {
+        Some("the working process was stuck".to_owned())
+    } else if ended.status.code().is_some() {
+        let failure = ended.failure();
+        Some(failure.unwrap_or_else(|| "the working process ended before it was killed".to_owned()))
+    } else {
+        None
+    };
+    Ok(Death {
+        was_ready: ready.is_some(),
+        problem,
+    })
+}
+
+/// The checking process, started when it is first needed.
+#[derive(Debug)]
+pub(crate) struct Checker {
+    job: RecoveryJob,
+    job_file: PathBuf,
+    process: Option<ChildProcess<CheckAnswer>>,
+}
+
+impl Checker {
+    /// A checker with its job file in `directory`.
+    pub(crate) fn new(job: &RecoveryJob, directory: &Path) -> Self {
+        Self {
+            job: job.clone(),
+            job_file: directory.join("checker.job.json"),
+            process: None,
+        }
+    }
+
+    /// Has a database compared with a journal. A checker that dies over it is a finding.
+    ///
+    /// # Errors
+    /// The harness's own trouble.
+    pub(crate) fn check(&mut self, request: &CheckRequest) -> Result<CheckAnswer> {
+        let mut checker = match self.process.take() {
+            Some(checker) => checker,
+            None => {
+                let job = Job::Recovery {
+                    job: self.job.clone(),
+                    role: Role::Check,
+                };
+                ChildProcess::start(&write_json(self.job_file.clone(), &job)?)?
+            }
+        };
+        checker.tell(request)?;
+        let begun = Instant::now();
+        loop {
+            match checker.next_event(Duration::from_millis(100)) {
+                Ok(Some(answer)) => {
+                    self.process = Some(checker);
+                    return Ok(answer);
+                }
+                Ok(None) if begun.elapsed() < PATIENCE => {}
+                outcome => {
+                    checker.kill();
+                    let ended = checker.wait()?;
+                    let what = match outcome {
+                        Err(Closed) => ended
+                            .failure()
+                            .unwrap_or_else(|| "it ended without an answer".into()),
+                        Ok(_) => "it was stuck".into(),
+                    };
+                    return Ok(CheckAnswer {
+                        findings: vec![format!("opening and checking: {what}")],
+                        ..CheckAnswer::default()
+                    });
+                }
+            }
+        }
+    }
+
+    /// Ends it.
+    ///
+    /// # Errors
+    /// When the operating system cannot wait for it.
+    pub(crate) fn close(self) -> Result<()> {
+        self.process
+            .map_or(Ok(()), |process| process.close_and_wait().map(drop))
+    }
+}
