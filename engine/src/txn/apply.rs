@@ -8,7 +8,7 @@ use hashbrown::HashSet;
 
 use super::Table;
 use super::catalog::{Dropped, Entry};
-use super::manager::{TransactionManager, Work};
+use super::manager::{NewPanic, PANICKED, TransactionManager, Work};
 use super::write_set::WriteSet;
 use crate::btree::{Change, Changer, Touched, Tree};
 use crate::error::{Error, Result};
@@ -57,12 +57,12 @@ impl Applier {
 }
 
 /// A panic in the middle of a commit leaves half of it on the pages: nothing may be committed after it.
-struct PoisonOnPanic<'m>(&'m TransactionManager);
+struct PoisonOnPanic<'m>(&'m TransactionManager, NewPanic);
 
 impl Drop for PoisonOnPanic<'_> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.wal.poison("a panic while a commit was being applied");
+        if self.1.is_happening() {
+            self.0.wal.poison(PANICKED);
         }
     }
 }
@@ -196,7 +196,7 @@ impl TransactionManager {
             ..
         } = applier;
         self.check_usable()?;
-        let _guard = PoisonOnPanic(self);
+        let _guard = PoisonOnPanic(self, NewPanic::watch());
         // Splits log page images beside the rows.
         self.wal
             .appender()

@@ -49,6 +49,11 @@ impl Waiter {
         self.state.load(Acquire) == DONE
     }
 
+    /// Whether the commit has been applied and stands in line, or did.
+    pub(super) fn is_in_line(&self) -> bool {
+        self.in_line.load(Acquire)
+    }
+
     /// The commit's outcome, once it is done.
     pub(super) fn outcome(&self) -> Option<Result<CommitId>> {
         self.is_done().then(|| self.outcome.get().cloned()).flatten()

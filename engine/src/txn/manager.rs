@@ -6,6 +6,7 @@
 //!
 //! Lock order: applier, then the log's appender, then the line of applied commits. The queue's lock is a leaf.
 
+use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -32,6 +33,8 @@ use crate::wal::Wal;
 
 /// Log bytes in memory past which an unsynchronised committer writes them out itself.
 const BUFFERED_MAX: usize = 8 << 20;
+/// Why the database stops when applying a commit panics.
+pub(super) const PANICKED: &str = "a panic while a commit was being applied";
 /// Commits between two collections of old versions.
 const COLLECT_EVERY: usize = 32;
 
@@ -54,7 +57,7 @@ pub(crate) enum Work {
 /// A transaction in the queue.
 #[derive(Debug)]
 struct Request {
-    work: Mutex<Option<Work>>,
+    work: Work,
     durability: Durability,
     waiter: Arc<Waiter>,
 }
@@ -71,7 +74,7 @@ pub struct TransactionManager {
     pub(crate) catalog: Catalog,
     pub(crate) counters: Counters,
     applier: Mutex<Applier>,
-    queue: Mutex<Vec<Arc<Request>>>,
+    queue: Mutex<VecDeque<Request>>,
     group: GroupCommit,
     /// Newest commit on the pages; at least the visible one.
     applied: AtomicU64,
@@ -107,7 +110,7 @@ impl TransactionManager {
             catalog: Catalog::default(),
             counters: Counters::default(),
             applier: Mutex::new(Applier::new(start.last)),
-            queue: Mutex::new(Vec::new()),
+            queue: Mutex::default(),
             group: GroupCommit::default(),
             applied: AtomicU64::new(start.last.0),
             next_transaction: AtomicU64::new(1),
@@ -155,6 +158,7 @@ impl TransactionManager {
             self.release(work);
             return Err(error);
         }
+        let _abandoned = self.watch();
         let Some(mut applier) = self.applier.try_lock() else {
             return self.commit_through_queue(work, durability);
         };
@@ -183,12 +187,11 @@ impl TransactionManager {
 
     fn commit_through_queue(&self, work: Work, durability: Durability) -> Result<CommitId> {
         let waiter = Waiter::new();
-        let request = Arc::new(Request {
-            work: Mutex::new(Some(work)),
+        self.queue.lock().push_back(Request {
+            work,
             durability,
             waiter: Arc::clone(&waiter),
         });
-        self.queue.lock().push(request);
         // Whoever holds the applier looks at the queue once more after letting go, so from here on the request
         // will be applied; taking the applier is only a chance to be quicker.
         let patience = if durability == Durability::Sync { 20 } else { 400 };
@@ -223,17 +226,21 @@ impl TransactionManager {
     fn apply_queue(&self, applier: &mut Applier) -> Vec<Work> {
         let mut finished = Vec::new();
         loop {
-            let batch = std::mem::take(&mut *self.queue.lock());
-            if batch.is_empty() {
+            let mut batch = Batch {
+                manager: self,
+                requests: std::mem::take(&mut *self.queue.lock()),
+            };
+            if batch.requests.is_empty() {
                 return finished;
             }
-            for request in batch {
-                let Some(work) = request.work.lock().take() else {
-                    continue;
-                };
+            while let Some(request) = batch.requests.front() {
                 let waiter = Some(Arc::clone(&request.waiter));
-                if let Err(error) = self.apply(applier, &work, request.durability, waiter) {
-                    let led = request.waiter.finish(Err(error));
+                let applied = self.apply(applier, &request.work, request.durability, waiter);
+                let Some(Request { work, waiter, .. }) = batch.requests.pop_front() else {
+                    break;
+                };
+                if let Err(error) = applied {
+                    let led = waiter.finish(Err(error));
                     debug_assert!(!led, "a commit that was not in line has not been given the lead");
                 }
                 finished.push(work);
@@ -316,6 +323,26 @@ impl TransactionManager {
         Ok(())
     }
 
+    fn watch(&self) -> Abandoned<'_> {
+        Abandoned {
+            manager: self,
+            panic: NewPanic::watch(),
+        }
+    }
+
+    /// Ends requests that will not be applied, because a panic has stopped the database.
+    fn refuse(&self, requests: VecDeque<Request>) {
+        for Request { work, waiter, .. } in requests {
+            // What stands in line ends with the line.
+            if !waiter.is_in_line() && !waiter.is_done() {
+                let _ = waiter.finish(Err(self.wal.poisoned().unwrap_or_else(|| Error::Poisoned {
+                    cause: PANICKED.into(),
+                })));
+            }
+            self.release(work);
+        }
+    }
+
     fn release(&self, work: Work) {
         if let Work::Rows {
             transaction,
@@ -377,6 +404,7 @@ impl TransactionManager {
         Paused {
             manager: self,
             applier: Some(self.applier.lock()),
+            _abandoned: self.watch(),
         }
     }
 
@@ -386,12 +414,69 @@ impl TransactionManager {
     }
 }
 
+/// What was taken from the queue. If applying it panics, the rest is refused: nobody else knows of it any more.
+#[derive(Debug)]
+struct Batch<'m> {
+    manager: &'m TransactionManager,
+    requests: VecDeque<Request>,
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        self.manager.refuse(std::mem::take(&mut self.requests));
+    }
+}
+
+/// Sees to those who rely on the holder of the applier when it panics. Made before the applier is taken, so that it
+/// is dropped after the applier is free: whoever queues later finds that out.
+#[derive(Debug)]
+struct Abandoned<'m> {
+    manager: &'m TransactionManager,
+    /// A database can also be closed by a thread that is unwinding already.
+    panic: NewPanic,
+}
+
+impl Drop for Abandoned<'_> {
+    fn drop(&mut self) {
+        if !self.panic.is_happening() {
+            return;
+        }
+        let manager = self.manager;
+        manager.wal.poison(PANICKED);
+        let queued = std::mem::take(&mut *manager.queue.lock());
+        manager.refuse(queued);
+        if let Some(error) = manager.wal.poisoned() {
+            manager.group.fail(&error);
+        }
+    }
+}
+
+/// Tells a panic that began after this was made from one that was under way before.
+#[derive(Debug)]
+pub(super) struct NewPanic {
+    was_panicking: bool,
+}
+
+impl NewPanic {
+    pub(super) fn watch() -> Self {
+        Self {
+            was_panicking: std::thread::panicking(),
+        }
+    }
+
+    pub(super) fn is_happening(&self) -> bool {
+        std::thread::panicking() && !self.was_panicking
+    }
+}
+
 /// The applier, held by somebody who has nothing to commit. Commits that were queued meanwhile are applied when it is
 /// dropped: a committer that found the applier taken relies on its holder for that.
 #[derive(Debug)]
 pub(crate) struct Paused<'m> {
     manager: &'m TransactionManager,
     applier: Option<MutexGuard<'m, Applier>>,
+    /// Behind the applier, so dropped after it.
+    _abandoned: Abandoned<'m>,
 }
 
 impl Deref for Paused<'_> {

@@ -8,4 +8,5 @@ mod faults;
 mod isolation;
 mod limits;
 mod model;
+mod panics;
 mod plans;

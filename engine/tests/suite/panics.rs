@@ -1,0 +1,122 @@
+//! A panic while a commit is being applied stops the database, and nobody waits for ever.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
+use std::time::{Duration, SystemTime};
+
+use engine::vfs::{MemoryVfs, OpenMode, Vfs, VfsFile};
+use engine::{Durability, Error, TxOptions};
+
+use crate::common::{PATH, small};
+
+const CALM: u8 = 0;
+/// The next commit stops at the clock, in the middle of being applied.
+const ARMED: u8 = 1;
+const STOPPED: u8 = 2;
+const PANIC: u8 = 3;
+
+/// Memory with a clock that panics when told to: the applier looks at it in the middle of a commit.
+#[derive(Clone, Debug)]
+struct PanickingClock {
+    files: MemoryVfs,
+    state: Arc<AtomicU8>,
+}
+
+impl PanickingClock {
+    fn wait_for(&self, state: u8) {
+        while self.state.load(SeqCst) != state {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+impl Vfs for PanickingClock {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
+        self.files.open(path, mode)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.files.remove(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.files.rename(from, to)
+    }
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        self.files.exists(path)
+    }
+    fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
+        self.files.list(dir)
+    }
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        self.files.create_dir(dir)
+    }
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.files.sync_dir(dir)
+    }
+    fn wall_clock(&self) -> SystemTime {
+        if self
+            .state
+            .compare_exchange(ARMED, STOPPED, SeqCst, SeqCst)
+            .is_ok()
+        {
+            self.wait_for(PANIC);
+            self.state.store(CALM, SeqCst);
+            panic!("planted in the middle of a commit");
+        }
+        self.files.wall_clock()
+    }
+    fn monotonic(&self) -> Duration {
+        self.files.monotonic()
+    }
+    fn random(&self) -> u64 {
+        self.files.random()
+    }
+}
+
+#[test]
+fn a_panic_in_the_applier_ends_every_queued_commit_with_an_error() {
+    for durability in [Durability::Sync, Durability::NoSync] {
+        let clock = PanickingClock {
+            files: MemoryVfs::default(),
+            state: Arc::default(),
+        };
+        let db = small(&clock.files)
+            .vfs(Arc::new(clock.clone()))
+            .open(PATH)
+            .unwrap();
+        let table = db.create_table("rows").unwrap();
+        db.write(|tx| tx.put(table, b"before", b"1")).unwrap();
+        clock.state.store(ARMED, SeqCst);
+        let options = TxOptions::new().durability(durability);
+        let commit = |key: u8| {
+            let mut tx = db.begin_with(options)?;
+            tx.put(table, &[key], b"1")?;
+            tx.commit()
+        };
+        std::thread::scope(|scope| {
+            let applier = scope.spawn(|| commit(0));
+            clock.wait_for(STOPPED);
+            let queued: Vec<_> = (1..=8).map(|key| scope.spawn(move || commit(key))).collect();
+            // Long enough for all of them to have queued; one that has not meets the same error earlier.
+            std::thread::sleep(Duration::from_millis(100));
+            clock.state.store(PANIC, SeqCst);
+            assert!(applier.join().is_err(), "the panic reaches its caller");
+            for waiting in queued {
+                let result = waiting.join().unwrap();
+                assert!(matches!(result, Err(Error::Poisoned { .. })), "{result:?}");
+            }
+        });
+        assert!(matches!(commit(9), Err(Error::Poisoned { .. })));
+        assert_eq!(
+            db.metrics().row_locks,
+            1,
+            "but for those of the commit that panicked"
+        );
+        drop(db);
+        let db = small(&clock.files).open(PATH).unwrap();
+        let table = db.table("rows").unwrap();
+        let rows = db.snapshot().unwrap().scan(table, ..).unwrap().count();
+        assert_eq!(rows, 1, "what was acknowledged, and nothing else");
+    }
+}
