@@ -101,7 +101,7 @@ fn run(shared: &Shared) {
         if buffered >= WRITE_OUT_FROM || is_idle && buffered > 0 {
             report("write the log", manager.wal.write_out());
         }
-        if is_idle && (manager.versions.backlog() > 0 || manager.has_dropped_tables()) {
+        if is_idle && (manager.versions.backlog() > 0 || manager.has_housekeeping()) {
             manager.collect_now();
         }
         let now = manager.vfs.monotonic();

@@ -437,15 +437,15 @@ impl Database {
             )
         }));
         for (name, table) in tables {
-            // A dropped table loses its pages from the right, and its fences with them: only whose its pages are counts.
-            let mut ignored = Vec::new();
-            let is_live = applier.live.contains(&table.id) || table.id == TableId::CATALOG;
-            let problems = if is_live {
-                &mut report.problems
-            } else {
-                &mut ignored
-            };
-            let found = verify_tree(manager.tree(table), applier.last, &mut pages, problems);
+            let is_dropped = applier.dropped.iter().any(|d| d.table == table.id);
+            let problems = &mut report.problems;
+            let found = verify_tree(
+                manager.tree(table),
+                applier.last,
+                is_dropped,
+                &mut pages,
+                problems,
+            );
             if applier.live.contains(&table.id) {
                 report.tables.push(TableReport {
                     name,

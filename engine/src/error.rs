@@ -135,9 +135,6 @@ pub enum Error {
         /// The newest visible commit.
         newest: CommitId,
     },
-    /// A write was tried in a read-only transaction.
-    #[error("this transaction is read-only; use `Database::begin` to write")]
-    ReadOnly,
     /// All frames of the page cache are in use.
     #[error("the page cache of {frames} pages is exhausted; raise cache_size")]
     CacheExhausted {

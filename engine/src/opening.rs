@@ -106,7 +106,8 @@ fn remove_leftover_log(vfs: &dyn Vfs, dir: &Path) -> Result<()> {
             vfs.remove(&file).map_err(|e| Error::io("remove", &file, e))?;
         }
     }
-    Ok(())
+    // Durable before the new database exists, or a power failure could bring the old log back beside it.
+    vfs.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))
 }
 
 /// The empty catalog; not logged, because a checkpoint follows before the first commit.

@@ -11,18 +11,25 @@ use crate::mvcc::VersionStore;
 use crate::page::delta::Operation;
 use crate::page::layout::{OVERFLOW, max_inline_value};
 use crate::pool::{Latched, Optimistic, Pool};
+use crate::store::Committing;
+use crate::wal::Wal;
 
 /// Changes trees on behalf of one commit. Whoever has it holds the applier.
 #[derive(Debug)]
 pub(crate) struct Changer<'a, 't> {
     pub(super) pool: &'a Pool,
     versions: &'a VersionStore,
+    pub(super) wal: &'a Wal,
     pub(super) touched: &'t mut Touched,
     pub(super) commit: CommitId,
     /// Ghosts of commits up to this one can go.
     pub(super) ghost_horizon: CommitId,
     /// Frames for new pages, taken while no latch is held.
     frames: Vec<u32>,
+    /// Bytes of log that are certain to be there.
+    pub(super) log_secured: usize,
+    /// What is held back for the applier may be used.
+    _committing: Committing<'a>,
     /// The leaf changed last: rows come in key order, so the next one is likely to be there too.
     last_leaf: PageNumber,
     before: Vec<u8>,
@@ -34,6 +41,7 @@ impl<'a, 't> Changer<'a, 't> {
     pub(crate) fn new(
         pool: &'a Pool,
         versions: &'a VersionStore,
+        wal: &'a Wal,
         touched: &'t mut Touched,
         commit: CommitId,
         ghost_horizon: CommitId,
@@ -42,14 +50,22 @@ impl<'a, 't> Changer<'a, 't> {
         Self {
             pool,
             versions,
+            wal,
             touched,
             commit,
             ghost_horizon,
             frames: Vec::new(),
+            log_secured: 0,
+            _committing: pool.store().committing(),
             last_leaf: PageNumber::NONE,
             before: Vec::new(),
             has_changed: false,
         }
+    }
+
+    /// All changes are made. The guard keeps what is held back for the commit at hand.
+    pub(crate) fn finish_changes(self) -> Committing<'a> {
+        self.pool.store().committing()
     }
 
     /// Whether the commit has changed something and must be completed.

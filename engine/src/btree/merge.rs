@@ -1,11 +1,12 @@
 //! Giving pages back: purging ghosts, merging a page that has become small with a neighbour, dropping a whole tree.
 
+use super::room::Budget;
 use super::{Changer, Tree};
 use crate::error::Result;
 use crate::ids::PageNumber;
 use crate::page::builder::{NodeBuilder, NodeHeader};
 use crate::page::delta::Operation;
-use crate::page::layout::{HEADER, INNER_CELL_HEADER, LEAF_CELL_HEADER};
+use crate::page::layout::{HEADER, INNER_CELL_HEADER, LEAF_CELL_HEADER, OVERFLOW};
 use crate::page::node::{Node, Payload};
 
 /// A page using less than this part of its bytes looks for a neighbour to merge with.
@@ -30,8 +31,14 @@ fn merged_size(left: Node<'_>, right: Node<'_>, header: &NodeHeader, separator_l
 }
 
 impl<'a> Changer<'a, '_> {
-    /// Removes the ghosts that nobody needs from the leaf of a deleted row, and merges the leaf if that leaves it small. Removing a ghost changes nothing that anybody can see, so it is not logged.
-    pub(crate) fn purge(&mut self, tree: Tree<'a>, key: &[u8]) -> Result<()> {
+    /// Removes the ghosts that nobody needs from the leaf of a deleted row, and merges the leaf if that leaves it small.
+    /// Removing a ghost changes nothing that anybody can see, so it is not logged. Returns the leaf's low fence: rows
+    /// from there up to the key need no purge of their own; `None` if there was no room to do the work.
+    pub(crate) fn purge(&mut self, tree: Tree<'a>, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let need = self.need_to_merge(tree)?;
+        if self.secure_step(need).is_err() {
+            return Ok(None);
+        }
         let leaf = loop {
             let leaf = tree.find_leaf(key)?;
             let Some(mut latched) = leaf.latch() else { continue };
@@ -41,12 +48,14 @@ impl<'a> Changer<'a, '_> {
             break latched;
         };
         let small = leaf.node().used() * SMALL.1 < self.pool.page_size() * SMALL.0;
+        let mut low = Vec::new();
+        leaf.node().append_low_fence(&mut low);
         drop(leaf);
         if small {
             let path = tree.path(key)?;
             self.merge_upwards(&path, key)?;
         }
-        Ok(())
+        Ok(Some(low))
     }
 
     fn merge_upwards(&mut self, path: &[PageNumber], key: &[u8]) -> Result<()> {
@@ -158,55 +167,78 @@ impl<'a> Changer<'a, '_> {
         }
     }
 
-    /// Frees pages of a dropped tree, from its right edge, until `budget` pages are gone; `true` when the whole tree
-    /// is. Nobody reads the tree any more.
-    pub(crate) fn drop_tree(&mut self, tree: Tree<'a>, budget: &mut usize) -> Result<bool> {
+    /// Frees pages of a dropped tree, from its right edge, while there is budget; `true` when the whole tree is gone.
+    /// Nobody reads the tree any more.
+    pub(crate) fn drop_tree(&mut self, tree: Tree<'a>, budget: &mut Budget) -> Result<bool> {
         self.drop_subtree(tree, tree.root, budget)
     }
 
-    fn drop_subtree(&mut self, tree: Tree<'a>, page: PageNumber, budget: &mut usize) -> Result<bool> {
+    fn drop_subtree(&mut self, tree: Tree<'a>, page: PageNumber, budget: &mut Budget) -> Result<bool> {
         loop {
             let Some(found) = self.pool.get(page)? else {
                 return Err(self.damaged(page, "a page of a dropped table does not exist"));
             };
             let node = found.node();
-            if !node.is_leaf() {
-                let count = node.count();
-                let last = node.child(count);
-                let separator = count.checked_sub(1).map(|i| node.key(i));
-                if !found.is_valid() {
-                    continue;
-                }
-                if *budget == 0 || !self.drop_subtree(tree, last, budget)? {
+            if node.is_leaf() {
+                if !self.drop_long_values(tree, page, budget)? || !budget.take(self) {
                     return Ok(false);
                 }
-                match separator {
-                    // The leftmost child is gone: the page itself goes next.
-                    None => break,
-                    Some(separator) => self.remove_separator(page, &separator)?,
-                }
-                continue;
+                break;
             }
-            let long: Vec<_> = (0..node.count())
-                .filter_map(|i| match node.payload(node.slot(i)) {
-                    Payload::Overflow(reference) => Some(reference),
-                    _ => None,
-                })
-                .collect();
+            let count = node.count();
+            let last = node.child(count);
+            let separator = count.checked_sub(1).map(|i| node.key(i));
             if !found.is_valid() {
                 continue;
             }
-            for reference in long {
-                self.free_overflow(tree, reference)?;
+            if !self.drop_subtree(tree, last, budget)? {
+                return Ok(false);
             }
-            break;
+            match separator {
+                // The leftmost child is gone: the page itself goes next.
+                None => break,
+                Some(separator) => {
+                    self.change_dropped(page, Operation::Join { key: &separator })?;
+                }
+            }
         }
         self.free_page(page)?;
-        *budget = budget.saturating_sub(1);
         Ok(true)
     }
 
-    fn remove_separator(&mut self, page: PageNumber, separator: &[u8]) -> Result<()> {
+    /// Frees the chains of a page's long values, row by row, so that what is left is a sound tree whenever it stops.
+    fn drop_long_values(&mut self, tree: Tree<'a>, page: PageNumber, budget: &mut Budget) -> Result<bool> {
+        loop {
+            let Some(found) = self.pool.get(page)? else {
+                return Err(self.damaged(page, "a page of a dropped table does not exist"));
+            };
+            let node = found.node();
+            let long = (0..node.count())
+                .rev()
+                .find_map(|i| match node.payload(node.slot(i)) {
+                    Payload::Overflow(reference) => Some((node.key(i), reference)),
+                    _ => None,
+                });
+            if !found.is_valid() {
+                continue;
+            }
+            let Some((key, reference)) = long else {
+                return Ok(true);
+            };
+            match self.free_overflow_part(tree, reference, budget)? {
+                None => self.change_dropped(page, Operation::Delete { key: &key })?,
+                Some(rest) if rest == reference => return Ok(false),
+                Some(reference) => {
+                    let operation = Operation::PutOverflow { key: &key, reference };
+                    self.change_dropped(page, operation)?;
+                    return Ok(false);
+                }
+            }
+        }
+    }
+
+    /// Takes a child or a row off a page of a dropped table, or shortens a long value.
+    fn change_dropped(&mut self, page: PageNumber, operation: Operation<'_>) -> Result<()> {
         loop {
             let Some(found) = self.pool.get(page)? else {
                 return Err(self.damaged(page, "a page of a dropped table does not exist"));
@@ -214,12 +246,23 @@ impl<'a> Changer<'a, '_> {
             let Some(mut latched) = found.latch() else {
                 continue;
             };
-            let (index, found) = latched.node().search(separator);
-            debug_assert!(found);
-            latched.node_mut().remove(index);
+            match operation {
+                Operation::Join { key } | Operation::Delete { key } => {
+                    let (index, found) = latched.node().search(key);
+                    debug_assert!(found);
+                    latched.node_mut().remove(index);
+                }
+                Operation::PutOverflow { key, reference } => {
+                    let put = latched
+                        .node_mut()
+                        .put(key, &reference.encode(), OVERFLOW, self.ghost_horizon);
+                    debug_assert!(put.is_ok(), "a reference takes the place of another");
+                }
+                _ => debug_assert!(false, "{operation:?} is not for dropped tables"),
+            }
             self.stamp(&mut latched);
             drop(latched);
-            self.touched.operation(page, Operation::Join { key: separator });
+            self.touched.operation(page, operation);
             return Ok(());
         }
     }

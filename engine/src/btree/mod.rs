@@ -8,6 +8,7 @@ mod cursor;
 mod merge;
 mod overflow;
 mod read;
+mod room;
 mod split;
 mod touched;
 mod verify;
@@ -15,6 +16,7 @@ mod verify;
 pub(crate) use change::Changer;
 pub(crate) use cursor::{Cursor, Direction};
 pub(crate) use read::Tree;
+pub(crate) use room::{Budget, Need, NewRow};
 pub(crate) use touched::{Change, Touched};
 pub(crate) use verify::verify_tree;
 

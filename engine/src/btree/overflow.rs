@@ -4,6 +4,7 @@
 //! reference in the leaf. A reader that finds another commit ID on a page knows that the chain was freed and its
 //! page used again, and starts again at the leaf.
 
+use super::room::Budget;
 use super::{Changer, Stop, Tree};
 use crate::error::Result;
 use crate::ids::PageNumber;
@@ -29,29 +30,37 @@ impl Tree<'_> {
         mut visit: impl FnMut(PageNumber),
     ) -> Result<(), Stop> {
         let mut buffer = Vec::new();
-        let mut left = reference.len as usize;
-        let mut page = reference.first;
-        while left > 0 {
-            let Some(link) = self.pool.get(page)? else {
-                return Err(Stop::Restart);
-            };
-            let node = link.node();
-            let len = node.overflow_len();
-            let fits = node.kind() == KIND_OVERFLOW
-                && node.commit_id() == reference.commit
-                && node.table() == self.table
-                && (1..=left).contains(&len);
-            let next = node.first_child();
-            buffer.clear();
-            if !fits || !node.words.append_to(HEADER, len, &mut buffer) || !link.is_valid() {
-                return Err(Stop::Restart);
-            }
+        let mut left = reference;
+        while left.len > 0 {
+            let rest = self.read_link(left, &mut buffer)?;
             part(&buffer);
-            visit(page);
-            left -= len;
-            page = next;
+            visit(left.first);
+            left = rest;
         }
         Ok(())
+    }
+
+    /// Reads the first page of a chain into `part`; returns what is left of the chain behind it.
+    fn read_link(&self, chain: OverflowRef, part: &mut Vec<u8>) -> Result<OverflowRef, Stop> {
+        let Some(link) = self.pool.get(chain.first)? else {
+            return Err(Stop::Restart);
+        };
+        let node = link.node();
+        let len = node.overflow_len();
+        let fits = node.kind() == KIND_OVERFLOW
+            && node.commit_id() == chain.commit
+            && node.table() == self.table
+            && (1..=chain.len as usize).contains(&len);
+        let rest = OverflowRef {
+            len: chain.len.saturating_sub(len as u32),
+            first: node.first_child(),
+            commit: chain.commit,
+        };
+        part.clear();
+        if !fits || !node.words.append_to(HEADER, len, part) || !link.is_valid() {
+            return Err(Stop::Restart);
+        }
+        Ok(rest)
     }
 }
 
@@ -89,6 +98,26 @@ impl<'a> Changer<'a, '_> {
             self.free_page(page)?;
         }
         Ok(())
+    }
+
+    /// Frees pages from the front of a chain while there is budget; returns what is left of it.
+    pub(super) fn free_overflow_part(
+        &mut self,
+        tree: Tree<'a>,
+        mut chain: OverflowRef,
+        budget: &mut Budget,
+    ) -> Result<Option<OverflowRef>> {
+        let mut part = Vec::new();
+        while chain.len > 0 {
+            if !budget.take(self) {
+                return Ok(Some(chain));
+            }
+            let rest =
+                super::until_stable(|| tree.read_link(chain, &mut part))?.ok_or_else(|| tree.unstable())?;
+            self.free_page(chain.first)?;
+            chain = rest;
+        }
+        Ok(None)
     }
 
     /// Appends a chain's value to `out`, for the before-image.

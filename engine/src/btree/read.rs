@@ -25,7 +25,7 @@ pub(crate) enum RowState {
 }
 
 impl<'p> Tree<'p> {
-    fn gone(&self) -> Error {
+    pub(super) fn gone(&self) -> Error {
         Error::NoSuchTable {
             name: format!("(table {} was dropped)", self.table),
         }

@@ -3,6 +3,7 @@
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
+use super::room::FRAME_OVERHEAD;
 use crate::ids::PageNumber;
 use crate::page::delta::Operation;
 
@@ -22,12 +23,27 @@ pub(crate) struct Touched {
     pages: Vec<(PageNumber, Change)>,
     index: HashMap<PageNumber, u32, FixedState>,
     spare: Vec<Vec<u8>>,
+    log_bytes: usize,
+    page_size: usize,
 }
 
 /// Up to this many pages a linear search is quicker than hashing.
 const LINEAR: usize = 8;
 
 impl Touched {
+    /// For pages of `page_size` bytes.
+    pub(crate) fn new(page_size: usize) -> Self {
+        Self {
+            page_size,
+            ..Self::default()
+        }
+    }
+
+    /// Bytes that the commit takes in the log, at most.
+    pub(super) fn log_bytes(&self) -> usize {
+        self.log_bytes
+    }
+
     fn find(&mut self, page: PageNumber) -> Option<usize> {
         if self.pages.len() <= LINEAR {
             return self.pages.iter().rposition(|(p, _)| *p == page);
@@ -44,6 +60,7 @@ impl Touched {
             Some((last, _)) if *last == page => self.pages.len() - 1,
             _ => self.find(page).unwrap_or_else(|| {
                 let buffer = self.spare.pop().unwrap_or_default();
+                self.log_bytes += FRAME_OVERHEAD;
                 self.pages.push((page, Change::Delta(buffer)));
                 if !self.index.is_empty() {
                     self.index.insert(page, self.pages.len() as u32 - 1);
@@ -69,17 +86,33 @@ impl Touched {
         }
     }
 
-    /// Adds an operation; nothing to do for a page whose whole image will be logged.
+    /// Adds an operation; nothing to do for a page whose whole image will be logged. Operations that would take more
+    /// than a page give way to its image, so no frame is longer than a page.
     pub(crate) fn operation(&mut self, page: PageNumber, operation: Operation<'_>) {
-        match self.entry(page) {
-            Change::Delta(operations) => operation.encode(operations),
-            Change::Image => {}
-            Change::Freed => debug_assert!(false, "page {page} is changed after it was freed"),
+        let page_size = self.page_size;
+        let mut added = 0;
+        let is_long = match self.entry(page) {
+            Change::Delta(operations) => {
+                let before = operations.len();
+                operation.encode(operations);
+                added = operations.len() - before;
+                operations.len() > page_size
+            }
+            Change::Image => false,
+            Change::Freed => {
+                debug_assert!(false, "page {page} is changed after it was freed");
+                false
+            }
+        };
+        self.log_bytes += added;
+        if is_long {
+            self.image(page);
         }
     }
 
     /// The whole page goes to the log.
     pub(crate) fn image(&mut self, page: PageNumber) {
+        self.log_bytes += self.page_size;
         self.replace(page, Change::Image);
     }
 
@@ -93,6 +126,7 @@ impl Touched {
 
     pub(crate) fn clear(&mut self) {
         self.index.clear();
+        self.log_bytes = 0;
         while let Some((_, change)) = self.pages.pop() {
             self.recycle(change);
         }
@@ -105,7 +139,7 @@ mod tests {
 
     #[test]
     fn each_page_appears_once_however_often_it_changes() {
-        let mut touched = Touched::default();
+        let mut touched = Touched::new(4096);
         for round in 0..3u32 {
             for page in 1..=40 {
                 touched.operation(
@@ -127,9 +161,30 @@ mod tests {
                 other => panic!("unexpected {other:?}"),
             }
         }
+        assert!(touched.log_bytes() >= 38 * 3 * 6 + 4096 + 40 * FRAME_OVERHEAD);
         touched.clear();
         assert!(touched.pages().is_empty());
+        assert_eq!(touched.log_bytes(), 0);
         touched.operation(PageNumber(1), Operation::Delete { key: b"" });
         assert!(matches!(&touched.pages()[0].1, Change::Delta(operations) if operations.len() == 2));
+    }
+
+    #[test]
+    fn many_operations_give_way_to_an_image() {
+        let mut touched = Touched::new(4096);
+        for round in 0..4096u32 {
+            let operation = Operation::Delete {
+                key: &round.to_le_bytes(),
+            };
+            touched.operation(PageNumber(1), operation);
+            touched.operation(PageNumber(2 + round), operation);
+        }
+        for (page, change) in touched.pages() {
+            match (page.0, change) {
+                (1, Change::Image) => {}
+                (1, other) => panic!("{other:?}"),
+                (_, change) => assert!(matches!(change, Change::Delta(_)), "{change:?}"),
+            }
+        }
     }
 }

@@ -16,6 +16,8 @@ use crossbeam_utils::CachePadded;
 use crate::ids::CommitId;
 
 const FREE: u64 = u64::MAX;
+/// The slot is taken, but reads nothing at the moment.
+const PARKED: u64 = u64::MAX - 1;
 const FIRST_CHUNK: usize = 64;
 const CHUNKS: usize = 16;
 
@@ -139,11 +141,11 @@ impl SnapshotRegistry {
         CommitId(horizon)
     }
 
-    /// Number of snapshots open now.
+    /// Number of snapshots open now; parked ones read nothing.
     pub(crate) fn open_snapshots(&self) -> usize {
         (0..self.high.load(SeqCst))
             .filter_map(|i| self.slot(i))
-            .filter(|s| s.load(Relaxed) != FREE)
+            .filter(|s| s.load(Relaxed) < PARKED)
             .count()
     }
 }
@@ -158,6 +160,12 @@ impl SnapshotSlot<'_> {
             self.slot.store(visible.0, SeqCst);
             registered = visible;
         }
+    }
+
+    /// Keeps the slot, but holds no commit until the next [`SnapshotSlot::refresh`].
+    #[inline]
+    pub(crate) fn park(&self) {
+        self.slot.store(PARKED, Release);
     }
 
     /// Moves the snapshot to the newest visible commit.
@@ -208,6 +216,11 @@ mod tests {
         drop((old, new));
         let old = registry.begin_at(CommitId(3));
         assert_eq!(registry.horizon(), CommitId(3));
+        old.park();
+        assert_eq!(registry.horizon(), CommitId(9), "a parked slot holds nothing");
+        assert_eq!(registry.open_snapshots(), 0);
+        assert_eq!(old.refresh(), CommitId(9));
+        assert_eq!(registry.open_snapshots(), 1);
         drop(old);
         assert_eq!(registry.open_snapshots(), 0);
     }

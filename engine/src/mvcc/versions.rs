@@ -87,7 +87,7 @@ struct Entry {
 }
 
 /// A deleted row whose ghost no snapshot needs any more.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Reclaimed {
     pub(crate) table: TableId,
     pub(crate) key: Vec<u8>,
@@ -216,6 +216,22 @@ impl VersionStore {
             bucket: bucket as u32,
             bytes,
         });
+    }
+
+    /// Takes back what was recorded for `commit`, which was given up before it changed anything. Only the applier.
+    pub(crate) fn withdraw(&self, commit: CommitId) {
+        let mut queue = self.queue.lock();
+        while queue.live.back().is_some_and(|entry| entry.commit == commit)
+            && let Some(entry) = queue.live.pop_back()
+        {
+            let head = &self.buckets[entry.bucket as usize];
+            // Entries come in the order of their recording, so the last one is at the head of its chain.
+            if let Some(version) = head.load_full() {
+                debug_assert_eq!(version.commit, commit);
+                head.store(version.older.load_full());
+                self.forget(&version);
+            }
+        }
     }
 
     /// What `snapshot` sees of a row on a page that changed after it; a former value is appended to `out`.
@@ -408,6 +424,23 @@ mod tests {
     fn read(store: &VersionStore, key: &[u8], snapshot: u64) -> (Lookup, Vec<u8>) {
         let mut out = Vec::new();
         (store.lookup(T, key, CommitId(snapshot), &mut out), out)
+    }
+
+    #[test]
+    fn what_a_commit_that_was_given_up_recorded_is_taken_back() {
+        let store = VersionStore::new(CommitId(0), 1 << 20, 1);
+        store.record(T, b"k", CommitId(3), None, false);
+        let (count, bytes) = (store.count(), store.bytes());
+        for key in 0..100u32 {
+            store.record(T, &key.to_le_bytes(), CommitId(4), Some(b"x"), false);
+        }
+        store.record(T, b"k", CommitId(4), Some(b"three"), true);
+        store.withdraw(CommitId(4));
+        assert_eq!((store.count(), store.bytes()), (count, bytes));
+        assert_eq!(store.newest_change(T, b"k", CommitId(3)), None);
+        assert_eq!(read(&store, b"k", 2).0, Lookup::WasAbsent);
+        store.record(T, b"k", CommitId(4), Some(b"again"), false);
+        assert_eq!(read(&store, b"k", 3), (Lookup::Was, b"again".to_vec()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! A page in the pool is read by any thread while the one applier may be changing it. Every access is a relaxed
 //! atomic load or store of a whole word, so a torn read is a wrong value that the version check throws away
-//! (see `pool::latch`), never undefined behaviour. Because an optimistic reader can meet any bytes at all, reads
+//! (see `pool::frame`), never undefined behaviour. Because an optimistic reader can meet any bytes at all, reads
 //! are total: outside the page they give zeros or nothing, and never panic.
 
 use std::cmp::Ordering as KeyOrder;

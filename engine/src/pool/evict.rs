@@ -11,12 +11,17 @@ use crate::error::Result;
 use crate::ids::PageNumber;
 use crate::store::PageImage;
 
+/// Steps of the clock in which dirty pages are passed by.
+const PATIENCE: usize = 32;
+
 impl Pool {
     /// Frees one frame; `None` if no page could be moved out.
     pub(super) fn evict(&self) -> Result<Option<u32>> {
         let frames = self.frames();
-        // Rounds: the first two clear used marks and take clean pages only where they are found unused; from the
-        // second on dirty pages are written too; the later ones are for frames that were busy.
+        let mut no_room = None;
+        // Clean pages that were not used lately are taken where they are found. The first steps pass dirty ones by, since
+        // a clean one is likely to be near; after that dirty ones are written too. The later rounds are for frames
+        // that were used or busy in the earlier ones.
         for step in 0..8 * frames {
             let index = self.clock_hand.fetch_add(1, Relaxed) % frames;
             let frame = self.frame(index as u32);
@@ -25,9 +30,18 @@ impl Pool {
                 continue;
             }
             if frame.is_dirty() {
-                let patience = 32;
-                if step < patience || !self.write_frame(frame, page)? {
+                if step < PATIENCE || no_room.is_some() {
                     continue;
+                }
+                match self.write_frame(frame, page) {
+                    Ok(true) => {}
+                    Ok(false) => continue,
+                    // What can be read must stay readable: a clean page will do.
+                    Err(error) if error.is_disk_full() => {
+                        no_room = Some(error);
+                        continue;
+                    }
+                    Err(error) => return Err(error),
                 }
                 if self.evict_clean(frame, page) {
                     self.counters.evicted_dirty.fetch_add(1, Relaxed);
@@ -42,7 +56,10 @@ impl Pool {
             }
         }
         // Somebody may have given a frame back meanwhile.
-        Ok(self.free.lock().pop())
+        match (self.free.lock().pop(), no_room) {
+            (None, Some(error)) => Err(error),
+            (index, _) => Ok(index),
+        }
     }
 
     /// Writes a dirty frame; `false` if somebody else is writing it or it is no longer dirty.

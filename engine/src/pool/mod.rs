@@ -30,6 +30,9 @@ use table::{PageTable, Residence};
 /// Fewest frames a pool works with: the deepest tree path, a split and some readers at once.
 pub(crate) const FRAMES_MIN: usize = 64;
 
+/// Rounds of eviction for a commit, which cannot be given up any more: others hold their frames only for moments.
+const COMMIT_ATTEMPTS: usize = 1000;
+
 #[derive(Debug)]
 pub(crate) struct Pool {
     arena: Arena,
@@ -105,6 +108,16 @@ impl Pool {
             .load(Relaxed)
             .min(self.frames())
             .saturating_sub(self.free.lock().len())
+    }
+
+    /// Pages that can be created for certain without moving another out; 0 once pages may be outside the pool, since
+    /// whoever reads one competes for frames then.
+    pub(crate) fn frames_at_hand(&self) -> usize {
+        if self.may_be_absent() {
+            0
+        } else {
+            self.frames() - self.frames_in_use()
+        }
     }
 
     /// Whether a lookup can meet a page that is not in memory.
@@ -287,7 +300,17 @@ impl Pool {
         }
         self.used.store(self.frames(), Relaxed);
         self.may_be_absent.store(true, Relaxed);
-        self.evict()?.ok_or(Error::CacheExhausted {
+        let attempts = if self.store.is_committing() {
+            COMMIT_ATTEMPTS
+        } else {
+            1
+        };
+        for _ in 0..attempts {
+            if let Some(index) = self.evict()? {
+                return Ok(index);
+            }
+        }
+        Err(Error::CacheExhausted {
             frames: self.frames(),
         })
     }

@@ -172,6 +172,22 @@ impl ExtentAllocator {
         self.add_free(range);
     }
 
+    /// Cuts a reserved extent to its first `units`; the rest is free again.
+    pub(crate) fn cancel_tail(&mut self, range: UnitRange, units: u64) {
+        debug_assert!(0 < units && units < range.len);
+        self.audit_return(range);
+        self.audit_take(UnitRange {
+            start: range.start,
+            len: units,
+        });
+        let tail = UnitRange {
+            start: range.start + units,
+            len: range.len - units,
+        };
+        self.counts.reserved -= tail.len;
+        self.add_free(tail);
+    }
+
     /// The page map no longer refers to a live extent; the durable checkpoint may.
     pub(crate) fn retire(&mut self, range: UnitRange) {
         self.counts.live -= range.len;

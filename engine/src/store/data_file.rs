@@ -8,7 +8,7 @@
 //! | complete a checkpoint | [`super::committing`] |
 //! | check everything | [`super::verifying`] |
 //!
-//! Locks, in the order in which they are taken; none of the last four is held across I/O except `resize`, which only
+//! Locks, in the order in which they are taken; none of the last five is held across I/O except `resize`, which only
 //! those wait for who need a longer file:
 //!
 //! | lock | protects |
@@ -17,6 +17,7 @@
 //! | `resize` | the length of the file |
 //! | `numbers` | page numbers in use; held over every change of map entries, so that entry, number and space change together |
 //! | chunk (in `map`) | 512 map entries |
+//! | `held` | extents held back for commits |
 //! | `space` | the extent allocator |
 
 use std::collections::BTreeMap;
@@ -28,7 +29,7 @@ use std::time::{Duration, SystemTime};
 
 use parking_lot::{Mutex, RwLock};
 
-use super::allocator::ExtentAllocator;
+use super::allocator::{ExtentAllocator, UnitRange};
 use super::extent::UNIT_BYTES;
 use super::map_format::ChunkRef;
 use super::page_map::PageMap;
@@ -79,6 +80,8 @@ pub struct DataFile {
     pub(super) numbers: Mutex<PageNumbers>,
     pub(super) map: PageMap,
     pub(super) space: Mutex<ExtentAllocator>,
+    /// Extents held back for commits, all of one length.
+    pub(super) held: Mutex<Vec<UnitRange>>,
     pub(super) counters: Counters,
     /// Why nothing more may be written: a sync or a superblock write failed.
     pub(super) poisoned: OnceLock<Arc<str>>,

@@ -18,6 +18,7 @@ mod bytes;
 mod committing;
 mod data_file;
 mod extent;
+mod held;
 mod map_format;
 mod opening;
 mod page_map;
@@ -33,6 +34,7 @@ mod tests;
 
 pub use committing::FrozenMap;
 pub use data_file::{CreateOptions, DataFile, PageImage};
+pub(crate) use held::Committing;
 pub use stats::StoreStats;
 pub use superblock::{PAGE_SIZE_MAX, PAGE_SIZE_MIN, Superblock};
 pub use verifying::VerifyReport;

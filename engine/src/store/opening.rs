@@ -157,6 +157,7 @@ impl DataFile {
             numbers: Mutex::new(loaded.numbers),
             map: loaded.map,
             space: Mutex::new(space),
+            held: Mutex::default(),
             counters: Counters::default(),
             poisoned: OnceLock::new(),
         })

@@ -205,7 +205,13 @@ impl DataFile {
     /// # Errors
     /// [`Error::Io`]; nothing is reserved then.
     pub(super) fn write_batch(&self, batch: &mut Batch) -> Result<Vec<Written>> {
-        let starts = self.reserve(&batch.units)?;
+        let starts = self.reserve(&batch.units).or_else(|error| {
+            let held = match batch.units[..] {
+                [units] if error.is_disk_full() => self.take_held(units),
+                _ => None,
+            };
+            held.map(|start| vec![start]).ok_or(error)
+        })?;
         let written: Vec<Written> = starts
             .iter()
             .zip(&batch.units)
@@ -246,7 +252,7 @@ impl DataFile {
     }
 
     /// Reserves room for extents of so many units each.
-    fn reserve(&self, units: &[u64]) -> Result<Vec<u64>> {
+    pub(super) fn reserve(&self, units: &[u64]) -> Result<Vec<u64>> {
         let mut starts = Vec::with_capacity(units.len());
         loop {
             let missing = self.space.lock().reserve(&units[starts.len()..], &mut starts);

@@ -10,7 +10,7 @@ use super::Table;
 use super::catalog::{Dropped, Entry};
 use super::manager::{NewPanic, PANICKED, TransactionManager, Work};
 use super::write_set::WriteSet;
-use crate::btree::{Change, Changer, Touched, Tree};
+use crate::btree::{Budget, Change, Changer, Need, NewRow, Touched, Tree};
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition, PageNumber, TableId};
 use crate::mvcc::Reclaimed;
@@ -20,6 +20,9 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// Pages of a dropped table that one commit frees.
 const DROP_BUDGET: usize = 256;
+/// Leaves whose ghosts one commit removes at least, and the part of the keys that are waiting beyond that.
+const PURGE_LEAVES: usize = 64;
+const PURGE_PART: usize = 64;
 /// Codec byte of page images in the log.
 pub(crate) const IMAGE_CODEC_NONE: u8 = 0;
 
@@ -33,6 +36,7 @@ pub(crate) struct Applier {
     /// Ghosts of commits up to this one can go.
     ghost_horizon: CommitId,
     pub(super) since_collect: usize,
+    /// Deleted rows whose ghosts can go, sorted.
     reclaimed: Vec<Reclaimed>,
     pub(crate) dropped: Vec<Dropped>,
     pub(crate) next_table: TableId,
@@ -41,10 +45,10 @@ pub(crate) struct Applier {
 }
 
 impl Applier {
-    pub(super) fn new(last: CommitId) -> Self {
+    pub(super) fn new(last: CommitId, page_size: usize) -> Self {
         Self {
             last,
-            touched: Touched::default(),
+            touched: Touched::new(page_size),
             image: Vec::new(),
             ghost_horizon: CommitId(0),
             since_collect: 0,
@@ -90,9 +94,7 @@ impl TransactionManager {
                         });
                     }
                 }
-                self.apply_commit(applier, writes.bytes(), |changer| {
-                    self.change_rows(changer, writes)
-                })
+                self.apply_commit(applier, |changer| self.change_rows(changer, writes))
             }
             Work::CreateTable(name) => self.create_table(applier, name),
             Work::DropTable(name) => self.drop_table(applier, name),
@@ -100,6 +102,12 @@ impl TransactionManager {
     }
 
     fn change_rows<'a>(&'a self, changer: &mut Changer<'a, '_>, writes: &WriteSet) -> Result<()> {
+        let mut need = Need::default();
+        for (table, changes) in writes.tables() {
+            let rows = changes.iter().map(|(key, value)| (&key[..], value.as_deref()));
+            need += changer.need_of_rows(self.tree(*table), rows)?;
+        }
+        changer.secure(need)?;
         let mut rows = 0;
         let mut bytes = 0;
         for (table, changes) in writes.tables() {
@@ -132,20 +140,22 @@ impl TransactionManager {
             limit: u64::from(u32::MAX),
         })?;
         let mut root = PageNumber::NONE;
-        let done = self.apply_commit(applier, 0, |changer| {
+        let done = self.apply_commit(applier, |changer| {
+            let entry = |root| Entry::Table {
+                name: name.to_owned(),
+                id,
+                root,
+            };
+            let (next_key, next_value) = Entry::NextTable(next).encode();
+            let (key, value) = entry(root).encode();
+            let rows: [NewRow<'_>; 2] = [(&next_key, Some(&next_value)), (&key, Some(&value))];
+            let mut need = changer.need_to_create_tree();
+            need += changer.need_of_rows(self.catalog_tree(), rows.into_iter())?;
+            changer.secure(need)?;
             root = changer.create_tree(id)?;
-            for entry in [
-                Entry::Table {
-                    name: name.to_owned(),
-                    id,
-                    root,
-                },
-                Entry::NextTable(next),
-            ] {
-                let (key, value) = entry.encode();
-                changer.put(self.catalog_tree(), &key, &value)?;
-            }
-            Ok(())
+            let (key, value) = entry(root).encode();
+            changer.put(self.catalog_tree(), &next_key, &next_value)?;
+            changer.put(self.catalog_tree(), &key, &value)
         })?;
         applier.next_table = next;
         applier.live.insert(id);
@@ -166,9 +176,13 @@ impl TransactionManager {
                 name: name.to_owned(),
             });
         };
-        let done = self.apply_commit(applier, 0, |changer| {
-            changer.delete(self.catalog_tree(), &Entry::table_key(name))?;
+        let done = self.apply_commit(applier, |changer| {
+            let name = Entry::table_key(name);
             let (key, value) = Entry::Dropped { id, root }.encode();
+            let rows: [NewRow<'_>; 2] = [(&key, Some(&value)), (&name, None)];
+            let need = changer.need_of_rows(self.catalog_tree(), rows.into_iter())?;
+            changer.secure(need)?;
+            changer.delete(self.catalog_tree(), &name)?;
             changer.put(self.catalog_tree(), &key, &value)
         })?;
         applier.live.remove(&id);
@@ -181,11 +195,11 @@ impl TransactionManager {
         Ok(done)
     }
 
-    /// Runs `change` as the next commit and appends it to the log.
+    /// Runs `change` as the next commit and appends it to the log. Before it changes anything it secures the room that
+    /// it needs.
     fn apply_commit<'a>(
         &'a self,
         applier: &mut Applier,
-        bytes: usize,
         change: impl FnOnce(&mut Changer<'a, '_>) -> Result<()>,
     ) -> Result<(CommitId, LogPosition)> {
         let Applier {
@@ -197,20 +211,26 @@ impl TransactionManager {
         } = applier;
         self.check_usable()?;
         let _guard = PoisonOnPanic(self, NewPanic::watch());
-        // Splits log page images beside the rows.
-        self.wal
-            .appender()
-            .reserve(2 * bytes + 8 * self.pool.page_size())?;
         let commit = last.next();
-        let mut changer = Changer::new(&self.pool, &self.versions, touched, commit, *ghost_horizon);
-        changer.reserve(8)?;
+        let mut changer = Changer::new(
+            &self.pool,
+            &self.versions,
+            &self.wal,
+            touched,
+            commit,
+            *ghost_horizon,
+        );
         let result = change(&mut changer);
         let has_changed = changer.has_changed();
-        drop(changer);
+        // Until the commit is in the log, what is held back for it stays at hand.
+        let _committing = changer.finish_changes();
         match result {
             Ok(()) if !has_changed => return Ok((*last, self.wal.end())),
             Ok(()) => {}
-            Err(error) if !has_changed => return Err(error),
+            Err(error) if !has_changed => {
+                self.versions.withdraw(commit);
+                return Err(error);
+            }
             Err(error) => return Err(self.poison(&error)),
         }
         let end = self
@@ -266,66 +286,99 @@ impl TransactionManager {
         }
     }
 
-    /// Drops old versions; then ghosts, small pages and dropped tables that nobody can read any more. What that
-    /// changes is a commit of the engine's own.
-    pub(super) fn collect(&self, applier: &mut Applier) {
+    /// Drops old versions; then ghosts, small pages and dropped tables that nobody can read any more, as much as fits in
+    /// one commit of the engine's own. Returns whether there is more that could be done at once.
+    pub(super) fn collect(&self, applier: &mut Applier) -> bool {
         applier.since_collect = 0;
         let horizon = self.registry.horizon();
         let mut reclaimed = std::mem::take(&mut applier.reclaimed);
+        let known = reclaimed.len();
         let dropped = self.versions.collect(horizon, &mut reclaimed);
         self.counters
             .versions_collected
             .fetch_add(dropped as u64, Relaxed);
+        if reclaimed.len() > known {
+            reclaimed.sort();
+            reclaimed.dedup();
+        }
         applier.ghost_horizon = self.versions.ghost_horizon(horizon);
         let due = applier
             .dropped
             .first()
             .copied()
-            .filter(|d| d.commit <= applier.ghost_horizon);
+            // `keep_versions` keeps versions of rows, not dropped tables.
+            .filter(|d| d.commit <= horizon);
         if reclaimed.is_empty() && due.is_none() || self.check_usable().is_err() {
-            reclaimed.clear();
-            applier.reclaimed = reclaimed;
-            return;
+            return false;
         }
-        let tables: Vec<_> = self.catalog.tables();
+        let waiting = (reclaimed.len(), due.is_some());
         let mut finished = None;
-        let result = self.apply_commit(applier, 0, |changer| {
-            for Reclaimed { table, key } in &reclaimed {
-                if let Some((_, table)) = tables.iter().find(|(_, t)| t.id == *table) {
-                    changer.purge(self.tree(*table), key)?;
-                }
-            }
+        let result = self.apply_commit(applier, |changer| {
+            self.purge(changer, &mut reclaimed)?;
             if let Some(Dropped { table, root, .. }) = due {
                 let tree = Tree {
                     pool: &self.pool,
                     root,
                     table,
                 };
-                if changer.drop_tree(tree, &mut { DROP_BUDGET })? {
-                    changer.delete(self.catalog_tree(), &Entry::dropped_key(table))?;
+                let key = Entry::dropped_key(table);
+                let row: [NewRow<'_>; 1] = [(&key, None)];
+                let need = changer.need_of_rows(self.catalog_tree(), row.into_iter())?;
+                let mut budget = Budget::new(DROP_BUDGET, need);
+                if changer.drop_tree(tree, &mut budget)? {
+                    changer.delete(self.catalog_tree(), &key)?;
                     finished = Some(table);
                 }
             }
             Ok(())
         });
-        if let Some(table) = finished {
+        if let Some(table) = finished.filter(|_| result.is_ok()) {
             applier.dropped.retain(|d| d.table != table);
         }
-        reclaimed.clear();
+        let is_waiting = !reclaimed.is_empty() || due.is_some() && !applier.dropped.is_empty();
+        let has_advanced = reclaimed.len() < waiting.0;
         applier.reclaimed = reclaimed;
         match result {
             Ok((commit, _)) if commit > self.applied() => {
                 self.announce(commit, LogPosition(0), None);
+                is_waiting
             }
-            Ok(_) => {}
-            // Housekeeping that could not be done now is done by a later collection, or not at all; nothing
-            // that anybody reads depends on it. If it broke off half-way the database is poisoned.
-            Err(error) => tracing::warn!(%error, "old row versions could not be collected"),
+            Ok(_) => is_waiting && has_advanced,
+            // Housekeeping that could not be done now is done by a later collection; nothing that anybody reads
+            // depends on it.
+            Err(error) => {
+                tracing::warn!(%error, "old row versions could not be collected");
+                false
+            }
         }
     }
 
-    /// Whether a dropped table is waiting for its pages to be freed.
-    pub(crate) fn has_dropped_tables(&self) -> bool {
-        !self.pause().dropped.is_empty()
+    /// Removes the ghosts of reclaimed rows, leaf by leaf from the end, until there is no room or enough is done. What
+    /// was seen to is taken off the list.
+    fn purge<'a>(&'a self, changer: &mut Changer<'a, '_>, reclaimed: &mut Vec<Reclaimed>) -> Result<()> {
+        let tables = self.catalog.tables();
+        let leaves = PURGE_LEAVES + reclaimed.len() / PURGE_PART;
+        for _ in 0..leaves {
+            let Some(Reclaimed { table, key }) = reclaimed.last() else {
+                break;
+            };
+            let table = *table;
+            let Some((_, found)) = tables.iter().find(|(_, t)| t.id == table) else {
+                reclaimed.retain(|r| r.table != table);
+                continue;
+            };
+            let Some(low) = changer.purge(self.tree(*found), key)? else {
+                break;
+            };
+            reclaimed.pop();
+            while reclaimed.pop_if(|r| r.table == table && r.key >= low).is_some() {}
+        }
+        Ok(())
+    }
+
+    /// Whether ghosts or dropped tables may be waiting to be freed.
+    pub(crate) fn has_housekeeping(&self) -> bool {
+        let applier = self.pause();
+        !applier.dropped.is_empty() || !applier.reclaimed.is_empty()
     }
 }

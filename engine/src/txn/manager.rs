@@ -99,6 +99,7 @@ pub(crate) struct Start {
 
 impl TransactionManager {
     pub(crate) fn new(start: Start) -> Self {
+        let page_size = start.pool.page_size();
         static DATABASES: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
         Self {
             vfs: start.vfs,
@@ -109,7 +110,7 @@ impl TransactionManager {
             wal: start.wal,
             catalog: Catalog::default(),
             counters: Counters::default(),
-            applier: Mutex::new(Applier::new(start.last)),
+            applier: Mutex::new(Applier::new(start.last, page_size)),
             queue: Mutex::default(),
             group: GroupCommit::default(),
             applied: AtomicU64::new(start.last.0),
@@ -252,8 +253,9 @@ impl TransactionManager {
     fn end_apply<'s>(&'s self, mut applier: MutexGuard<'s, Applier>, mut finished: Vec<Work>) {
         loop {
             applier.since_collect += finished.len();
-            if applier.since_collect >= COLLECT_EVERY {
-                self.collect(&mut applier);
+            if applier.since_collect >= COLLECT_EVERY && self.collect(&mut applier) {
+                // The rest after the next commits.
+                applier.since_collect = COLLECT_EVERY;
             }
             drop(applier);
             for work in finished.drain(..) {
@@ -410,7 +412,8 @@ impl TransactionManager {
 
     /// Drops row versions that nobody can need any more, then ghosts and pages that were waiting for that.
     pub(crate) fn collect_now(&self) {
-        self.pause().since_collect = COLLECT_EVERY;
+        // Commits that are waiting go in between.
+        while self.pause().collect() {}
     }
 }
 
@@ -477,6 +480,13 @@ pub(crate) struct Paused<'m> {
     applier: Option<MutexGuard<'m, Applier>>,
     /// Behind the applier, so dropped after it.
     _abandoned: Abandoned<'m>,
+}
+
+impl Paused<'_> {
+    fn collect(&mut self) -> bool {
+        let manager = self.manager;
+        manager.collect(self)
+    }
 }
 
 impl Deref for Paused<'_> {

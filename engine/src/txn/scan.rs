@@ -3,6 +3,7 @@
 use std::collections::btree_map;
 use std::ops::Bound;
 
+use super::transaction::Statement;
 use super::write_set::TableWrites;
 use super::{KeyRange, Table, TransactionManager};
 use crate::btree::{Cursor, Direction};
@@ -26,6 +27,8 @@ pub struct Scan<'s> {
     left: usize,
     own: Option<Own<'s>>,
     next_own: Option<OwnRow<'s>>,
+    /// Ends with the scan.
+    _statement: Option<Statement<'s>>,
 }
 
 /// Where the next row comes from.
@@ -43,6 +46,7 @@ impl<'s> Scan<'s> {
         direction: Direction,
         snapshot: CommitId,
         own: Option<&'s TableWrites>,
+        statement: Option<Statement<'s>>,
     ) -> Self {
         let (low, high) = range.into_half_open();
         let is_empty = high.as_ref().is_some_and(|high| *high <= low);
@@ -63,6 +67,7 @@ impl<'s> Scan<'s> {
             has_stored: false,
             direction,
             left: usize::MAX,
+            _statement: statement,
         };
         scan.advance_own();
         scan
@@ -119,7 +124,7 @@ impl<'s> Scan<'s> {
         }
     }
 
-    /// The next row, `None` after the last.
+    /// The next row, `None` after the last and after an error.
     ///
     /// # Errors
     /// [`crate::Error::SnapshotTooOld`], I/O errors and corruption.
@@ -127,8 +132,10 @@ impl<'s> Scan<'s> {
         if self.left == 0 {
             return Ok(None);
         }
+        let left = std::mem::take(&mut self.left);
         let source = self.choose()?;
-        self.left -= 1;
+        // After an error the scan is over: its place is lost.
+        self.left = left - 1;
         match source {
             Source::End => {
                 self.left = 0;

@@ -124,6 +124,7 @@ impl<'db> Snapshot<'db> {
             direction,
             self.commit,
             None,
+            None,
         ))
     }
 

@@ -84,6 +84,17 @@ pub struct Transaction<'db> {
     is_over: bool,
 }
 
+/// One read of a READ COMMITTED transaction: when it ends, the transaction no longer keeps old versions from being
+/// collected.
+#[derive(Debug)]
+pub(super) struct Statement<'s>(&'s SnapshotSlot<'s>);
+
+impl Drop for Statement<'_> {
+    fn drop(&mut self) {
+        self.0.park();
+    }
+}
+
 impl TransactionManager {
     pub(crate) fn begin(&self, options: TxOptions) -> Transaction<'_> {
         let snapshot = (options.isolation == IsolationLevel::Snapshot).then(|| self.registry.begin());
@@ -105,6 +116,14 @@ impl<'db> Transaction<'db> {
     #[must_use]
     pub fn isolation(&self) -> IsolationLevel {
         self.options.isolation
+    }
+
+    /// To be kept while what [`Transaction::read_commit`] returned is being read.
+    fn statement(&self) -> Option<Statement<'_>> {
+        self.snapshot
+            .as_ref()
+            .filter(|_| self.options.isolation == IsolationLevel::ReadCommitted)
+            .map(|(slot, _)| Statement(slot))
     }
 
     /// The commit that the next read sees, before the transaction's own changes.
@@ -141,6 +160,7 @@ impl<'db> Transaction<'db> {
             return Ok(own.is_some());
         }
         let commit = self.read_commit();
+        let _statement = self.statement();
         self.manager
             .tree(table)
             .get(key, commit, &self.manager.versions, value)
@@ -236,7 +256,16 @@ impl<'db> Transaction<'db> {
         // The transaction is borrowed by the scan, so its snapshot stands still meanwhile.
         let commit = self.read_commit();
         let own = self.writes.table(table);
-        Ok(Scan::new(self.manager, table, range, direction, commit, own))
+        let statement = self.statement();
+        Ok(Scan::new(
+            self.manager,
+            table,
+            range,
+            direction,
+            commit,
+            own,
+            statement,
+        ))
     }
 
     fn check_size(&self, more: usize) -> Result<()> {

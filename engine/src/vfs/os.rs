@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use rustix::fs::{FlockOperation, OFlags};
+use rustix::fs::{FallocateFlags, FlockOperation, OFlags};
 
 use super::{OpenMode, Vfs, VfsFile};
 
@@ -147,6 +147,20 @@ impl VfsFile for OsFile {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
+        let now = self.file.metadata()?.len();
+        if len > now {
+            // With its blocks, so that a full device is found here and not by a later write into the new part. Not
+            // every file system can.
+            match rustix::fs::fallocate(&self.file, FallocateFlags::empty(), now, len - now) {
+                Ok(()) => return Ok(()),
+                Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {}
+                Err(e) => {
+                    // It may have got some of the way.
+                    self.file.set_len(now)?;
+                    return Err(e.into());
+                }
+            }
+        }
         self.file.set_len(len)
     }
 

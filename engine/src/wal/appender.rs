@@ -146,13 +146,21 @@ impl LogAppender<'_> {
         if bytes <= room {
             return Ok(());
         }
-        let segment_room = self.state.segment.header.segment_size - HEADER_BYTES as u64;
-        // At the end of each segment, up to one frame of room stays unused.
-        let usable = segment_room
-            .saturating_sub(self.wal.frame_bytes_usual)
-            .max(segment_room / 2);
         let missing = bytes - room.saturating_sub(self.wal.frame_bytes_usual);
-        self.wal.segments.prepare_count(missing.div_ceil(usable) as usize)
+        let count = missing.div_ceil(self.usable_of_segment());
+        self.wal.segments.prepare_count(count as usize)
+    }
+
+    /// Bytes of frames that fit in a fresh segment for certain: up to one frame of room at its end stays unused.
+    fn usable_of_segment(&self) -> u64 {
+        let room = self.state.segment.header.segment_size - HEADER_BYTES as u64;
+        room.saturating_sub(self.wal.frame_bytes_usual).max(room / 2)
+    }
+
+    /// Bytes of frames that can be appended for certain without creating a file.
+    pub(super) fn room_at_hand(&self) -> u64 {
+        let spares = self.wal.segments.spare_count() as u64;
+        self.state.room().saturating_sub(self.wal.frame_bytes_usual) + spares * self.usable_of_segment()
     }
 
     /// The position behind the last frame.

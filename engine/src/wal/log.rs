@@ -159,6 +159,11 @@ impl Wal {
         LogPosition(self.durable.load(Ordering::Acquire))
     }
 
+    /// Bytes of frames that can be appended for certain without creating a file.
+    pub(crate) fn room_at_hand(&self) -> usize {
+        self.appender().room_at_hand() as usize
+    }
+
     /// Makes everything appended so far durable and returns the new durable position. One thread flushes at a time;
     /// others wait for it and then flush what has come since.
     ///

@@ -5,6 +5,7 @@ mod beside;
 mod common;
 mod concurrency;
 mod faults;
+mod full_disk;
 mod isolation;
 mod limits;
 mod model;

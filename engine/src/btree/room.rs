@@ -1,0 +1,344 @@
+//! Room for a commit, made sure of before it changes anything.
+//!
+//! Once a page has changed, a commit must be completed, so whatever can run out is secured first: bytes in the log, and
+//! room in the data file for dirty pages that have to make way in the cache. Both are upper bounds:
+//!
+//! 1. From the number and size of the rows alone. If even that much is at hand, nothing more is looked at; that is
+//!    nearly always so while the database fits in the cache.
+//! 2. Else by looking at the leaves: a leaf whose new rows fit in its free room does not split.
+//!
+//! How often can a leaf split? A row of at least 1/16 page may cause a few splits, since a cut can only be made between
+//! rows: four are allowed for. With smaller rows a leaf that splits holds two thirds of a page of rows, and each part
+//! must take in a sixth of a page before it splits again; at the right edge, where a cut leaves the left part nearly
+//! full, twice as often. One separator splits the page above it at most twice, for the same reason.
+//!
+//! Housekeeping has no bound worth computing: it secures room for one step at a time, and stops when there is none.
+
+use std::ops::AddAssign;
+
+use super::{Changer, Tree};
+use crate::error::Result;
+use crate::page::layout::{HEADER, max_inline_value, max_key};
+use crate::page::node::Payload;
+
+/// Bytes that a page costs in the log beside its content or operations.
+pub(super) const FRAME_OVERHEAD: usize = 64;
+/// Bytes that an operation costs beside its key and value, at most.
+pub(super) const OPERATION_OVERHEAD: usize = 32;
+/// Splits that one row of any size can cause in leaves.
+const SPLITS_OF_A_ROW: usize = 4;
+/// Frames that a split or merge works with at once.
+const FRAMES_AT_ONCE: usize = 8;
+
+/// What a piece of work may use up at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Need {
+    /// Bytes of log frames.
+    pub(crate) log_bytes: usize,
+    /// Pages created.
+    pub(crate) created: usize,
+    /// Pages changed, those created not counted.
+    pub(crate) changed: usize,
+    /// Pages brought into the cache, each as often as that can be necessary.
+    pub(crate) faults: usize,
+}
+
+impl AddAssign for Need {
+    fn add_assign(&mut self, other: Self) {
+        self.log_bytes += other.log_bytes;
+        self.created += other.created;
+        self.changed += other.changed;
+        self.faults += other.faults;
+    }
+}
+
+impl Need {
+    /// Dirty pages that have to be written to make way, in a cache of so many frames.
+    fn dirty_evictions(&self, frames: usize) -> usize {
+        // Each frame taken moves one page out. Dirty ones among these are dirty now, or become so by this commit.
+        (self.created + self.faults).min(frames + 2 * (self.created + self.changed))
+    }
+}
+
+/// A row that is about to be put (with a value) or deleted.
+pub(crate) type NewRow<'r> = (&'r [u8], Option<&'r [u8]>);
+
+/// New rows of one leaf.
+#[derive(Debug, Default)]
+struct LeafRows {
+    count: usize,
+    /// Those of at least 1/16 page.
+    large: usize,
+    bytes: usize,
+}
+
+impl LeafRows {
+    fn splits(&self, page_size: usize) -> usize {
+        let by_bytes = SPLITS_OF_A_ROW * (1 + self.large) + 16 * self.bytes / page_size;
+        by_bytes.min(SPLITS_OF_A_ROW * self.count)
+    }
+}
+
+/// How much housekeeping one commit may do, in pages.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    pages: usize,
+    /// What is to be done at the end, and has to be possible then.
+    end: Need,
+}
+
+impl Budget {
+    pub(crate) fn new(pages: usize, end: Need) -> Self {
+        Self { pages, end }
+    }
+
+    /// Takes one page off the budget; `false` if it is used up, or there is no room for the work.
+    pub(super) fn take(&mut self, changer: &mut Changer<'_, '_>) -> bool {
+        let mut step = changer.need_to_drop_a_page();
+        step += self.end;
+        if self.pages == 0 || changer.secure_step(step).is_err() {
+            self.pages = 0;
+            return false;
+        }
+        self.pages -= 1;
+        true
+    }
+}
+
+impl<'a> Changer<'a, '_> {
+    /// Makes sure that the commit can be completed if it needs no more than `need` beyond what it has logged so far.
+    ///
+    /// # Errors
+    /// A full disk, or an exhausted cache. Nothing has changed then.
+    pub(crate) fn secure(&mut self, need: Need) -> Result<()> {
+        let log_bytes = self.touched.log_bytes() + need.log_bytes;
+        if log_bytes > self.log_secured {
+            self.wal.appender().reserve(log_bytes)?;
+            self.log_secured = log_bytes;
+        }
+        if need.created + need.faults > self.pool.frames_at_hand() {
+            let evictions = need.dirty_evictions(self.pool.frames());
+            self.pool.store().hold(evictions)?;
+        }
+        self.reserve(FRAMES_AT_ONCE)
+    }
+
+    /// [`Changer::secure`] for one more step of work that can stop before it.
+    pub(super) fn secure_step(&mut self, need: Need) -> Result<()> {
+        self.secure(need).inspect_err(|error| {
+            tracing::debug!(%error, "no room for more housekeeping");
+        })
+    }
+
+    /// Whether all of `need` is at hand without looking any further.
+    fn is_at_hand(&self, need: Need) -> bool {
+        need.log_bytes <= self.wal.room_at_hand()
+            && need.created + need.faults + FRAMES_AT_ONCE <= self.pool.frames_at_hand()
+    }
+
+    /// What changing these rows, which come in key order, may need: a rough bound if that is at hand, else one from a
+    /// look at the leaves.
+    pub(crate) fn need_of_rows<'r>(
+        &self,
+        tree: Tree<'a>,
+        rows: impl Iterator<Item = NewRow<'r>> + Clone,
+    ) -> Result<Need> {
+        let levels = tree.levels()?;
+        let mut all = Need::default();
+        let mut count = 0;
+        for (key, value) in rows.clone() {
+            all += self.need_of_row(key, value);
+            count += 1;
+        }
+        let mut rough = all;
+        rough += self.need_of_splits(SPLITS_OF_A_ROW * count, levels);
+        rough.changed += count;
+        rough.log_bytes += count * FRAME_OVERHEAD;
+        // With pages outside the cache, what the old values are matters too.
+        if !self.pool.may_be_absent() && self.is_at_hand(rough) {
+            return Ok(rough);
+        }
+        all += self.need_of_leaves(tree, levels, rows)?;
+        Ok(all)
+    }
+
+    /// The row itself, and the pages of its value if that is long.
+    fn need_of_row(&self, key: &[u8], value: Option<&[u8]>) -> Need {
+        let page_size = self.pool.page_size();
+        let len = value.map_or(0, <[u8]>::len);
+        let links = if len > max_inline_value(page_size) {
+            len.div_ceil(page_size - HEADER)
+        } else {
+            0
+        };
+        let inline = if links > 0 { 0 } else { len };
+        Need {
+            log_bytes: key.len() + inline + OPERATION_OVERHEAD + links * (page_size + FRAME_OVERHEAD),
+            created: links,
+            changed: 0,
+            // The pages are looked at once more when they are logged.
+            faults: links,
+        }
+    }
+
+    /// So many splits of leaves, and those above them.
+    fn need_of_splits(&self, splits: usize, levels: usize) -> Need {
+        if splits == 0 {
+            return Need::default();
+        }
+        let (page_size, key) = (self.pool.page_size(), max_key(self.pool.page_size()));
+        let above = 2 * splits * (levels - 1) + 2 * (levels + 1);
+        let created = splits + above;
+        Need {
+            log_bytes: created * (page_size + 2 * (key + OPERATION_OVERHEAD) + 3 * FRAME_OVERHEAD),
+            created,
+            changed: 2 * created,
+            faults: created * (2 * levels + 2),
+        }
+    }
+
+    /// What the leaves of the rows need beside the rows.
+    fn need_of_leaves<'r>(
+        &self,
+        tree: Tree<'a>,
+        levels: usize,
+        rows: impl Iterator<Item = NewRow<'r>>,
+    ) -> Result<Need> {
+        let page_size = self.pool.page_size();
+        let mut need = Need::default();
+        let mut splits = 0;
+        let mut rows = rows.peekable();
+        while let Some((first, _)) = rows.peek().copied() {
+            let (high, room) = super::until_stable(|| {
+                let leaf = tree.try_descend(|node| node.child_index(first), |_| ())?;
+                let facts = (leaf.node().high_fence(), leaf.node().room());
+                if leaf.is_valid() {
+                    Ok(facts)
+                } else {
+                    Err(super::Stop::Restart)
+                }
+            })?
+            .ok_or_else(|| tree.unstable())?;
+            let mut new = LeafRows::default();
+            let mut log_bytes = 0;
+            while let Some((key, value)) =
+                rows.next_if(|(key, _)| high.as_deref().is_none_or(|high| *key < high))
+            {
+                let cell =
+                    16 + key.len() + value.map_or(8, |v| v.len().min(max_inline_value(page_size)).max(16));
+                new.count += 1;
+                new.large += usize::from(cell >= page_size / 16);
+                new.bytes += cell;
+                log_bytes += key.len() + cell;
+                // The chain of a former long value is read, then freed.
+                let links = tree.chain_len(key)?.div_ceil(page_size - HEADER);
+                need.faults += 2 * links;
+                need.log_bytes += links * FRAME_OVERHEAD;
+            }
+            if new.bytes > room {
+                splits += new.splits(page_size);
+            }
+            // A page with many changes is logged as an image, for which it is looked at again.
+            need.log_bytes += FRAME_OVERHEAD + if log_bytes > page_size { page_size } else { 0 };
+            need.changed += 1;
+            need.faults += 2 + levels;
+        }
+        need += self.need_of_splits(splits, levels);
+        Ok(need)
+    }
+
+    /// A new tree of one page.
+    pub(crate) fn need_to_create_tree(&self) -> Need {
+        Need {
+            log_bytes: self.pool.page_size() + FRAME_OVERHEAD,
+            created: 1,
+            changed: 0,
+            faults: 1,
+        }
+    }
+
+    /// Merging one leaf with a neighbour, and so on up to the root.
+    pub(super) fn need_to_merge(&self, tree: Tree<'a>) -> Result<Need> {
+        let levels = tree.levels()?;
+        let (page_size, key) = (self.pool.page_size(), max_key(self.pool.page_size()));
+        let merges = 2 * (levels + 1);
+        Ok(Need {
+            log_bytes: merges * (page_size + key + OPERATION_OVERHEAD + 3 * FRAME_OVERHEAD),
+            created: 0,
+            changed: 2 * merges,
+            faults: 4 * merges,
+        })
+    }
+
+    /// Freeing one page of a dropped table.
+    fn need_to_drop_a_page(&self) -> Need {
+        let key = max_key(self.pool.page_size());
+        Need {
+            log_bytes: 2 * (key + OPERATION_OVERHEAD + FRAME_OVERHEAD) + FRAME_OVERHEAD,
+            created: 0,
+            changed: 2,
+            // The path to it may have to be read again.
+            faults: 16,
+        }
+    }
+}
+
+impl Tree<'_> {
+    /// Levels of the tree, leaves included.
+    fn levels(&self) -> Result<usize> {
+        super::until_stable(|| {
+            let root = self.pool.get(self.root)?.ok_or_else(|| self.gone())?;
+            let levels = usize::from(root.node().level()) + 1;
+            if root.is_valid() {
+                Ok(levels)
+            } else {
+                Err(super::Stop::Restart)
+            }
+        })?
+        .ok_or_else(|| self.unstable())
+    }
+
+    /// Length of a row's value if it is in overflow pages, else 0.
+    fn chain_len(&self, key: &[u8]) -> Result<usize> {
+        super::until_stable(|| {
+            let leaf = self.try_descend(|node| node.child_index(key), |_| ())?;
+            let node = leaf.node();
+            let (index, found) = node.search(key);
+            let len = match node.payload(node.slot(index)) {
+                Payload::Overflow(reference) if found => reference.len as usize,
+                _ => 0,
+            };
+            if leaf.is_valid() {
+                Ok(len)
+            } else {
+                Err(super::Stop::Restart)
+            }
+        })?
+        .ok_or_else(|| self.unstable())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn splits_are_bounded_by_rows_and_by_bytes() {
+        let rows = |count, large, bytes| LeafRows { count, large, bytes };
+        assert_eq!(rows(1, 0, 50).splits(4096), 4);
+        assert_eq!(rows(3, 3, 3000).splits(4096), 12);
+        assert_eq!(rows(100_000, 0, 100_000 * 40).splits(4096), 4 + 15_625);
+    }
+
+    #[test]
+    fn only_what_is_dirty_has_to_be_written() {
+        let need = Need {
+            log_bytes: 0,
+            created: 2,
+            changed: 3,
+            faults: 1000,
+        };
+        assert_eq!(need.dirty_evictions(64), 64 + 10);
+        assert_eq!(need.dirty_evictions(10_000), 1002);
+    }
+}
