@@ -123,7 +123,8 @@ impl Options {
     }
 
     /// How many committed versions of each row stay readable by [`Database::begin_at`], counting the current one.
-    /// Default 1: only what open snapshots need.
+    /// Default 1: only what open snapshots need. Deleted rows count like others, so with more than 1 their last version
+    /// stays until `version_budget` asks for its memory; dropped tables are not kept.
     #[must_use]
     pub fn keep_versions(mut self, count: usize) -> Self {
         self.keep_versions = count;

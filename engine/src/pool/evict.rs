@@ -14,6 +14,9 @@ use crate::store::PageImage;
 /// Steps of the clock in which dirty pages are passed by.
 const PATIENCE: usize = 32;
 
+/// Clean pages that must be left on a full disk. With fewer, those on one path down a tree would push each other out.
+const CLEAN_MIN: usize = 24;
+
 impl Pool {
     /// Frees one frame; `None` if no page could be moved out.
     pub(super) fn evict(&self) -> Result<Option<u32>> {
@@ -37,7 +40,7 @@ impl Pool {
                     Ok(true) => {}
                     Ok(false) => continue,
                     // What can be read must stay readable: a clean page will do.
-                    Err(error) if error.is_disk_full() => {
+                    Err(error) if error.is_disk_full() && self.has_clean_frames(CLEAN_MIN) => {
                         no_room = Some(error);
                         continue;
                     }
@@ -60,6 +63,16 @@ impl Pool {
             (None, Some(error)) => Err(error),
             (index, _) => Ok(index),
         }
+    }
+
+    /// Whether so many pages could be moved out without writing them.
+    fn has_clean_frames(&self, count: usize) -> bool {
+        let mut left = count;
+        (0..self.frames()).any(|index| {
+            let frame = self.frame(index as u32);
+            left -= usize::from(frame.page_number() != PageNumber::NONE && !frame.is_dirty());
+            left == 0
+        })
     }
 
     /// Writes a dirty frame; `false` if somebody else is writing it or it is no longer dirty.
