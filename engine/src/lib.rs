@@ -34,6 +34,9 @@ mod checkpoint;
 pub mod compress;
 mod database;
 pub mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod ids;
 mod lock;
 mod metrics;

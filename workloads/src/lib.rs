@@ -48,6 +48,9 @@
 //! # Ok::<(), workloads::spec::SpecError>(())
 //! ```
 
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod keys;
 pub mod load;
 mod names;

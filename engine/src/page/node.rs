@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use super::layout::{GHOST, HEADER_WORDS, INNER_CELL_HEADER, KIND_INNER, KIND_LEAF, KIND_OVERFLOW};
+use super::layout::{GHOST, HEADER_WORDS, INNER_CELL_HEADER, KIND_LEAF};
 use super::layout::{HEADER, LEAF_CELL_HEADER, NO_BOUND, OVERFLOW, Slot, key_head};
 use super::words::Words;
 use crate::ids::{CommitId, PageNumber, TableId};
@@ -115,12 +115,12 @@ impl<'a> Node<'a> {
         (self.words.word(3) >> 32) as usize
     }
 
-    fn low_position(self) -> (usize, usize) {
+    pub(super) fn low_position(self) -> (usize, usize) {
         let word = self.words.word(4);
         (word as u16 as usize, (word >> 16) as u16 as usize)
     }
 
-    fn high_position(self) -> Option<(usize, usize)> {
+    pub(super) fn high_position(self) -> Option<(usize, usize)> {
         let word = self.words.word(4) >> 32;
         let len = (word >> 16) as u16;
         (len != NO_BOUND).then_some((word as u16 as usize, len as usize))
@@ -174,7 +174,7 @@ impl<'a> Node<'a> {
     }
 
     #[inline]
-    fn cell_header(self) -> usize {
+    pub(super) fn cell_header(self) -> usize {
         if self.is_leaf() {
             LEAF_CELL_HEADER
         } else {
@@ -308,82 +308,5 @@ impl<'a> Node<'a> {
     /// Bytes that slots, cells and fences take, without garbage.
     pub(crate) fn used(self) -> usize {
         self.words.size().saturating_sub(HEADER + self.room())
-    }
-
-    /// Checks that every offset and length stays in the page and the counts add up: what makes a page that came
-    /// from a file safe to change in place. Says what is wrong.
-    pub(crate) fn check(self) -> Result<(), String> {
-        let size = self.words.size();
-        let kind = self.kind();
-        if kind == KIND_OVERFLOW {
-            return if HEADER + self.overflow_len() <= size {
-                Ok(())
-            } else {
-                Err(format!("overflow page claims {} bytes", self.overflow_len()))
-            };
-        }
-        if kind != KIND_LEAF && kind != KIND_INNER {
-            return Err(format!("unknown page kind {kind}"));
-        }
-        if (kind == KIND_LEAF) != (self.level() == 0) {
-            return Err(format!("kind {kind} at level {}", self.level()));
-        }
-        let count = (self.words.word(2) >> 32) as u16 as usize;
-        let heap = self.heap_start();
-        if heap > size || HEADER + 8 * count > heap {
-            return Err(format!("{count} slots do not fit below the heap at {heap}"));
-        }
-        let (low, low_len) = self.low_position();
-        if low_len > 0 && (low < heap || low + low_len > size) || self.prefix_len() > low_len {
-            return Err("low fence lies outside the heap".into());
-        }
-        if let Some((high, len)) = self.high_position() {
-            if len > 0 && (high < heap || high + len > size) {
-                return Err("high fence lies outside the heap".into());
-            }
-            let mut prefix = Vec::new();
-            self.append_prefix(&mut prefix);
-            if self.words.compare(high, len.min(prefix.len()), &prefix) != Ordering::Equal {
-                return Err("the fences do not share the page's prefix".into());
-            }
-        } else if self.prefix_len() > 0 {
-            return Err("a page without upper bound has a prefix".into());
-        }
-        let mut used = low_len + self.high_position().map_or(0, |(_, len)| len);
-        let mut ghosts = 0;
-        for i in 0..count {
-            let slot = self.slot(i);
-            let len = self.cell_len(slot);
-            if slot.offset < heap || slot.offset + len > size {
-                return Err(format!("cell of slot {i} lies outside the heap"));
-            }
-            if kind == KIND_LEAF {
-                let payload = self.payload_position(slot).1;
-                let expected = match slot.flags {
-                    0 => payload,
-                    GHOST => 8,
-                    OVERFLOW => OverflowRef::BYTES,
-                    flags => return Err(format!("slot {i} has flags {flags}")),
-                };
-                if payload != expected {
-                    return Err(format!(
-                        "slot {i} has a payload of {payload} bytes, its flags need {expected}"
-                    ));
-                }
-                ghosts += usize::from(slot.flags == GHOST);
-            }
-            used += len;
-        }
-        if ghosts != self.ghosts() {
-            return Err(format!("{ghosts} ghosts, the header counts {}", self.ghosts()));
-        }
-        if used + self.garbage() != size - heap {
-            return Err(format!(
-                "{used} used and {} garbage bytes in a heap of {}",
-                self.garbage(),
-                size - heap
-            ));
-        }
-        Ok(())
     }
 }

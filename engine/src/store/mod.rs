@@ -18,6 +18,8 @@ mod bytes;
 mod committing;
 mod data_file;
 mod extent;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod held;
 mod map_format;
 mod opening;

@@ -19,6 +19,8 @@ mod chain;
 mod commit;
 mod discover;
 mod frame;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod log;
 mod options;
 mod poison;
