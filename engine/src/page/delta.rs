@@ -129,6 +129,9 @@ pub(crate) fn redo(node: &mut NodeMut<'_>, mut body: &[u8]) -> Result<(), String
                 node.delete(key, CommitId(0), CommitId(u64::MAX))
                     .map_err(no_room)?;
             }
+            Operation::Cut { key } if node.is_low_fence(key) => {
+                return Err("page delta that cuts a page at its low fence".into());
+            }
             Operation::Cut { key } => node.cut(key),
             Operation::Separator { key, child } => node.put_child(key, child).map_err(no_room)?,
             Operation::Join { key } => {
@@ -244,6 +247,7 @@ mod tests {
         assert!(reject(&mut node, Operation::Delete { key: b"a" }).contains("fences"));
         assert!(reject(&mut node, Operation::Delete { key: b"x" }).contains("fences"));
         assert!(reject(&mut node, Operation::Join { key: b"c" }).contains("kind"));
+        assert!(reject(&mut node, Operation::Cut { key: b"b" }).contains("low fence"));
         assert!(
             reject(
                 &mut node,

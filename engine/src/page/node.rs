@@ -158,6 +158,12 @@ impl<'a> Node<'a> {
                 .is_none_or(|(o, l)| self.words.compare(o, l, key) == Ordering::Greater)
     }
 
+    /// Whether `key` is the low fence: nothing of the page lies below it.
+    pub(crate) fn is_low_fence(self, key: &[u8]) -> bool {
+        let (offset, len) = self.low_position();
+        self.words.compare(offset, len, key) == Ordering::Equal
+    }
+
     /// Inner: the child for keys below the first slot. Overflow: the next page of the chain.
     pub(crate) fn first_child(self) -> PageNumber {
         PageNumber(self.words.word(5) as u32)

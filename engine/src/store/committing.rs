@@ -102,7 +102,8 @@ impl DataFile {
     ///
     /// # Errors
     /// [`Error::Io`] when a write failed; the checkpoint before stays in force and trying again is possible, unless
-    /// it was a sync or the superblock: then every later write gives [`Error::Poisoned`].
+    /// it was a sync or the superblock: then every later write gives [`Error::Poisoned`]. [`Error::CapacityExceeded`]
+    /// when generations have run out.
     ///
     /// # Panics
     /// When `redo` lies behind `must_reach`, or one of them or the commit goes back: they only grow.
@@ -120,7 +121,11 @@ impl DataFile {
             before.redo <= redo && before.must_reach <= must_reach && before.last_commit <= last_commit,
             "checkpoints go forward"
         );
-        let generation = before.generation + 1;
+        // Only a superblock that no checkpoint wrote is anywhere near it.
+        let generation = before.generation.checked_add(1).ok_or(Error::CapacityExceeded {
+            what: "the number of checkpoints",
+            limit: u64::MAX,
+        })?;
         let mut new_map = NewMap::default();
         if let Err(error) = self.write_map(&frozen, generation, &mut new_map) {
             self.cancel(&new_map.written);

@@ -24,13 +24,27 @@ pub(super) struct Chain {
 }
 
 impl Chain {
-    /// Sorts the segments.
+    /// Sorts the segments of a log that is to be read from `from`. Spares are no part of it.
     ///
     /// # Errors
-    /// Corruption, when two files claim the same part of the log.
-    pub(super) fn new(found: Vec<FoundFile>) -> Result<Self> {
+    /// Corruption, when two files claim the same part of the log, or a file that is named as a spare holds what is to
+    /// be read: the next start would overwrite it.
+    pub(super) fn new(found: Vec<FoundFile>, from: LogPosition) -> Result<Self> {
+        let needed = |header: &SegmentHeader| header.end() > from;
+        if let Some(file) = found
+            .iter()
+            .find(|file| file.is_spare() && file.header.as_ref().is_some_and(needed))
+        {
+            let what = format!(
+                "its name says that segment {:016x} was recycled, but the log is needed from position {from}: \
+                 rename it to that number if it was misnamed",
+                file.header.as_ref().map_or(0, |header| header.sequence)
+            );
+            return Err(Error::corruption(&file.path, None, 0, what));
+        }
         let mut links: Vec<Link> = found
             .into_iter()
+            .filter(|file| !file.is_spare())
             .filter_map(|file| {
                 Some(Link {
                     header: file.header?,
@@ -99,7 +113,30 @@ mod tests {
                 durable: LogPosition(0),
             }),
         });
-        Chain::new(found.collect())
+        Chain::new(found.collect(), LogPosition(0))
+    }
+
+    #[test]
+    fn a_segment_named_as_a_spare_is_no_part_of_the_log_and_must_not_be_needed() {
+        let found = || {
+            vec![FoundFile {
+                path: PathBuf::from("/wal/9"),
+                name_sequence: 9,
+                len: SIZE,
+                header: Some(SegmentHeader {
+                    salt: 0,
+                    sequence: 2,
+                    segment_size: SIZE,
+                    wall_clock_ms: 0,
+                    previous_end: LogPosition(0),
+                    durable: LogPosition(0),
+                }),
+            }]
+        };
+        let chain = Chain::new(found(), LogPosition(3 * SIZE)).unwrap();
+        assert_eq!(chain.locate(LogPosition(3 * SIZE)), None);
+        let error = Chain::new(found(), LogPosition(3 * SIZE - 1)).unwrap_err();
+        assert!(error.to_string().contains("was recycled"), "{error}");
     }
 
     #[test]

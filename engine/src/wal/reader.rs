@@ -74,7 +74,7 @@ impl Wal {
         must_reach: LogPosition,
         mut on_commit: impl FnMut(&Commit<'_>) -> Result<()>,
     ) -> Result<Recovered> {
-        let chain = Chain::new(discover(vfs, &options.dir)?)?;
+        let chain = Chain::new(discover(vfs, &options.dir)?, from)?;
         let mut reader = Reader::new(from);
         let Some((mut index, mut position)) = chain.locate(from) else {
             return no_segment(vfs, &chain, &options.dir, from, must_reach).map(|()| reader.result);
