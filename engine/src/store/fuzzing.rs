@@ -21,6 +21,9 @@ use crate::ids::{CommitId, LogPosition, PageNumber};
 use crate::page::fuzzing::{page_image, repair_image};
 use crate::vfs::{MemoryVfs, OpenMode, Vfs};
 
+/// What reading each page gave: the commit and the image, `None` for an error.
+type Answers = BTreeMap<PageNumber, Option<(Option<CommitId>, Vec<u8>)>>;
+
 const PATH: &str = "/data";
 const PAGE_SIZE: u32 = 4096;
 /// Bit of the first byte: make magics, lengths and CRCs right.
@@ -49,7 +52,7 @@ pub fn superblock(input: &[u8]) {
         }
         head
     };
-    let Ok((found, both)) = Superblock::choose(Path::new(PATH), &head) else {
+    let Ok((found, _)) = Superblock::choose(Path::new(PATH), &head) else {
         return;
     };
     assert!(superblock::is_page_size(found.page_size));
@@ -65,9 +68,8 @@ pub fn superblock(input: &[u8]) {
     let vfs = vfs_of(&head);
     if let Ok(file) = open(&vfs) {
         assert!(head.len() as u64 == EXTENTS_START && found.page_count == 0);
-        go_on(&vfs, file, &BTreeMap::new());
+        go_on(&vfs, file, &Answers::new());
     }
-    let _ = both;
 }
 
 /// Input: flags, page number (4), commit ID (8), page size (by its low bits), length once decompressed (2), codec byte,
@@ -252,7 +254,7 @@ fn whole_map(input: &mut Input<'_>) {
     bytes.resize(bytes.len() + 64 * UNIT_BYTES, 0);
     let vfs = vfs_of(&bytes);
     let Ok(file) = open(&vfs) else { return };
-    let mut answers = BTreeMap::new();
+    let mut answers = Answers::new();
     let mut raw = Vec::new();
     file.map.for_each(|page, _| {
         answers.insert(page, None);
@@ -284,11 +286,7 @@ fn append_extent(bytes: &mut Vec<u8>, kind: ExtentKind, number: u32, raw: &[u8])
 }
 
 /// A file that could be opened can be written, checkpointed and opened again, and nothing else in it changes.
-fn go_on(
-    vfs: &MemoryVfs,
-    file: DataFile,
-    before: &BTreeMap<PageNumber, Option<(Option<CommitId>, Vec<u8>)>>,
-) {
+fn go_on(vfs: &MemoryVfs, file: DataFile, before: &Answers) {
     let mut found = 0;
     file.verify_each(&mut |_| found += 1).expect("memory");
     let Ok(page) = file.allocate_page() else { return };

@@ -23,6 +23,16 @@ pub(super) struct Chain {
     links: Vec<Link>,
 }
 
+fn with_headers(files: Vec<FoundFile>) -> Vec<Link> {
+    let link = |file: FoundFile| {
+        Some(Link {
+            header: file.header?,
+            path: file.path,
+        })
+    };
+    files.into_iter().filter_map(link).collect()
+}
+
 impl Chain {
     /// Sorts the segments of a log that is to be read from `from`. Spares are no part of it.
     ///
@@ -30,34 +40,29 @@ impl Chain {
     /// Corruption, when two files claim the same part of the log, or a file that is named as a spare holds what is to
     /// be read: the next start would overwrite it.
     pub(super) fn new(found: Vec<FoundFile>, from: LogPosition) -> Result<Self> {
-        let needed = |header: &SegmentHeader| header.end() > from;
-        if let Some(file) = found
-            .iter()
-            .find(|file| file.is_spare() && file.header.as_ref().is_some_and(needed))
-        {
+        let (spares, live): (Vec<_>, Vec<_>) = found.into_iter().partition(FoundFile::is_spare);
+        let (mut links, spares) = (with_headers(live), with_headers(spares));
+        links.sort_by_key(|link| link.header.start());
+        let overlaps = |one: &Link, other: &Link| {
+            one.header.start() < other.header.end() && other.header.start() < one.header.end()
+        };
+        for (one, other) in links.windows(2).map(|pair| (&pair[0], &pair[1])).chain(
+            links
+                .iter()
+                .flat_map(|link| spares.iter().map(move |spare| (link, spare))),
+        ) {
+            if overlaps(one, other) {
+                let what = format!("holds the same part of the log as {}", one.path.display());
+                return Err(Error::corruption(&other.path, None, 0, what));
+            }
+        }
+        if let Some(spare) = spares.iter().find(|spare| spare.header.end() > from) {
             let what = format!(
                 "its name says that segment {:016x} was recycled, but the log is needed from position {from}: \
                  rename it to that number if it was misnamed",
-                file.header.as_ref().map_or(0, |header| header.sequence)
+                spare.header.sequence
             );
-            return Err(Error::corruption(&file.path, None, 0, what));
-        }
-        let mut links: Vec<Link> = found
-            .into_iter()
-            .filter(|file| !file.is_spare())
-            .filter_map(|file| {
-                Some(Link {
-                    header: file.header?,
-                    path: file.path,
-                })
-            })
-            .collect();
-        links.sort_by_key(|link| link.header.start());
-        for pair in links.windows(2) {
-            if pair[1].header.start() < pair[0].header.end() {
-                let what = format!("holds the same part of the log as {}", pair[0].path.display());
-                return Err(Error::corruption(&pair[1].path, None, 0, what));
-            }
+            return Err(Error::corruption(&spare.path, None, 0, what));
         }
         Ok(Self { links })
     }

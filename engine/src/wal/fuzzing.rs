@@ -11,6 +11,9 @@ use crate::fuzzing::Input;
 use crate::ids::{CommitId, LogPosition, PageNumber};
 use crate::vfs::{MemoryVfs, OpenMode, Vfs};
 
+/// The commits behind a position: number, and all bodies one after the other.
+type Commits = Vec<(u64, Vec<u8>)>;
+
 const DIR: &str = "/wal";
 const SEGMENT_BYTES: u64 = 8192;
 /// Bit of the first byte: make magics, sizes and CRCs right.
@@ -146,12 +149,7 @@ fn continue_log(
     assert_eq!(all, commits, "what was recovered before");
 }
 
-/// The commits behind `from`: number, and all bodies one after the other.
-fn recover(
-    vfs: &MemoryVfs,
-    options: &WalOptions,
-    from: LogPosition,
-) -> Result<(Recovered, Vec<(u64, Vec<u8>)>)> {
+fn recover(vfs: &MemoryVfs, options: &WalOptions, from: LogPosition) -> Result<(Recovered, Commits)> {
     let mut commits = Vec::new();
     let recovered = Wal::recover(vfs, options, from, from, |commit| {
         let bodies = commit
