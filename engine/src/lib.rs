@@ -44,6 +44,8 @@ mod mvcc;
 mod opening;
 mod options;
 mod page;
+#[doc(hidden)]
+pub mod planted;
 mod pool;
 mod recovery;
 #[doc(hidden)]

@@ -140,9 +140,10 @@ impl SimulatedVfs {
         self.state.lock().medium.pending()
     }
 
-    /// From now on every operation fails: the power is off.
-    pub fn power_off(&self) {
-        self.state.lock().is_off = true;
+    /// Switches the power off, so that every operation fails and changes nothing, or on again. What the files hold is
+    /// not touched: that is for [`SimulatedVfs::crash`].
+    pub fn set_power(&self, is_on: bool) {
+        self.state.lock().is_off = !is_on;
     }
 
     /// Sets the operations that fail, and counts operations from 0 again.

@@ -264,9 +264,12 @@ fn capacity_and_power_have_their_limits() {
     );
     assert_eq!(vfs.used_bytes(), 100);
     vfs.set_capacity(None);
-    vfs.power_off();
+    vfs.set_power(false);
     assert!(file.write_at(b"x", 0).is_err() && file.sync_data().is_err());
     assert!(vfs.open(&path("a"), CREATE).is_err());
+    vfs.set_power(true);
+    assert_eq!(file.len().unwrap(), 100);
+    file.write_at(b"x", 0).unwrap();
 }
 
 #[test]

@@ -1,0 +1,149 @@
+//! One power loss: open what it left, compare, go on writing, lose power again, compare again.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use engine::vfs::SimulatedVfs;
+use engine::vfs::simulated::{Image, Survival, Trace};
+use engine::{CommitId, Database};
+
+use super::play::{DATABASE, Ledger, abandon};
+use super::script::{Settings, Value, key_bytes, table_name, value_bytes};
+use super::state::{State, apply, compare};
+
+/// The row that is written after a recovery.
+const NEW_KEY: u32 = 0xFFFF_0000;
+
+/// What a good recovery leads to.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    /// The newest commit that is there.
+    pub commit: CommitId,
+    /// The file operations of the recovery, if they were to be recorded.
+    pub trace: Option<Trace>,
+    /// How often the database was opened.
+    pub openings: u64,
+}
+
+/// What an image is to be checked against.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expected<'a> {
+    pub ledger: &'a Ledger,
+    /// The newest commit that was promised to be durable.
+    pub promised: CommitId,
+    pub settings: &'a Settings,
+}
+
+/// Opens the image and checks everything.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(crate) fn check(
+    image: &Image,
+    expected: Expected<'_>,
+    seed: u64,
+    record: bool,
+) -> Result<Recovered, String> {
+    quietly(|| check_inner(image, expected, seed, record))
+}
+
+/// Runs `f` and turns a panic into an error.
+///
+/// # Errors
+/// Those of `f`, and panics.
+pub(crate) fn quietly<T>(f: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    super::quiet::silence(|| catch_unwind(AssertUnwindSafe(f))).unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("without a message");
+        Err(format!("panic: {text}"))
+    })
+}
+
+fn check_inner(image: &Image, expected: Expected<'_>, seed: u64, record: bool) -> Result<Recovered, String> {
+    let vfs = SimulatedVfs::from_image(image, seed);
+    if record {
+        vfs.record();
+    }
+    let database =
+        open(&vfs, expected.settings).map_err(|error| format!("open after the power loss: {error}"))?;
+    let trace = record.then(|| vfs.take_trace());
+    let (commit, state) = expected.ledger.states.check(&database)?;
+    if commit < expected.promised {
+        return Err(format!(
+            "lost: commit {} was acknowledged as durable, and the database ends with commit {commit}",
+            expected.promised
+        ));
+    }
+    sound(&database)?;
+
+    let mut state = State::clone(&state);
+    go_on(&database, &mut state, seed).map_err(|error| format!("going on after the power loss: {error}"))?;
+    let survival = match seed % 3 {
+        0 => Survival::None,
+        1 => Survival::All,
+        _ => Survival::Torn(seed),
+    };
+    let image = vfs.crash(survival);
+    abandon(&vfs, database);
+    let vfs = SimulatedVfs::from_image(&image, seed);
+    let database = open(&vfs, expected.settings).map_err(|error| format!("second open: {error}"))?;
+    let snapshot = database.snapshot().map_err(|error| error.to_string())?;
+    compare(&database, &snapshot, &state).map_err(|what| format!("after going on: {what}"))?;
+    drop(snapshot);
+    sound(&database)?;
+    abandon(&vfs, database);
+    Ok(Recovered {
+        commit,
+        trace,
+        openings: 2,
+    })
+}
+
+fn open(vfs: &SimulatedVfs, settings: &Settings) -> engine::Result<Database> {
+    settings.options(vfs)?.open(DATABASE)
+}
+
+fn sound(database: &Database) -> Result<(), String> {
+    let report = database.verify().map_err(|error| format!("verify: {error}"))?;
+    if report.is_sound() {
+        return Ok(());
+    }
+    Err(format!("verify: {}", report.problems.join("; ")))
+}
+
+/// Writes, durably: a new row, and a change of the last one of a table.
+fn go_on(database: &Database, state: &mut State, seed: u64) -> engine::Result<()> {
+    let number = state.keys().next().copied().unwrap_or(0);
+    let table = database.open_or_create(&table_name(number))?;
+    state.entry(number).or_default();
+    let value = Value {
+        len: 100 + (seed % 300) as u32,
+        version: 9,
+    };
+    let mut changes = vec![(number, NEW_KEY, Some(value))];
+    if let Some(key) = state[&number].last_key_value().map(|(key, _)| *key) {
+        changes.push((number, key, (seed % 2 == 0).then_some(value)));
+    }
+    database.write(|transaction| {
+        let mut bytes = Vec::new();
+        for (_, key, value) in &changes {
+            match value {
+                Some(value) => {
+                    value_bytes(*key, *value, &mut bytes);
+                    transaction.put(table, &key_bytes(*key), &bytes)?;
+                }
+                None => {
+                    transaction.delete(table, &key_bytes(*key))?;
+                }
+            }
+        }
+        Ok(())
+    })?;
+    apply(state, &changes);
+    if seed % 4 < 2 {
+        database.checkpoint()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,25 @@
+//! Panics that are expected and caught are not to be printed: planted faults make the engine's assertions fail.
+
+use std::cell::Cell;
+use std::sync::Once;
+
+thread_local! {
+    static IS_SILENT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `f`; panics of this thread print nothing meanwhile.
+pub(crate) fn silence<T>(f: impl FnOnce() -> T) -> T {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !IS_SILENT.get() {
+                before(info);
+            }
+        }));
+    });
+    let was_silent = IS_SILENT.replace(true);
+    let result = f();
+    IS_SILENT.set(was_silent);
+    result
+}

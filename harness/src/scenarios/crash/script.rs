@@ -1,0 +1,202 @@
+//! What a crash test does to a database: a list of steps that can be written down, cut shorter and run again.
+//!
+//! Several transactions can be open at once, each in a slot of its own, so a script on one thread has the interleavings
+//! of several sessions and is still exactly repeatable. Only [`Step::Together`] uses threads.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::vfs::SimulatedVfs;
+use engine::{Options, WalSync};
+use serde::{Deserialize, Serialize};
+
+/// A table, by number.
+pub(crate) type TableNumber = u8;
+/// A row's key, by number.
+pub(crate) type KeyNumber = u32;
+
+/// The bytes of a row's value, in short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct Value {
+    /// Length in bytes.
+    pub len: u32,
+    /// Tells values of the same row and length apart.
+    pub version: u32,
+}
+
+/// One thing to do. Slots number open transactions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Step {
+    /// Make a table, durably.
+    CreateTable(TableNumber),
+    /// Drop a table, durably.
+    DropTable(TableNumber),
+    /// Begin a transaction.
+    Begin {
+        slot: u8,
+        /// Its commit is to be durable when it returns.
+        sync: bool,
+    },
+    /// Write a row.
+    Put {
+        slot: u8,
+        table: TableNumber,
+        key: KeyNumber,
+        value: Value,
+    },
+    /// Delete a row.
+    Delete {
+        slot: u8,
+        table: TableNumber,
+        key: KeyNumber,
+    },
+    /// Set the transaction's savepoint.
+    Savepoint { slot: u8 },
+    /// Go back to the transaction's savepoint.
+    RollbackTo { slot: u8 },
+    /// Commit.
+    Commit { slot: u8 },
+    /// Roll back.
+    Rollback { slot: u8 },
+    /// Make all commits durable.
+    Sync,
+    /// Take a checkpoint.
+    Checkpoint,
+    /// Drop old row versions, ghosts and the pages of dropped tables.
+    Collect,
+    /// Close the database and open it again.
+    Reopen,
+    /// Lose the process, without closing, and open the database again.
+    Restart,
+    /// Commit from several threads at once, each its own rows.
+    Together {
+        threads: u8,
+        commits: u8,
+        table: TableNumber,
+        /// First key; the threads use those that follow.
+        key: KeyNumber,
+        len: u32,
+    },
+}
+
+impl Step {
+    /// What the database is doing in this step, for counting crash points.
+    pub(crate) fn phase(&self) -> &'static str {
+        match self {
+            Self::CreateTable(_) | Self::DropTable(_) => "tables",
+            Self::Begin { .. }
+            | Self::Put { .. }
+            | Self::Delete { .. }
+            | Self::Savepoint { .. }
+            | Self::RollbackTo { .. }
+            | Self::Rollback { .. } => "transaction",
+            Self::Commit { .. } => "commit",
+            Self::Together { .. } => "group commit",
+            Self::Sync => "flush",
+            Self::Checkpoint => "checkpoint",
+            Self::Collect => "housekeeping",
+            Self::Reopen => "close and open",
+            Self::Restart => "recovery",
+        }
+    }
+}
+
+/// How the database is made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Settings {
+    /// Size of a log segment, in bytes.
+    pub segment_bytes: u64,
+    /// Pages of memory.
+    pub cache_pages: usize,
+    /// Compression of pages.
+    pub compression: String,
+    /// The log is flushed by direct, synchronous writes; else by writes and `fdatasync`.
+    pub direct: bool,
+}
+
+/// Page size of every crash test, in bytes: the smallest, so that small databases have many pages.
+pub(crate) const PAGE_BYTES: usize = 4096;
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 64 << 10,
+            cache_pages: 64,
+            compression: "NONE".into(),
+            direct: false,
+        }
+    }
+}
+
+impl Settings {
+    /// Options of a database in `vfs`: everything happens when a step asks for it, and nothing waits.
+    ///
+    /// # Errors
+    /// An unknown compression.
+    pub(crate) fn options(&self, vfs: &SimulatedVfs) -> engine::Result<Options> {
+        Ok(Options::new()
+            .page_size(PAGE_BYTES)
+            .cache_size(self.cache_pages * (PAGE_BYTES + 64))
+            .compression(&self.compression, 1)?
+            .wal_segment_size(self.segment_bytes)
+            .wal_sync(if self.direct {
+                WalSync::Direct
+            } else {
+                WalSync::Fdatasync
+            })
+            .busy_timeout(Duration::ZERO)
+            .checkpoint_interval(None)
+            .background(false)
+            .redo_threads(1)
+            .vfs(Arc::new(vfs.clone())))
+    }
+}
+
+/// A crash test.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Script {
+    /// Its name, for instance `split`.
+    pub name: String,
+    /// What it is about.
+    pub title: String,
+    /// How the database is made.
+    #[serde(default)]
+    pub settings: Settings,
+    /// What is done before; power is not lost here.
+    #[serde(default)]
+    pub before: Vec<Step>,
+    /// What is done while power is lost, once at each file operation.
+    pub steps: Vec<Step>,
+}
+
+/// The name of a table.
+pub(crate) fn table_name(table: TableNumber) -> String {
+    format!("table-{table}")
+}
+
+/// The bytes of a key. Every eighth is long, so that inner pages fill as well.
+pub(crate) fn key_bytes(key: KeyNumber) -> Vec<u8> {
+    let mut bytes = key.to_be_bytes().to_vec();
+    if key % 8 == 7 {
+        bytes.resize(60, b'k');
+    }
+    bytes
+}
+
+/// The bytes of a value: the first half can be compressed, the second can not.
+pub(crate) fn value_bytes(key: KeyNumber, value: Value, out: &mut Vec<u8>) {
+    out.clear();
+    let len = value.len as usize;
+    let seed = u64::from(key) << 32 | u64::from(value.version);
+    out.extend(std::iter::repeat_n(value.version as u8, len / 2));
+    let mut state = seed;
+    while out.len() < len {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        out.extend_from_slice(&(state ^ state >> 29).to_le_bytes());
+    }
+    out.truncate(len);
+}
