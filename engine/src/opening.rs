@@ -87,6 +87,11 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened> {
         version_budget: options.version_budget,
         keep_versions: options.keep_versions,
     });
+    // The names of the data file and of the log's directory, whoever made them: a process that died may not have come
+    // to this.
+    let parent = path.parent().unwrap_or(path);
+    vfs.sync_dir(parent)
+        .map_err(|e| Error::io("sync the directory of", path, e))?;
     load_catalog(&manager, last)?;
     Ok(Opened {
         manager,

@@ -26,7 +26,7 @@ use crate::ids::{CommitId, LogPosition};
 use crate::vfs::{Vfs, VfsFile};
 
 impl DataFile {
-    /// Whether the file holds nothing yet: it is empty, or its creation was cut off before a superblock got there.
+    /// Whether the file holds nothing yet: it is empty, or its creation was cut off before a superblock was complete.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -36,7 +36,7 @@ impl DataFile {
             return Ok(false);
         }
         let head = read_head(file).map_err(io_error)?;
-        Ok(head.iter().all(|&byte| byte == 0))
+        Ok(Superblock::is_unfinished(&head))
     }
 
     /// Makes a database without pages out of a blank file, durably, its name included. `file` is the open (and locked)
@@ -90,14 +90,14 @@ impl DataFile {
         };
         let block = superblock.encode();
         let head = [&block[..], &block[..]].concat();
-        file.write_at(&head, 0)
-            .map_err(|source| Error::io("write", path, source))?;
-        file.sync_all()
-            .map_err(|source| Error::io("sync", path, source))?;
-        if let Some(parent) = path.parent() {
-            vfs.sync_dir(parent)
-                .map_err(|source| Error::io("sync the directory of", path, source))?;
-        }
+        let wrote = |source| Error::io("write", path, source);
+        let synced = |source| Error::io("sync", path, source);
+        // Zeros first: a crash then leaves zeros or parts of these blocks, which is how a later start knows it from a
+        // file that is no database.
+        file.set_len(EXTENTS_START).map_err(wrote)?;
+        file.sync_all().map_err(synced)?;
+        file.write_at(&head, 0).map_err(wrote)?;
+        file.sync_all().map_err(synced)?;
         Self::open(vfs, path, file)
     }
 

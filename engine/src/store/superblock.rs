@@ -26,6 +26,8 @@ pub(crate) const FILE_MAGIC: [u8; 16] = *b"Palimpsest data\n";
 pub(crate) const FORMAT_VERSION: u32 = 1;
 /// Bytes of one superblock.
 pub(crate) const SUPERBLOCK_BYTES: usize = 4096;
+/// What a disk writes whole or not at all, in bytes.
+const SECTOR_BYTES: usize = 512;
 /// Number of superblock slots.
 pub(crate) const SUPERBLOCK_SLOTS: u64 = 2;
 /// Bytes of both superblocks; extents start here.
@@ -132,6 +134,23 @@ impl Superblock {
         let crc = crc32fast::hash(&b[..field::CRC]);
         put_u32(b, field::CRC, crc);
         block
+    }
+
+    /// Whether the first bytes of a file are those of a creation that was cut off: zeros, or parts of the two equal first
+    /// superblocks, neither of them whole. Nothing can have been committed to such a file.
+    pub(crate) fn is_unfinished(head: &[u8]) -> bool {
+        let is_zero = |bytes: &[u8]| bytes.iter().all(|&byte| byte == 0);
+        head.chunks(SUPERBLOCK_BYTES).all(|slot| {
+            // The first sector has all fields, the last one the CRC.
+            let (fields, rest) = slot.split_at(SECTOR_BYTES.min(slot.len()));
+            let (middle, crc) = rest.split_at(rest.len().saturating_sub(4));
+            let is_first = || {
+                fields.len() == SECTOR_BYTES
+                    && fields.starts_with(&FILE_MAGIC)
+                    && u64_at(fields, field::GENERATION) == 1
+            };
+            is_zero(middle) && (is_zero(fields) || is_zero(crc) && is_first())
+        })
     }
 
     /// Chooses the superblock in force from the first [`EXTENTS_START`] bytes of a file (fewer, if it is shorter).
@@ -324,6 +343,37 @@ mod tests {
         assert_eq!(choose(&head([1, 1])).unwrap(), (sample(1), true));
         assert_eq!(sample(6).slot_offset(), 0);
         assert_eq!(sample(7).slot_offset(), 4096);
+    }
+
+    #[test]
+    fn a_torn_creation_is_told_from_a_damaged_database() {
+        let zeros = vec![0; EXTENTS_START as usize];
+        let first = head([1, 1]);
+        let torn = |from: &[u8], sectors: &[usize]| {
+            let mut torn = zeros.clone();
+            for sector in sectors {
+                let range = sector * SECTOR_BYTES..(sector + 1) * SECTOR_BYTES;
+                torn[range.clone()].copy_from_slice(&from[range]);
+            }
+            torn
+        };
+        for sectors in [&[][..], &[0], &[7], &[0, 8], &[7, 8], &[0, 15], &[1, 2]] {
+            assert!(Superblock::is_unfinished(&torn(&first, sectors)), "{sectors:?}");
+        }
+        assert!(Superblock::is_unfinished(&[]));
+        for (head, sectors) in [
+            (&first, &[0, 7][..]),
+            (&first, &[8, 15]),
+            (&head([2, 1]), &[0, 8]),
+        ] {
+            assert!(!Superblock::is_unfinished(&torn(head, sectors)), "{sectors:?}");
+        }
+        let mut foreign = zeros.clone();
+        foreign[..5].copy_from_slice(b"hello");
+        assert!(!Superblock::is_unfinished(&foreign));
+        foreign[..5].fill(0);
+        foreign[1000] = 1;
+        assert!(!Superblock::is_unfinished(&foreign));
     }
 
     #[test]

@@ -71,34 +71,47 @@ impl SimulatedVfs {
     /// A file system that holds these files, durably.
     #[must_use]
     pub fn from_image(image: &Image, seed: u64) -> Self {
-        let mut state = State {
-            names: BTreeMap::new(),
-            dirs: image.dirs.clone(),
-            files: HashMap::new(),
-            medium: Medium::new(image),
-            position: 0,
-            recorded: None,
-            next_inode: 0,
-            random_state: seed,
-            counts: [0; OperationKind::ALL.len()],
-            faults: Vec::new(),
-            faults_struck: 0,
-            capacity_bytes: u64::MAX,
-            is_off: false,
-        };
-        // The numbers that the medium gives them too.
-        for (inode, (path, bytes)) in (0..).zip(&image.files) {
-            state.names.insert(path.clone(), inode);
+        Self::with_medium(Medium::new(image), 0, seed)
+    }
+
+    /// The file system of a machine that goes on after its process was killed, `position` operations from the start: all
+    /// changes are there to be read, and those that were not durable still are not.
+    #[must_use]
+    pub fn after_kill(medium: &Medium, position: usize, seed: u64) -> Self {
+        Self::with_medium(medium.clone(), position, seed)
+    }
+
+    fn with_medium(medium: Medium, position: usize, seed: u64) -> Self {
+        let (dirs, names, contents) = medium.files();
+        let mut files = HashMap::new();
+        for (inode, bytes) in contents {
             let file = File {
-                bytes: Arc::clone(bytes),
-                is_named: true,
+                bytes,
                 ..File::default()
             };
-            state.files.insert(inode, file);
-            state.next_inode = inode + 1;
+            files.insert(inode, file);
         }
+        let next_inode = files.keys().max().map_or(0, |last| last + 1);
+        files.retain(|inode, file| {
+            file.is_named = names.values().any(|named| named == inode);
+            file.is_named
+        });
         Self {
-            state: Arc::new(Mutex::new(state)),
+            state: Arc::new(Mutex::new(State {
+                names,
+                dirs,
+                files,
+                medium,
+                position,
+                recorded: None,
+                next_inode,
+                random_state: seed,
+                counts: [0; OperationKind::ALL.len()],
+                faults: Vec::new(),
+                faults_struck: 0,
+                capacity_bytes: u64::MAX,
+                is_off: false,
+            })),
             start: Instant::now(),
         }
     }

@@ -139,6 +139,23 @@ impl Medium {
         self.files.values().map(|file| file.changes.len()).sum::<usize>() + self.name_changes.len()
     }
 
+    /// The files as those see them who use the file system: with every change.
+    pub(super) fn files(
+        &self,
+    ) -> (
+        BTreeSet<PathBuf>,
+        BTreeMap<PathBuf, Inode>,
+        Vec<(Inode, Arc<Vec<u8>>)>,
+    ) {
+        let (mut dirs, mut names) = (self.dirs.clone(), self.names.clone());
+        for change in &self.name_changes {
+            change.apply(&mut names, &mut dirs);
+        }
+        let contents = self.files.iter();
+        let contents = contents.map(|(inode, file)| (*inode, file.content(Survival::All, |at| at)));
+        (dirs, names, contents.collect())
+    }
+
     /// The durable content of a file.
     #[must_use]
     pub(super) fn durable(&self, inode: Inode) -> Option<&Arc<Vec<u8>>> {
@@ -311,14 +328,9 @@ impl DiskFile {
         }
         let mut bytes = self.durable.to_vec();
         bytes.resize(len as usize, 0);
-        if survival.garbage(0).is_some() {
-            for position in (self.durable.len()..bytes.len()).step_by(8) {
-                let garbage = survival
-                    .garbage(position as u64)
-                    .unwrap_or_default()
-                    .to_le_bytes();
-                let end = bytes.len().min(position + 8);
-                bytes[position..end].copy_from_slice(&garbage[..end - position]);
+        for change in &self.changes {
+            if let Content::Write { .. } = change.content {
+                fill_with_garbage(&mut bytes, change.range(), self.durable.len(), survival);
             }
         }
         for (index, change) in self.changes.iter().enumerate() {
@@ -329,6 +341,19 @@ impl DiskFile {
             }
         }
         Arc::new(bytes)
+    }
+}
+
+/// Blocks that the file system gave to a write, but that the write never reached, hold what was on the disk before.
+fn fill_with_garbage(bytes: &mut [u8], range: Range<u64>, durable_len: usize, survival: Survival) {
+    let end = bytes.len().min(range.end as usize);
+    let begin = durable_len.max(range.start as usize).next_multiple_of(8);
+    for position in (begin..end).step_by(8) {
+        let Some(garbage) = survival.garbage(position as u64) else {
+            return;
+        };
+        let end = end.min(position + 8);
+        bytes[position..end].copy_from_slice(&garbage.to_le_bytes()[..end - position]);
     }
 }
 

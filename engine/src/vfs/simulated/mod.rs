@@ -10,8 +10,8 @@
 //! 1. An unsynced write may be on the medium or not, whatever happened to those before and after it; sectors of 512
 //!    bytes are written whole or not at all, each for itself. A sector has the content of some moment: never a newer
 //!    write without the older ones to the same sector.
-//! 2. An unsynced length is that of some moment since the last sync; bytes gained but not written are zeros, or what
-//!    was on the disk before ([`Survival::Garbage`]).
+//! 2. An unsynced length is that of some moment since the last sync; bytes gained by setting the length are zeros;
+//!    those gained by a write that did not survive are zeros, or what was on the disk before ([`Survival::Garbage`]).
 //! 3. A created, renamed or removed name is durable after a sync of its directory; before, each such change may be there
 //!    or not, whatever happened to the others. A rename is atomic. Syncing a file does not make its name durable.
 //! 4. What was synced before the power loss, and only that, is certain.

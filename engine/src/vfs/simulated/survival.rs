@@ -23,8 +23,8 @@ pub enum Survival {
     Subset(u64),
     /// Each sector of each write, and each length, with even odds.
     Torn(u64),
-    /// As [`Survival::Torn`], and bytes that a file gained without their being written hold what was on the disk
-    /// before: anything.
+    /// As [`Survival::Torn`], and where a file gained its length, but not the bytes written there, are bytes that were
+    /// on the disk before: anything.
     Garbage(u64),
 }
 

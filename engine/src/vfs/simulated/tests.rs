@@ -309,6 +309,31 @@ fn a_replayed_trace_gives_the_same_images_at_every_point() {
 }
 
 #[test]
+fn after_a_kill_unsynced_changes_are_seen_and_still_not_durable() {
+    let vfs = new();
+    vfs.record();
+    let file = durable_file(&vfs, "a", 600);
+    file.write_at(&[2; 600], 0).unwrap();
+    drop(open(&vfs, "b"));
+    let trace = vfs.take_trace();
+    let mut replay = trace.replay();
+    replay.step_to(trace.operations.len());
+    let after = SimulatedVfs::after_kill(replay.medium(), replay.point(), 1);
+    let mut seen = [0];
+    let file = open(&after, "a");
+    file.read_at(&mut seen, 0).unwrap();
+    assert_eq!((seen[0], after.exists(&path("b")).unwrap()), (2, true));
+    assert_eq!(content(&after.crash(Survival::None), "a").unwrap()[0], 1);
+    file.sync_data().unwrap();
+    drop(open(&after, "c"));
+    let image = after.crash(Survival::None);
+    assert_eq!(content(&image, "a").unwrap()[0], 2);
+    assert!(content(&image, "b").is_none() && content(&image, "c").is_none());
+    after.sync_dir(Path::new("/d")).unwrap();
+    assert_eq!(after.crash(Survival::None).files.len(), 3);
+}
+
+#[test]
 fn images_can_be_written_to_real_directories() {
     let vfs = new();
     drop(durable_file(&vfs, "a", 3));

@@ -130,6 +130,12 @@ pub struct Replay<'t> {
 }
 
 impl Replay<'_> {
+    /// The whole run.
+    #[must_use]
+    pub fn trace(&self) -> &Trace {
+        self.trace
+    }
+
     /// How many operations have happened.
     #[must_use]
     pub fn point(&self) -> usize {
@@ -153,6 +159,12 @@ impl Replay<'_> {
     #[must_use]
     pub fn pending(&self) -> usize {
         self.medium.pending()
+    }
+
+    /// What is on the disk here, and what is not yet: for [`super::SimulatedVfs::after_kill`].
+    #[must_use]
+    pub fn medium(&self) -> &Medium {
+        &self.medium
     }
 
     /// The files after a power loss here.

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use engine::vfs::SimulatedVfs;
-use engine::vfs::simulated::{Image, Survival, Trace};
+use engine::vfs::simulated::{Image, Replay, Survival, Trace};
 use engine::{CommitId, Database};
 
 use super::play::{DATABASE, Ledger, abandon};
@@ -33,7 +33,7 @@ pub(crate) struct Expected<'a> {
     pub settings: &'a Settings,
 }
 
-/// Opens the image and checks everything.
+/// Opens what a power loss left, and checks everything.
 ///
 /// # Errors
 /// What is wrong, in words.
@@ -43,7 +43,28 @@ pub(crate) fn check(
     seed: u64,
     record: bool,
 ) -> Result<Recovered, String> {
-    quietly(|| check_inner(image, expected, seed, record))
+    quietly(|| {
+        let vfs = SimulatedVfs::from_image(image, seed);
+        if record {
+            vfs.record();
+        }
+        check_inner(&vfs, expected, seed, record)
+    })
+}
+
+/// Opens what a process left that was killed while the machine went on, checks everything, and loses power then.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(crate) fn check_kill(
+    replay: &Replay<'_>,
+    expected: Expected<'_>,
+    seed: u64,
+) -> Result<Recovered, String> {
+    quietly(|| {
+        let vfs = SimulatedVfs::after_kill(replay.medium(), replay.point(), seed);
+        check_inner(&vfs, expected, seed, false)
+    })
 }
 
 /// Runs `f` and turns a panic into an error.
@@ -61,13 +82,13 @@ pub(crate) fn quietly<T>(f: impl FnOnce() -> Result<T, String>) -> Result<T, Str
     })
 }
 
-fn check_inner(image: &Image, expected: Expected<'_>, seed: u64, record: bool) -> Result<Recovered, String> {
-    let vfs = SimulatedVfs::from_image(image, seed);
-    if record {
-        vfs.record();
-    }
-    let database =
-        open(&vfs, expected.settings).map_err(|error| format!("open after the power loss: {error}"))?;
+fn check_inner(
+    vfs: &SimulatedVfs,
+    expected: Expected<'_>,
+    seed: u64,
+    record: bool,
+) -> Result<Recovered, String> {
+    let database = open(vfs, expected.settings).map_err(|error| format!("open: {error}"))?;
     let trace = record.then(|| vfs.take_trace());
     let (commit, state) = expected.ledger.states.check(&database)?;
     if commit < expected.promised {
@@ -79,14 +100,14 @@ fn check_inner(image: &Image, expected: Expected<'_>, seed: u64, record: bool) -
     sound(&database)?;
 
     let mut state = State::clone(&state);
-    go_on(&database, &mut state, seed).map_err(|error| format!("going on after the power loss: {error}"))?;
+    go_on(&database, &mut state, seed).map_err(|error| format!("going on: {error}"))?;
     let survival = match seed % 3 {
         0 => Survival::None,
         1 => Survival::All,
         _ => Survival::Torn(seed),
     };
     let image = vfs.crash(survival);
-    abandon(&vfs, database);
+    abandon(vfs, database);
     let vfs = SimulatedVfs::from_image(&image, seed);
     let database = open(&vfs, expected.settings).map_err(|error| format!("second open: {error}"))?;
     let snapshot = database.snapshot().map_err(|error| error.to_string())?;

@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use engine::CommitId;
-use engine::vfs::simulated::{Image, Operation, Survival, Trace, choices};
+use engine::vfs::simulated::{Image, Operation, Replay, Survival, Trace, choices};
 use serde::{Deserialize, Serialize};
 
-use super::check::{Expected, check};
+use super::check::{Expected, check, check_kill};
 use super::play::{Ledger, Recording};
 use super::script::Settings;
 
@@ -50,12 +50,14 @@ impl Effort {
     };
 }
 
-/// A power loss: after how many operations, and what survived.
+/// The end of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Loss {
+    /// After how many operations.
     pub point: usize,
-    #[serde(with = "survival_text")]
-    pub survival: Survival,
+    /// What survived the power loss; without one only the process died.
+    #[serde(with = "survival_text", default, skip_serializing_if = "Option::is_none")]
+    pub survival: Option<Survival>,
 }
 
 /// Something that a power loss led to and must not.
@@ -176,18 +178,17 @@ pub(crate) fn check_losses(
         if depth == 0 {
             promised = recording.ledger.promised(loss.point);
         }
-        let image = replay.image(loss.survival);
         let expected = Expected {
             ledger: &recording.ledger,
             promised,
             settings,
         };
-        let recovered = check(
-            &image,
-            expected,
-            seed_of(seed, loss.point),
-            depth + 1 < losses.len(),
-        )?;
+        let seed = seed_of(seed, loss.point);
+        let recovered = match loss.survival {
+            Some(survival) => check(&replay.image(survival), expected, seed, depth + 1 < losses.len()),
+            None => check_kill(&replay, expected, seed),
+        }?;
+        promised = recovered.commit;
         trace = recovered.trace.unwrap_or_default();
     }
     Ok(())
@@ -221,6 +222,7 @@ impl Explorer<'_> {
             let phase = self.ledger.phase(point);
             let promised = self.ledger.promised(point);
             self.count_point(&mut tally, phase, trace, point);
+            self.kill(&mut tally, &replay, phase, promised);
             for survival in choices(
                 replay.pending(),
                 self.effort.choices,
@@ -228,7 +230,10 @@ impl Explorer<'_> {
                 seed_of(self.seed, point),
             ) {
                 tally.choices += 1;
-                let loss = Loss { point, survival };
+                let loss = Loss {
+                    point,
+                    survival: Some(survival),
+                };
                 self.image(
                     &mut tally,
                     &replay.image(survival),
@@ -251,6 +256,44 @@ impl Explorer<'_> {
             .checked_sub(1)
             .map_or("begin", |at| trace.operations[at].name());
         *tally.by_operation.entry(operation).or_default() += 1;
+    }
+
+    /// Kills the process and lets the machine go on: the next process sees what was written and is not durable.
+    fn kill(&self, tally: &mut Tally, replay: &Replay<'_>, phase: &str, promised: CommitId) {
+        tally.images += 1;
+        tally.phase(phase).images += 1;
+        let expected = Expected {
+            ledger: self.ledger,
+            promised,
+            settings: self.settings,
+        };
+        match check_kill(replay, expected, seed_of(self.seed, replay.point())) {
+            Ok(recovered) => tally.recoveries += recovered.openings,
+            Err(finding) => {
+                let loss = Loss {
+                    point: replay.point(),
+                    survival: None,
+                };
+                self.fail(tally, &[loss], finding, replay.trace());
+            }
+        }
+    }
+
+    fn fail(&self, tally: &mut Tally, losses: &[Loss], finding: String, trace: &Trace) {
+        tally.recoveries += 1;
+        tally.failure_count += 1;
+        if tally.failures.len() < FAILURES_MAX {
+            let at = losses[losses.len() - 1].point;
+            let after = at.checked_sub(1).and_then(|at| trace.operations.get(at));
+            tally.failures.push(Failure {
+                losses: losses.to_vec(),
+                after: after.map_or_else(|| "nothing".into(), describe),
+                finding,
+            });
+        }
+        if self.effort.first_only {
+            self.stop.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Checks an image if it is a new one, and what a crash of its recovery leaves.
@@ -293,22 +336,7 @@ impl Explorer<'_> {
                     self.recovery(tally, &trace, recovered.commit, losses);
                 }
             }
-            Err(finding) => {
-                tally.recoveries += 1;
-                tally.failure_count += 1;
-                if tally.failures.len() < FAILURES_MAX {
-                    let at = losses[depth - 1].point;
-                    let after = at.checked_sub(1).and_then(|at| trace.operations.get(at));
-                    tally.failures.push(Failure {
-                        losses: losses.to_vec(),
-                        after: after.map_or_else(|| "nothing".into(), describe),
-                        finding,
-                    });
-                }
-                if self.effort.first_only {
-                    self.stop.store(true, Ordering::Relaxed);
-                }
-            }
+            Err(finding) => self.fail(tally, losses, finding, trace),
         }
     }
 
@@ -328,7 +356,10 @@ impl Explorer<'_> {
             for survival in few.into_iter().take(self.effort.choices_deeper) {
                 tally.choices += 1;
                 let mut losses = losses.to_vec();
-                losses.push(Loss { point, survival });
+                losses.push(Loss {
+                    point,
+                    survival: Some(survival),
+                });
                 self.image(tally, &replay.image(survival), phase, commit, &losses, trace);
                 if self.stop.load(Ordering::Relaxed) {
                     return;
@@ -339,7 +370,7 @@ impl Explorer<'_> {
 }
 
 /// An operation in a few words.
-fn describe(operation: &Operation) -> String {
+pub(crate) fn describe(operation: &Operation) -> String {
     match operation {
         Operation::Write { inode, offset, data } => {
             format!("write of {} bytes at {offset} of file {inode}", data.len())
@@ -397,13 +428,18 @@ pub(crate) mod survival_text {
         })
     }
 
-    pub(crate) fn serialize<S: Serializer>(survival: &Survival, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&text(*survival))
+    pub(crate) fn serialize<S: Serializer>(
+        survival: &Option<Survival>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&survival.map_or_else(|| "kill".into(), text))
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Survival, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Survival>, D::Error> {
         let text = String::deserialize(deserializer)?;
-        parse(&text).ok_or_else(|| {
+        parse(&text).map(Some).ok_or_else(|| {
             D::Error::custom(format!(
                 "`{text}` is not a survival choice, for instance `torn 17`"
             ))

@@ -46,4 +46,13 @@ mod tests {
         }
         println!("{images} images");
     }
+    #[test]
+    fn dbg() {
+        let scenario = &scenarios()[0];
+        let r = record(&scenario.script, 1).unwrap();
+        for (i, op) in r.trace.operations.iter().enumerate().take(34) {
+            println!("{i} {} {:?}", r.ledger.phase(i + 1), super::explore::describe(op));
+        }
+        println!("{:?}", r.ledger.promises);
+    }
 }

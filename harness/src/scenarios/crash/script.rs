@@ -119,6 +119,9 @@ pub(crate) struct Settings {
 /// Page size of every crash test, in bytes: the smallest, so that small databases have many pages.
 pub(crate) const PAGE_BYTES: usize = 4096;
 
+/// Memory for old row versions, in bytes: little, so that opening is quick.
+const VERSION_BUDGET_BYTES: usize = 256 << 10;
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -147,6 +150,7 @@ impl Settings {
                 WalSync::Fdatasync
             })
             .busy_timeout(Duration::ZERO)
+            .version_budget(VERSION_BUDGET_BYTES)
             .checkpoint_interval(None)
             .background(false)
             .redo_threads(1)
