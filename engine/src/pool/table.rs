@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
 use crate::ids::PageNumber;
 
-const CHUNK_BITS: u32 = 18;
+const CHUNK_BITS: u32 = 20;
 const CHUNK: usize = 1 << CHUNK_BITS;
 const CHUNKS: usize = 1 << (32 - CHUNK_BITS);
 

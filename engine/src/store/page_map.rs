@@ -9,7 +9,7 @@
 //! ([`PageMap::copy_chunk`]); a checkpoint that fails makes its chunks dirty again.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -60,6 +60,8 @@ type ChunkSlot = RwLock<Option<Box<Chunk>>>;
 #[derive(Debug)]
 pub(crate) struct PageMap {
     branches: Box<[OnceLock<Box<[ChunkSlot]>>]>,
+    /// Above every chunk that was ever there.
+    chunks_end: AtomicU32,
     dirty: Mutex<Vec<u32>>,
     pages: AtomicU64,
     raw_bytes: AtomicU64,
@@ -89,6 +91,7 @@ impl PageMap {
     pub(crate) fn new() -> Self {
         Self {
             branches: (0..BRANCHES).map(|_| OnceLock::new()).collect(),
+            chunks_end: AtomicU32::new(0),
             dirty: Mutex::default(),
             pages: AtomicU64::new(0),
             raw_bytes: AtomicU64::new(0),
@@ -160,13 +163,14 @@ impl PageMap {
 
     /// Visits every entry in the order of page numbers. Entries that change meanwhile may be seen before or after.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(PageNumber, MapEntry)) {
-        for (branch, slots) in self.branches.iter().enumerate() {
-            for (index, slot) in slots.get().into_iter().flatten().enumerate() {
-                let chunk = slot.read();
-                for (place, entry) in chunk.iter().flat_map(|chunk| chunk.entries.iter().enumerate()) {
-                    if let Some(entry) = entry {
-                        visit(page_at((branch * BRANCH_CHUNKS + index) as u32, place), *entry);
-                    }
+        for chunk_number in 0..self.chunks_end.load(Ordering::Acquire) {
+            let Some(slot) = self.existing(chunk_number) else {
+                continue;
+            };
+            let chunk = slot.read();
+            for (place, entry) in chunk.iter().flat_map(|chunk| chunk.entries.iter().enumerate()) {
+                if let Some(entry) = entry {
+                    visit(page_at(chunk_number, place), *entry);
                 }
             }
         }
@@ -204,6 +208,7 @@ impl PageMap {
     }
 
     fn slot(&self, chunk: u32) -> &ChunkSlot {
+        self.chunks_end.fetch_max(chunk + 1, Ordering::AcqRel);
         let slots = self.branches[chunk as usize / BRANCH_CHUNKS]
             .get_or_init(|| (0..BRANCH_CHUNKS).map(|_| ChunkSlot::default()).collect());
         &slots[chunk as usize % BRANCH_CHUNKS]

@@ -9,6 +9,7 @@
 //! - `schema_version` changes when a reader of the old version would misread the new one; a new optional
 //!   field does not change it, and unknown fields are ignored.
 
+mod crash;
 mod engine_stats;
 mod environment;
 mod file;
@@ -25,6 +26,10 @@ mod verification;
 mod warning;
 mod workload;
 
+pub use crash::{
+    CrashFailure, CrashPhase, CrashScenario, CrashTest, DamageSweep, DamagedBlock, FaultSweep, PlantedFault,
+    RandomMixes,
+};
 pub use engine_stats::{CheckpointSpan, EngineStats, GroupSize, StorageInfo};
 pub use environment::{Build, Command, Environment, Profile};
 pub use file::RecordError;
@@ -78,6 +83,9 @@ pub struct RunRecord {
     /// What cutting off and reopening found, one entry for each engine, when the workload does that.
     #[serde(default, deserialize_with = "recovery::one_or_many")]
     pub recovery: Vec<Recovery>,
+    /// What crash tests found, when the workload does that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crash: Option<CrashTest>,
     /// Single named figures of scenarios, for instance the compression ratio of one codec.
     #[serde(default)]
     pub figures: Vec<Figure>,
@@ -154,6 +162,7 @@ impl RunRecord {
             .checks
             .iter()
             .any(|check| check.status == CheckStatus::Failed);
-        measured || recovered || checked
+        let crashed = self.crash.as_ref().is_some_and(|crash| !crash.is_good());
+        measured || recovered || checked || crashed
     }
 }

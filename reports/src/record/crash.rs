@@ -1,0 +1,217 @@
+//! What crash testing on a simulated disk tried and found.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Crash tests of one engine.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CrashTest {
+    /// Engine name.
+    pub engine: String,
+    /// Seed of every choice.
+    pub seed: u64,
+    /// Threads that checked images.
+    pub threads: u32,
+    /// Scripted scenarios, in the order in which they ran.
+    pub scenarios: Vec<CrashScenario>,
+    /// Random mixes, if there were any.
+    pub random: Option<RandomMixes>,
+    /// Failing file operations.
+    pub faults: Vec<FaultSweep>,
+    /// Damage at rest.
+    pub damage: Option<DamageSweep>,
+    /// Faults planted in the engine, to prove that the checks find them.
+    pub planted: Vec<PlantedFault>,
+    /// What was wrong, up to a limit.
+    pub failures: Vec<CrashFailure>,
+    /// Duration of everything, in nanoseconds.
+    pub duration_ns: u64,
+}
+
+/// A scripted scenario: power is lost at each of its file operations.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CrashScenario {
+    /// Its name, for instance `split`.
+    pub name: String,
+    /// What it is about.
+    pub title: String,
+    /// Commits of its run.
+    pub commits: u64,
+    /// File operations of its run.
+    pub operations: u64,
+    /// Crash points by what the engine was doing.
+    pub phases: Vec<CrashPhase>,
+    /// Different images that were opened and checked.
+    pub images: u64,
+    /// Survival choices that were tried; several can give the same image.
+    pub choices: u64,
+    /// Openings of the database.
+    pub recoveries: u64,
+    /// Duration of the checks, in nanoseconds.
+    pub duration_ns: u64,
+    /// Images that were not as promised.
+    pub failures: u64,
+}
+
+/// Crash points of one phase of the engine's work.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CrashPhase {
+    /// For instance `commit`, `checkpoint`, `recovery`.
+    pub name: String,
+    /// Points at which power was lost.
+    pub points: u64,
+    /// Different images that were checked.
+    pub images: u64,
+    /// Points by the file operation just before.
+    pub by_operation: BTreeMap<String, u64>,
+}
+
+/// Random mixes of steps.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RandomMixes {
+    /// Mixes run.
+    pub mixes: u64,
+    /// File operations of their runs.
+    pub operations: u64,
+    /// Different images that were opened and checked.
+    pub images: u64,
+    /// Openings of the database.
+    pub recoveries: u64,
+    /// Duration, in nanoseconds.
+    pub duration_ns: u64,
+    /// Images that were not as promised.
+    pub failures: u64,
+}
+
+/// One kind of failing file operation, at every place where it can happen.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FaultSweep {
+    /// The operation: `read`, `write`, `sync`, ...
+    pub kind: String,
+    /// What it does: `error`, `short`, `disk full`, `failed sync: kept dirty`, ...
+    pub effect: String,
+    /// Every later operation of the kind fails too.
+    pub lasting: bool,
+    /// Runs, each with another operation failing.
+    pub runs: u64,
+    /// Operations that failed.
+    pub struck: u64,
+    /// Calls of the engine that answered with an error.
+    pub refused: u64,
+    /// Runs after which the database accepted no more commits.
+    pub poisoned: u64,
+    /// Openings afterwards, each compared with what was promised.
+    pub reopened: u64,
+    /// Runs that ended wrong.
+    pub failures: u64,
+    /// Duration, in nanoseconds.
+    pub duration_ns: u64,
+}
+
+/// Damage of files at rest.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DamageSweep {
+    /// By kind of block.
+    pub blocks: Vec<DamagedBlock>,
+    /// Duration, in nanoseconds.
+    pub duration_ns: u64,
+}
+
+/// Damage of one kind of block.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DamagedBlock {
+    /// The kind of block and of damage.
+    pub kind: String,
+    /// Damages tried.
+    pub flips: u64,
+    /// Reported as corruption.
+    pub detected: u64,
+    /// Without effect: the contents were right all the same, from a second copy or because the bytes are not used.
+    pub harmless: u64,
+    /// Neither: wrong contents, or a panic.
+    pub missed: u64,
+}
+
+/// A fault planted in the engine.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PlantedFault {
+    /// Its name.
+    pub name: String,
+    /// What the engine does wrong.
+    pub description: String,
+    /// Whether the checks found it.
+    pub caught: bool,
+    /// The scenario that did.
+    pub scenario: Option<String>,
+    /// Images checked until then.
+    pub images: u64,
+    /// Time until then, in nanoseconds.
+    pub duration_ns: u64,
+    /// What was found.
+    pub finding: Option<String>,
+}
+
+/// Something that a crash led to and must not.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CrashFailure {
+    /// The scenario.
+    pub scenario: String,
+    /// Where power was lost.
+    pub point: String,
+    /// What survived.
+    pub choice: String,
+    /// What was wrong.
+    pub finding: String,
+    /// A file for `harness replay`.
+    pub replay: Option<String>,
+}
+
+impl CrashTest {
+    /// Different images that were opened and checked.
+    #[must_use]
+    pub fn images(&self) -> u64 {
+        let scripted: u64 = self.scenarios.iter().map(|scenario| scenario.images).sum();
+        scripted + self.random.as_ref().map_or(0, |random| random.images)
+    }
+
+    /// Openings of the database in scenarios and mixes.
+    #[must_use]
+    pub fn recoveries(&self) -> u64 {
+        let scripted: u64 = self.scenarios.iter().map(|scenario| scenario.recoveries).sum();
+        scripted + self.random.as_ref().map_or(0, |random| random.recoveries)
+    }
+
+    /// Openings each second, checks included; `None` when there were none.
+    #[must_use]
+    pub fn recoveries_per_second(&self) -> Option<f64> {
+        let scripted: u64 = self.scenarios.iter().map(|scenario| scenario.duration_ns).sum();
+        let duration = scripted + self.random.as_ref().map_or(0, |random| random.duration_ns);
+        crate::units::per_second(self.recoveries(), duration).filter(|_| self.recoveries() > 0)
+    }
+
+    /// Images, runs and damages that ended wrong.
+    #[must_use]
+    pub fn failure_count(&self) -> u64 {
+        let scripted: u64 = self.scenarios.iter().map(|scenario| scenario.failures).sum();
+        let random = self.random.as_ref().map_or(0, |random| random.failures);
+        let faults: u64 = self.faults.iter().map(|sweep| sweep.failures).sum();
+        let damage = self.damage.iter().flat_map(|damage| &damage.blocks);
+        scripted + random + faults + damage.map(|block| block.missed).sum::<u64>()
+    }
+
+    /// Whether nothing was lost and every planted fault was found.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.failure_count() == 0 && self.failures.is_empty() && self.planted.iter().all(|fault| fault.caught)
+    }
+}
