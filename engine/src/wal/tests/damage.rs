@@ -161,11 +161,12 @@ fn a_torn_last_flush_ends_the_log_at_any_byte() {
         let zeros = vec![0; bytes.len() - at];
         overwrite(&vfs, path, &zeros, at as u64);
         let count = written.check(&vfs, written.begin, &format!("zeros from {at}"));
-        let expected = written
-            .ends
-            .iter()
-            .take_while(|end| end.0 <= 8192 + at as u64)
-            .count();
+        // A commit whose last bytes, those of a CRC, happen to be zeros loses nothing with them.
+        let is_whole = |end: &LogPosition| {
+            let end = (end.0 - 8192) as usize;
+            end <= at || bytes[at..end].iter().all(|&byte| byte == 0)
+        };
+        let expected = written.ends.iter().take_while(|end| is_whole(end)).count();
         assert_eq!(count, Some(expected));
     }
 }
