@@ -22,6 +22,8 @@ Examples:
       The speed table: ratios to bounds that are measured in the same run.
   harness --workload recovery --rounds 200
       Kill a working process again and again; every acknowledged commit must survive.
+  harness --workload powerloss --engine palimpsest,sqlite
+      Cut the power under a working process (Linux, root, a build with --features fuse,sqlite).
   harness report target/harness/run-a target/harness/run-b
       Compare runs.
 
@@ -132,9 +134,13 @@ pub(crate) struct RunArgs {
     /// Seed of everything random: the same seed offers the same operations [default: the specification's].
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Rounds of kill and reopen, for the workload `recovery`.
+    /// Rounds of kill and reopen, or of power loss, for the workloads `recovery` and `powerloss`.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub rounds: Option<u32>,
+    /// For the workload `powerloss`: the file system acknowledges every sync of the work and ignores it, so commits must get
+    /// lost and be reported. Shows that the scenario finds what it is there to find.
+    #[arg(long)]
+    pub drop_syncs: bool,
     /// Where to write the record, the report and the plots [default: target/harness/ and the run's name].
     #[arg(short, long, value_name = "DIR")]
     pub out: Option<PathBuf>,

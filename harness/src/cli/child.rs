@@ -2,16 +2,29 @@
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use workloads::target::OpenMode;
 
 use crate::error::Result;
 use crate::runner::process::{follow_parent, read_json, write_json};
 use crate::runner::{Job, child, interrupt};
+#[cfg(all(feature = "fuse", target_os = "linux"))]
+use crate::scenarios::powerloss;
 use crate::scenarios::ratios;
 use crate::scenarios::recovery::{self, Role};
 
 static STOP: AtomicBool = AtomicBool::new(false);
+
+/// Whether it gets requests over standard input and ends with them.
+fn takes_orders(job: &Job) -> bool {
+    match job {
+        Job::Recovery { role, .. } => matches!(role, Role::Check),
+        #[cfg(all(feature = "fuse", target_os = "linux"))]
+        Job::Mount(_) => true,
+        _ => false,
+    }
+}
 
 /// Does the job and writes its result where the job says.
 ///
@@ -20,14 +33,7 @@ static STOP: AtomicBool = AtomicBool::new(false);
 pub(crate) fn work(job: &Path) -> Result<()> {
     interrupt::ignore()?;
     let job = read_json(job)?;
-    if !matches!(
-        job,
-        Job::Recovery {
-            role: Role::Check,
-            ..
-        }
-    ) {
-        // The checker gets its requests over standard input and ends with them.
+    if !takes_orders(&job) {
         follow_parent(&STOP);
     }
     match job {
@@ -45,20 +51,32 @@ pub(crate) fn work(job: &Path) -> Result<()> {
         } => recovery::serve(&job)?,
         Job::Recovery {
             job,
+            role: Role::Open,
+        } => recovery::open_and_close(&job)?,
+        Job::Recovery {
+            job,
             role:
                 Role::Work {
                     round,
                     fresh,
+                    checkpoint_every_ms,
                     clock_ns,
                 },
         } => {
-            let mode = if fresh {
-                OpenMode::Create
-            } else {
-                OpenMode::Existing
+            let how = recovery::Work {
+                round,
+                mode: if fresh {
+                    OpenMode::Create
+                } else {
+                    OpenMode::Existing
+                },
+                checkpoint_every: checkpoint_every_ms.map(Duration::from_millis),
+                clock: Duration::from_nanos(clock_ns),
             };
-            recovery::work(&job, round, mode, clock_ns, &STOP)?;
+            recovery::work(&job, how, &STOP)?;
         }
+        #[cfg(all(feature = "fuse", target_os = "linux"))]
+        Job::Mount(job) => powerloss::serve(&job)?,
     }
     Ok(())
 }

@@ -66,6 +66,19 @@ database; now and then a fresh one. --rounds says how many (40), --duration how 
 Anything lost makes exit code 3.
 ";
 
+#[cfg(all(feature = "fuse", target_os = "linux"))]
+const POWERLOSS: &str = "\
+powerloss: the power fails under a working process.
+
+The process of the workload `recovery` works, unmodified, in a mounted file system (FUSE) that keeps apart what was synced
+and what was not. At some moment of each round the power is cut: the process stands still and is killed, and of
+what was not synced anything may be missing, in any order, torn at 512 bytes; new names are certain only after a sync of their
+directory. Three of the states that may be left are opened and compared with what was acknowledged; in some rounds the
+power fails again, up to three times, while the database is being recovered. Works on any engine: --engine names them. It
+needs /dev/fuse and the right to mount. --rounds says how many (40), --duration how long each works at most (80 ms).
+With --drop-syncs the file system lies about every sync after the load, and commits must get lost. Anything lost makes exit code 3.
+";
+
 /// A workload in words.
 ///
 /// # Errors
@@ -74,6 +87,8 @@ pub(crate) fn explain(name: &str) -> Result<String> {
     Ok(match resolve(name, &Overrides::default())? {
         Workload::Ratios => RATIOS.to_owned(),
         Workload::Recovery => RECOVERY.to_owned(),
+        #[cfg(all(feature = "fuse", target_os = "linux"))]
+        Workload::PowerLoss => POWERLOSS.to_owned(),
         Workload::Mix { spec, .. } => spec.explain(),
     })
 }

@@ -14,6 +14,8 @@ use crate::error::{Exit, HarnessError, Result};
 use crate::runner::directories::Directories;
 use crate::runner::interrupt;
 use crate::runner::parent::{MixRun, run_mix};
+#[cfg(all(feature = "fuse", target_os = "linux"))]
+use crate::scenarios::powerloss;
 use crate::scenarios::{ratios, recovery};
 
 /// Makes the run that the command line asks for.
@@ -29,6 +31,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
         )));
     };
     check_engines(&args.engine)?;
+    if args.drop_syncs && name != "powerloss" {
+        return Err(HarnessError::Usage(format!(
+            "--drop-syncs does not go with the workload {name}: only powerloss has a file system of its own"
+        )));
+    }
     let workload = resolve(name, &overrides(args)?)?;
     let directories = Directories::create(name, args.out.as_deref(), args.data_dir.as_deref(), args.keep)?;
     interrupt::install()?;
@@ -52,6 +59,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
         )?,
         Workload::Ratios => ratios::run(&directories, args)?,
         Workload::Recovery => recovery::run(&directories, args)?,
+        #[cfg(all(feature = "fuse", target_os = "linux"))]
+        Workload::PowerLoss => powerloss::run(&directories, args)?,
     };
     finish(record, &directories.out, args.json)
 }

@@ -10,7 +10,7 @@ use super::suggest::did_you_mean;
 use crate::error::{HarnessError, Result};
 
 /// Workloads that are more than a mix of transactions, with a line about each.
-pub(crate) const SCENARIOS: [(&str, &str); 2] = [
+pub(crate) const SCENARIOS: &[(&str, &str)] = &[
     (
         "ratios",
         "the speed table: an engine's figures over bounds of the same machine, measured in alternating slices",
@@ -18,6 +18,11 @@ pub(crate) const SCENARIOS: [(&str, &str); 2] = [
     (
         "recovery",
         "kill a process in the middle of synchronous commits, reopen, verify that nothing acknowledged is lost",
+    ),
+    #[cfg(all(feature = "fuse", target_os = "linux"))]
+    (
+        "powerloss",
+        "cut the power under a working process, reopen what may have survived, verify the same",
     ),
 ];
 
@@ -28,6 +33,9 @@ pub(crate) enum Workload {
     Ratios,
     /// Kill and reopen.
     Recovery,
+    /// Cut the power and reopen.
+    #[cfg(all(feature = "fuse", target_os = "linux"))]
+    PowerLoss,
     /// A mix of transactions.
     Mix {
         /// With the command line's changes.
@@ -46,6 +54,14 @@ pub(crate) fn resolve(name: &str, overrides: &Overrides) -> Result<Workload> {
     match name {
         "ratios" => return Ok(Workload::Ratios),
         "recovery" => return Ok(Workload::Recovery),
+        #[cfg(all(feature = "fuse", target_os = "linux"))]
+        "powerloss" => return Ok(Workload::PowerLoss),
+        #[cfg(not(all(feature = "fuse", target_os = "linux")))]
+        "powerloss" => {
+            return Err(HarnessError::Usage(
+                "the workload powerloss is not in this build: on Linux, build with --features fuse".into(),
+            ));
+        }
         _ => {}
     }
     let usage = |error: workloads::spec::SpecError| HarnessError::Usage(error.to_string());
@@ -128,6 +144,7 @@ pub(crate) fn recorded_overrides(args: &RunArgs) -> BTreeMap<String, String> {
         ("checkpoint-every", args.checkpoint_every.map(nanoseconds)),
         ("seed", args.seed.map(|value| value.to_string())),
         ("rounds", args.rounds.map(|value| value.to_string())),
+        ("drop-syncs", args.drop_syncs.then(|| "yes".to_owned())),
     ];
     entries
         .into_iter()

@@ -38,4 +38,7 @@ pub(crate) enum Job {
         /// Which of them it is.
         role: Role,
     },
+    /// The file system of the power-loss scenario.
+    #[cfg(all(feature = "fuse", target_os = "linux"))]
+    Mount(crate::scenarios::powerloss::MountJob),
 }

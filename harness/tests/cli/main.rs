@@ -6,6 +6,7 @@ mod support;
 
 mod bad_input;
 mod mixes;
+mod powerloss;
 mod reporting;
 mod scenarios;
 mod stopping;

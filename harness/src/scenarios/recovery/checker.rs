@@ -78,6 +78,7 @@ pub(crate) fn serve(job: &RecoveryJob) -> Result<()> {
         journal
             .text(&text)
             .map_err(|error| HarnessError::Run(error.to_string()))?;
+        let acknowledged = journal.acknowledged();
         match check(job, &request.directory, &plan, &before, journal)? {
             Ok((answer, state)) => {
                 if request.goes_on {
@@ -86,7 +87,10 @@ pub(crate) fn serve(job: &RecoveryJob) -> Result<()> {
                 send(&answer);
             }
             Err(error) => {
+                // What cannot be read is lost.
                 send(&CheckAnswer {
+                    acknowledged,
+                    lost: acknowledged,
                     findings: vec![error.to_string()],
                     ..CheckAnswer::default()
                 });

@@ -11,11 +11,11 @@
 //! Engines without commit IDs are judged by time: of two acknowledged writes of a row, one that began after the other was
 //! acknowledged is the later one.
 
-mod checker;
-mod processes;
-mod rounds;
-mod run;
-mod tally;
+pub(crate) mod checker;
+pub(crate) mod processes;
+pub(crate) mod rounds;
+pub(crate) mod run;
+pub(crate) mod tally;
 mod worker;
 
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ use workloads::target::{Capabilities, Durability, OpenMode, OpenOptions};
 
 pub(crate) use checker::serve;
 pub(crate) use run::run;
-pub(crate) use worker::work;
+pub(crate) use worker::{Work, open_and_close, work};
 
 use crate::adapters::factory;
 use crate::error::{HarnessError, Result};
@@ -57,9 +57,13 @@ pub(crate) enum Role {
         round: u32,
         /// The database is to be made and loaded first.
         fresh: bool,
+        /// A checkpoint is asked for whenever so many milliseconds have passed.
+        checkpoint_every_ms: Option<u64>,
         /// Nanoseconds since the first round began, so that the times of all processes can be compared.
         clock_ns: u64,
     },
+    /// Open the database, which recovers it, and close it.
+    Open,
     /// Compare after each kill.
     Check,
 }

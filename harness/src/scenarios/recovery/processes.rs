@@ -39,8 +39,30 @@ pub(crate) trait Cutoff {
 pub(crate) struct Death {
     /// It got to its work.
     pub was_ready: bool,
-    /// What was wrong with its end.
-    pub problem: Option<String>,
+    /// How it ended.
+    pub end: End,
+}
+
+/// The end of a working process.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It was killed, as planned.
+    Killed,
+    /// It ended by itself, and well.
+    Finished,
+    /// Something was wrong.
+    Failed(String),
+}
+
+impl End {
+    /// What is wrong with the end of a process that was to work until it is killed.
+    pub(crate) fn problem(&self) -> Option<&str> {
+        match self {
+            End::Killed => None,
+            End::Finished => Some("the working process ended before it was killed"),
+            End::Failed(what) => Some(what),
+        }
+    }
 }
 
 /// Starts a process, copies what it tells to `journal`, and kills it (SIGKILL) when `cutoff` says so.
@@ -86,17 +108,15 @@ pub(crate) fn work_and_kill(
         }
     }
     let ended = worker.wait()?;
-    let problem = if stuck {
-        Some("the working process was stuck".to_owned())
-    } else if ended.status.code().is_some() {
-        let failure = ended.failure();
-        Some(failure.unwrap_or_else(|| "the working process ended before it was killed".to_owned()))
-    } else {
-        None
+    let end = match ended.failure() {
+        _ if stuck => End::Failed("the working process was stuck".to_owned()),
+        None => End::Finished,
+        Some(failure) if ended.status.code().is_some() => End::Failed(failure),
+        Some(_) => End::Killed,
     };
     Ok(Death {
         was_ready: ready.is_some(),
-        problem,
+        end,
     })
 }
 

@@ -19,7 +19,9 @@ use crate::runner::progress::{Display, Progress};
 /// Longest work before a kill: long enough for hundreds of commits, short enough for thousands of rounds.
 pub(crate) const WORK_MAX: Duration = Duration::from_millis(60);
 /// Every so many rounds the database is a fresh one.
-const FRESH_EVERY: u32 = 10;
+pub(crate) const FRESH_EVERY: u32 = 10;
+/// Time between checkpoints, where the process asks for them.
+const CHECKPOINT_EVERY_MS: u64 = 10;
 /// After one of so many kills another process is killed while it recovers from the first.
 const EARLY_EVERY: u32 = 4;
 /// Longest time from the start of such a process to its death.
@@ -124,6 +126,7 @@ impl Scenario {
         let role = Role::Work {
             round: *since_fresh,
             fresh,
+            checkpoint_every_ms: checkpoints(round),
             clock_ns: self.begun.elapsed().as_nanos() as u64,
         };
         let was_ready = self.work_and_kill(round, role, false, &mut file)?;
@@ -137,6 +140,7 @@ impl Scenario {
             let role = Role::Work {
                 round: *since_fresh,
                 fresh: false,
+                checkpoint_every_ms: None,
                 clock_ns: self.begun.elapsed().as_nanos() as u64,
             };
             self.work_and_kill(round, role, true, &mut file)?;
@@ -162,11 +166,16 @@ impl Scenario {
         };
         let file = self.directory.join("worker.job.json");
         let death = work_and_kill(&self.job, role, file, journal, &mut at)?;
-        if let Some(problem) = death.problem {
-            self.tally.finding(round, &problem);
+        if let Some(problem) = death.end.problem() {
+            self.tally.finding(round, problem);
         }
         Ok(death.was_ready)
     }
+}
+
+/// How often a working process asks for a checkpoint: in every other round.
+pub(crate) fn checkpoints(round: u32) -> Option<u64> {
+    (round % 2 == 1).then_some(CHECKPOINT_EVERY_MS)
 }
 
 /// Removes a database, if there is one.

@@ -58,6 +58,16 @@ impl Tally {
         answer.findings.is_empty()
     }
 
+    /// Adds changes of files that were not durable when the power was cut.
+    pub(crate) fn unsynced(&mut self, changes: u64) {
+        *self.found.unsynced_changes.get_or_insert(0) += changes;
+    }
+
+    /// Adds something to know about all rounds.
+    pub(crate) fn remark(&mut self, note: &str) {
+        self.found.notes.push(note.to_owned());
+    }
+
     /// Adds something that is wrong.
     pub(crate) fn finding(&mut self, round: u32, what: &str) {
         if self.found.findings.len() < FINDINGS_MAX {

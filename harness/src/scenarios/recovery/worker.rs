@@ -31,29 +31,53 @@ pub(crate) enum WorkerLine {
     Journal(String),
 }
 
+/// How to work.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Work {
+    /// The round, counted from the last fresh database.
+    pub round: u32,
+    /// New or existing.
+    pub mode: OpenMode,
+    /// A checkpoint is asked for whenever so much time has passed.
+    pub checkpoint_every: Option<Duration>,
+    /// Time since the first round began.
+    pub clock: Duration,
+}
+
+/// Opens the database and closes it.
+///
+/// # Errors
+/// When the engine fails: that is a finding.
+pub(crate) fn open_and_close(job: &RecoveryJob) -> Result<()> {
+    let factory = factory(&job.engine)?;
+    let plan = Plan::new(job.spec()?);
+    let options = open_options(&job.directory, OpenMode::Existing, &plan, factory.capabilities());
+    let opened = factory.open(&options).map(drop);
+    opened.map_err(|error| HarnessError::Run(error.context("open").to_string()))
+}
+
 /// Works until it is killed or told to stop.
 ///
 /// # Errors
 /// When the engine fails: that is a finding.
-pub(crate) fn work(
-    job: &RecoveryJob,
-    round: u32,
-    mode: OpenMode,
-    clock_ns: u64,
-    stop: &AtomicBool,
-) -> Result<()> {
+pub(crate) fn work(job: &RecoveryJob, how: Work, stop: &AtomicBool) -> Result<()> {
     // A little late, never early: every process that told something before has died before this one was started.
     let origin = Instant::now()
-        .checked_sub(Duration::from_nanos(clock_ns))
+        .checked_sub(how.clock)
         .ok_or_else(|| HarnessError::Run("the clock does not reach back to the first round".into()))?;
     let factory = factory(&job.engine)?;
     let plan = Arc::new(Plan::new(job.spec()?));
     let failed =
         |doing: &'static str| move |error: TargetError| HarnessError::Run(error.context(doing).to_string());
     let target = factory
-        .open(&open_options(&job.directory, mode, &plan, factory.capabilities()))
+        .open(&open_options(
+            &job.directory,
+            how.mode,
+            &plan,
+            factory.capabilities(),
+        ))
         .map_err(failed("open"))?;
-    if mode == OpenMode::Create {
+    if how.mode == OpenMode::Create {
         load(target.as_ref(), &plan).map_err(failed("load"))?;
     }
     let threads = plan.spec().threads;
@@ -69,7 +93,7 @@ pub(crate) fn work(
                 let (plan, frontier, out) = (Arc::clone(&plan), Arc::clone(&frontier), Arc::clone(&out));
                 let (target, begin) = (target.as_ref(), &begin);
                 scope.spawn(move || {
-                    let options = StreamOptions::of_round(thread, round);
+                    let options = StreamOptions::of_round(thread, how.round);
                     // The journal is the memory here; the worker's own log stays small.
                     let log = LogOptions {
                         read_check_interval: 0,
@@ -99,6 +123,9 @@ pub(crate) fn work(
                 })
             })
             .collect();
+        if let Some(every) = how.checkpoint_every.filter(|_| target.capabilities().checkpoint) {
+            ask_for_checkpoints(target.as_ref(), every, stop).map_err(failed("checkpoint"))?;
+        }
         for worker in workers {
             let ended = worker
                 .join()
@@ -107,6 +134,17 @@ pub(crate) fn work(
         }
         Ok(())
     })
+}
+
+fn ask_for_checkpoints(target: &dyn Target, every: Duration, stop: &AtomicBool) -> Result<(), TargetError> {
+    while !stop.load(Ordering::Relaxed) {
+        std::thread::sleep(every);
+        match target.checkpoint() {
+            Err(error) if !error.is_retryable() => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn write_line(out: &Mutex<std::io::Stdout>, line: &WorkerLine) -> std::io::Result<()> {
