@@ -1,5 +1,6 @@
 //! The crate's integration tests, one binary.
 
+mod crash;
 mod criteria;
 mod pages;
 mod plots;
@@ -7,5 +8,7 @@ mod record;
 mod strange;
 mod text;
 
+#[path = "../examples/demo_report/crash_test.rs"]
+mod crash_test;
 #[path = "../examples/demo_report/synthetic.rs"]
 mod synthetic;

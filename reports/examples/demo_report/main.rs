@@ -1,5 +1,6 @@
 //! Writes reports of made-up runs, to see what reports look like: `cargo run -p reports --example demo_report [DIR]`.
 
+mod crash_test;
 mod synthetic;
 
 use std::path::PathBuf;
@@ -25,7 +26,13 @@ fn write(directory: &std::path::Path) -> Result<(), reports::ReportError> {
     let mut second = synthetic::record(8);
     second.run_id = "demo-2".to_owned();
     let ratios = synthetic::ratios(7);
-    for (name, record) in [("oltp", &first), ("ratios", &ratios)] {
+    let (crash, lost) = (crash_test::record(7), crash_test::failed(7));
+    for (name, record) in [
+        ("oltp", &first),
+        ("ratios", &ratios),
+        ("crash", &crash),
+        ("crash-lost", &lost),
+    ] {
         println!("{}", reports::text_table(record));
         let files = reports::write_report(directory.join(name), record)?;
         println!("{}\n", files.html.display());

@@ -14,10 +14,10 @@ const WARMUP_NS: u64 = 2 * SECOND_NS;
 const RUN_NS: u64 = 10 * SECOND_NS;
 
 /// A small generator (xorshift64*), so that the example needs nothing else.
-struct Noise(u64);
+pub(crate) struct Noise(pub(crate) u64);
 
 impl Noise {
-    fn next(&mut self) -> f64 {
+    pub(crate) fn next(&mut self) -> f64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -25,7 +25,7 @@ impl Noise {
     }
 
     /// Around one, with a spread.
-    fn around(&mut self, spread: f64) -> f64 {
+    pub(crate) fn around(&mut self, spread: f64) -> f64 {
         1.0 + (self.next() + self.next() - 1.0) * spread
     }
 }

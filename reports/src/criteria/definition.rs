@@ -4,7 +4,7 @@ use super::expression::{ExpressionError, Path, Predicate};
 use serde::Deserialize;
 use std::sync::OnceLock;
 
-const FILES: [(&str, &str); 2] = [
+const FILES: [(&str, &str); 3] = [
     (
         "criteria/concurrency.toml",
         include_str!("../../criteria/concurrency.toml"),
@@ -12,6 +12,10 @@ const FILES: [(&str, &str); 2] = [
     (
         "criteria/storage.toml",
         include_str!("../../criteria/storage.toml"),
+    ),
+    (
+        "criteria/reliability.toml",
+        include_str!("../../criteria/reliability.toml"),
     ),
 ];
 
@@ -209,11 +213,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_plans_seventeen_criteria_are_there() {
+    fn the_plans_seventeen_criteria_and_those_of_reliability_are_there() {
         let criteria = builtin();
         let count = |section: &str| criteria.iter().filter(|c| c.section == section).count();
         assert_eq!(count("Part 1: Concurrency"), 10);
         assert_eq!(count("Part 2: Storage"), 7);
+        assert_eq!(count("Reliability"), 3);
         assert!(
             criteria
                 .iter()

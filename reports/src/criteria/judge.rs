@@ -5,14 +5,23 @@ use super::expression::Truth;
 use super::ratios;
 use crate::record::{Outcome, RunRecord, Verdict};
 use crate::units;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Judges every built-in criterion and every speed target by a record.
 ///
 /// Pure: the verdicts that the record may carry already are not looked at.
 #[must_use]
 pub fn evaluate(record: &RunRecord) -> Vec<Verdict> {
-    let root = serde_json::to_value(record).expect("a record has only text keys, so it has a JSON form");
+    let mut root = serde_json::to_value(record).expect("a record has only text keys, so it has a JSON form");
+    if let Some(crash) = &record.crash {
+        root["crash"]["totals"] = json!({
+            "images": crash.images(),
+            "images_lost": crash.images_lost(),
+            "recoveries": crash.recoveries(),
+            "recoveries_per_second": crash.recoveries_per_second(),
+            "failures": crash.failure_count(),
+        });
+    }
     let mut verdicts: Vec<Verdict> = builtin()
         .iter()
         .map(|criterion| judge(criterion, &root))
@@ -141,8 +150,8 @@ fn contradiction(element: &Value, requirement: &str) -> String {
         }
     };
     let mut place = Vec::new();
-    if let Some(engine) = text(&["engine"]) {
-        place.push(engine);
+    if let Some(name) = text(&["engine"]).or_else(|| text(&["name"])) {
+        place.push(name);
     }
     if let Some(repetition) = text(&["repetition"]) {
         place.push(format!("repetition {repetition}"));
@@ -151,6 +160,12 @@ fn contradiction(element: &Value, requirement: &str) -> String {
         .or_else(|| {
             element
                 .pointer("/verification/what/0")
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+        })
+        .or_else(|| {
+            element
+                .pointer("/failures/0/finding")
                 .and_then(Value::as_str)
                 .map(str::to_owned)
         })

@@ -1,8 +1,10 @@
 //! What the page of one run is filled with: everything as text, so that the template only places it.
 
+use super::crash::{self, CrashSection};
 use super::findings;
 use super::sections::{self, RecoverySection};
 use super::tables::{self, Table};
+use crate::plot;
 use crate::record::{Outcome, RunRecord, Verdict};
 use crate::summary::{self, VerificationSummary};
 use crate::units;
@@ -89,6 +91,7 @@ pub(super) struct ReportContext {
     ratio_figures: Option<Table>,
     findings: Option<Table>,
     recovery: Vec<RecoverySection>,
+    crash: Option<CrashSection>,
     verdicts: Vec<VerdictGroup>,
     environment: Vec<Fact>,
     command: String,
@@ -101,6 +104,9 @@ pub(super) struct ReportContext {
 
 impl ReportContext {
     pub(super) fn new(record: &RunRecord, plots: Vec<Picture>) -> Self {
+        let (crash_plots, plots) = plots
+            .into_iter()
+            .partition(|plot| plot.id.starts_with(plot::CRASH_PREFIX));
         let verdicts = crate::evaluate(record);
         let engines = summary::engines(record);
         let title = if record.workload.title.is_empty() {
@@ -146,6 +152,7 @@ impl ReportContext {
             ratio_figures: findings::ratio_figures(record),
             findings: findings::findings(record),
             recovery: sections::recovery(record),
+            crash: crash::crash(record, crash_plots),
             verdicts: groups(&verdicts),
             environment: sections::environment(record),
             command: record.command.to_shell(),

@@ -2,6 +2,7 @@
 
 mod comparison;
 mod context;
+mod crash;
 mod findings;
 mod page;
 mod sections;

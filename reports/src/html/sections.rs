@@ -7,7 +7,7 @@ use crate::record::{Profile, Recovery, RunRecord};
 use crate::summary::EngineSummary;
 use crate::units::{self, or_missing};
 
-fn fact(term: &str, value: String) -> Fact {
+pub(super) fn fact(term: &str, value: String) -> Fact {
     Fact {
         term: term.to_owned(),
         value,

@@ -12,9 +12,11 @@ mod lines;
 mod output;
 mod painter;
 mod ratio;
+mod rows;
 mod scale;
 mod theme;
 
+pub(crate) use build::CRASH_PREFIX;
 pub use build::{comparison_plots, plots};
 pub use output::{Plot, PlotError, Shape};
 pub(crate) use theme::{Scheme, css_variables};

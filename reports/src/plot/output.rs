@@ -5,6 +5,7 @@ use super::columns::ColumnChart;
 use super::lines::LineChart;
 use super::painter::{Painter, register_fonts};
 use super::ratio::RatioChart;
+use super::rows::RowChart;
 use super::theme::{Role, with_variables};
 use plotters::drawing::IntoDrawingArea;
 use plotters::prelude::{BitMapBackend, DrawingBackend, SVGBackend};
@@ -82,6 +83,7 @@ pub(super) enum Chart {
     Bars(BarChart),
     Columns(ColumnChart),
     Ratios(RatioChart),
+    Rows(RowChart),
 }
 
 impl Chart {
@@ -91,6 +93,7 @@ impl Chart {
             Self::Bars(chart) => chart.height(),
             Self::Columns(chart) => chart.height(shape),
             Self::Ratios(chart) => chart.height(),
+            Self::Rows(chart) => chart.height(shape),
         }
     }
 
@@ -100,6 +103,7 @@ impl Chart {
             Self::Bars(chart) => chart.draw(painter, top),
             Self::Columns(chart) => chart.draw(painter, top),
             Self::Ratios(chart) => chart.draw(painter, top),
+            Self::Rows(chart) => chart.draw(painter, top),
         }
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::environment::quote;
+
 /// Crash tests of one engine.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -176,37 +178,117 @@ pub struct CrashFailure {
     pub replay: Option<String>,
 }
 
-impl CrashTest {
-    /// Different images that were opened and checked.
+impl CrashScenario {
+    /// Points at which power was lost.
     #[must_use]
-    pub fn images(&self) -> u64 {
-        let scripted: u64 = self.scenarios.iter().map(|scenario| scenario.images).sum();
-        scripted + self.random.as_ref().map_or(0, |random| random.images)
-    }
-
-    /// Openings of the database in scenarios and mixes.
-    #[must_use]
-    pub fn recoveries(&self) -> u64 {
-        let scripted: u64 = self.scenarios.iter().map(|scenario| scenario.recoveries).sum();
-        scripted + self.random.as_ref().map_or(0, |random| random.recoveries)
+    pub fn points(&self) -> u64 {
+        total(self.phases.iter().map(|phase| phase.points))
     }
 
     /// Openings each second, checks included; `None` when there were none.
     #[must_use]
     pub fn recoveries_per_second(&self) -> Option<f64> {
-        let scripted: u64 = self.scenarios.iter().map(|scenario| scenario.duration_ns).sum();
-        let duration = scripted + self.random.as_ref().map_or(0, |random| random.duration_ns);
+        crate::units::per_second(self.recoveries, self.duration_ns).filter(|_| self.recoveries > 0)
+    }
+}
+
+impl RandomMixes {
+    /// Openings each second, checks included; `None` when there were none.
+    #[must_use]
+    pub fn recoveries_per_second(&self) -> Option<f64> {
+        crate::units::per_second(self.recoveries, self.duration_ns).filter(|_| self.recoveries > 0)
+    }
+}
+
+impl FaultSweep {
+    /// Whether the operation fails once or for good, in words.
+    #[must_use]
+    pub fn how_long(&self) -> &'static str {
+        if self.lasting { "from then on" } else { "once" }
+    }
+}
+
+impl CrashFailure {
+    /// The command that does it again, if it was kept.
+    #[must_use]
+    pub fn command(&self) -> Option<String> {
+        let file = self.replay.as_ref()?;
+        Some(format!("cargo run -p harness -- replay {}", quote(file)))
+    }
+}
+
+fn total(counts: impl Iterator<Item = u64>) -> u64 {
+    counts.fold(0, u64::saturating_add)
+}
+
+impl CrashTest {
+    /// Different images that were opened and checked.
+    #[must_use]
+    pub fn images(&self) -> u64 {
+        let scripted = self.scenarios.iter().map(|scenario| scenario.images);
+        total(scripted.chain(self.random.iter().map(|random| random.images)))
+    }
+
+    /// Images that were not as promised.
+    #[must_use]
+    pub fn images_lost(&self) -> u64 {
+        let scripted = self.scenarios.iter().map(|scenario| scenario.failures);
+        total(scripted.chain(self.random.iter().map(|random| random.failures)))
+    }
+
+    /// Points of the scripted scenarios at which power was lost.
+    #[must_use]
+    pub fn points(&self) -> u64 {
+        total(self.scenarios.iter().map(CrashScenario::points))
+    }
+
+    /// The phases of all scenarios, those of one name put together, in order of first appearance.
+    #[must_use]
+    pub fn phases(&self) -> Vec<CrashPhase> {
+        let mut phases: Vec<CrashPhase> = Vec::new();
+        for phase in self.scenarios.iter().flat_map(|scenario| &scenario.phases) {
+            let Some(sum) = phases.iter_mut().find(|sum| sum.name == phase.name) else {
+                phases.push(phase.clone());
+                continue;
+            };
+            sum.points = sum.points.saturating_add(phase.points);
+            sum.images = sum.images.saturating_add(phase.images);
+            for (operation, points) in &phase.by_operation {
+                let sum = sum.by_operation.entry(operation.clone()).or_default();
+                *sum = sum.saturating_add(*points);
+            }
+        }
+        phases
+    }
+
+    /// Planted faults that were found.
+    #[must_use]
+    pub fn planted_caught(&self) -> usize {
+        self.planted.iter().filter(|fault| fault.caught).count()
+    }
+
+    /// Openings of the database in scenarios and mixes.
+    #[must_use]
+    pub fn recoveries(&self) -> u64 {
+        let scripted = self.scenarios.iter().map(|scenario| scenario.recoveries);
+        total(scripted.chain(self.random.iter().map(|random| random.recoveries)))
+    }
+
+    /// Openings each second, checks included; `None` when there were none.
+    #[must_use]
+    pub fn recoveries_per_second(&self) -> Option<f64> {
+        let scripted = self.scenarios.iter().map(|scenario| scenario.duration_ns);
+        let duration = total(scripted.chain(self.random.iter().map(|random| random.duration_ns)));
         crate::units::per_second(self.recoveries(), duration).filter(|_| self.recoveries() > 0)
     }
 
     /// Images, runs and damages that ended wrong.
     #[must_use]
     pub fn failure_count(&self) -> u64 {
-        let scripted: u64 = self.scenarios.iter().map(|scenario| scenario.failures).sum();
-        let random = self.random.as_ref().map_or(0, |random| random.failures);
-        let faults: u64 = self.faults.iter().map(|sweep| sweep.failures).sum();
+        let faults = self.faults.iter().map(|sweep| sweep.failures);
         let damage = self.damage.iter().flat_map(|damage| &damage.blocks);
-        scripted + random + faults + damage.map(|block| block.missed).sum::<u64>()
+        let missed = damage.map(|block| block.missed);
+        total([self.images_lost()].into_iter().chain(faults).chain(missed))
     }
 
     /// Whether nothing was lost and every planted fault was found.

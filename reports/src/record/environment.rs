@@ -26,7 +26,7 @@ impl Command {
 }
 
 /// Quotes one argument for a POSIX shell when it holds anything but plain characters.
-fn quote(argument: &str) -> String {
+pub(super) fn quote(argument: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
     if !argument.is_empty() && argument.chars().all(plain) {
         return argument.to_owned();

@@ -1,5 +1,6 @@
 //! A run as text for a terminal.
 
+mod crash;
 mod sections;
 pub(crate) mod table;
 
@@ -8,7 +9,7 @@ use crate::record::RunRecord;
 /// Columns of a terminal whose width is not known.
 pub const DEFAULT_WIDTH: usize = 100;
 
-/// The whole run as text: engines, latencies, ratios, recovery, verification, criteria and warnings.
+/// The whole run as text: engines, latencies, ratios, recovery, crash tests, verification, criteria and warnings.
 #[must_use]
 pub fn text_table(record: &RunRecord) -> String {
     text_table_within(record, DEFAULT_WIDTH)
@@ -24,6 +25,7 @@ pub fn text_table_within(record: &RunRecord, width: usize) -> String {
         sections::storage(record, width),
         text_ratios_within(record, width),
         sections::recovery(record, width),
+        crash::crash(record, width),
         sections::figures(record, width),
         sections::verification(record, width),
         sections::criteria(record, width),

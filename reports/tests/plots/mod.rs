@@ -1,6 +1,6 @@
 //! Plots: drawn for every record, themed, and with something on them.
 
-use crate::{strange, synthetic};
+use crate::{crash_test, strange, synthetic};
 use reports::plot::{Shape, plots};
 use std::collections::BTreeSet;
 
@@ -31,6 +31,7 @@ fn vector_pictures_take_all_colours_from_style_variables() {
     for plot in plots(&synthetic::record(1))
         .iter()
         .chain(&plots(&synthetic::ratios(1)))
+        .chain(&plots(&crash_test::failed(1)))
     {
         let svg = plot.to_svg(Shape::Wide).unwrap();
         assert!(!svg.contains("=\"#"), "{}: a colour is fixed", plot.id);

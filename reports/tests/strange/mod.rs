@@ -2,8 +2,9 @@
 
 use reports::RunRecord;
 use reports::record::{
-    CheckpointSpan, EngineStats, Figure, FlushSample, GroupSize, Interval, Latency, LatencySummary, Load,
-    Measurement, RatioRow, Recovery, Settings, Status, TransactionType, Verification, Warning,
+    CheckpointSpan, CrashPhase, CrashScenario, CrashTest, DamageSweep, DamagedBlock, EngineStats, FaultSweep,
+    Figure, FlushSample, GroupSize, Interval, Latency, LatencySummary, Load, Measurement, PlantedFault,
+    RandomMixes, RatioRow, Recovery, Settings, Status, TransactionType, Verification, Warning,
 };
 
 /// A record with every part present and every optional figure absent.
@@ -27,6 +28,16 @@ pub(crate) fn bare() -> RunRecord {
             ..RatioRow::default()
         }],
         recovery: vec![Recovery::default()],
+        crash: Some(CrashTest {
+            scenarios: vec![CrashScenario::default()],
+            random: Some(RandomMixes::default()),
+            faults: vec![FaultSweep::default()],
+            damage: Some(DamageSweep {
+                blocks: vec![DamagedBlock::default()],
+                ..DamageSweep::default()
+            }),
+            ..CrashTest::default()
+        }),
         figures: vec![Figure {
             id: "figure.a".into(),
             ..Figure::default()
@@ -142,7 +153,43 @@ pub(crate) fn largest() -> RunRecord {
             redo_duration_ns: Some(1),
             ..Recovery::default()
         }],
+        crash: Some(largest_crash()),
         ..RunRecord::new("largest", "2026-01-02T03:04:05Z")
+    }
+}
+
+fn largest_crash() -> CrashTest {
+    let most = u64::MAX;
+    let scenario = CrashScenario {
+        name: "a".into(),
+        commits: most,
+        phases: vec![CrashPhase {
+            name: "commit".into(),
+            points: most,
+            images: most,
+            by_operation: [("write".to_owned(), most), ("sync".to_owned(), most)].into(),
+        }],
+        images: most,
+        choices: most,
+        recoveries: most,
+        duration_ns: 1,
+        failures: most,
+        ..CrashScenario::default()
+    };
+    CrashTest {
+        scenarios: vec![scenario.clone(), scenario],
+        faults: vec![FaultSweep {
+            runs: most,
+            failures: most,
+            ..FaultSweep::default()
+        }],
+        planted: vec![PlantedFault {
+            images: most,
+            duration_ns: most,
+            ..PlantedFault::default()
+        }],
+        duration_ns: most,
+        ..CrashTest::default()
     }
 }
 
@@ -196,6 +243,29 @@ pub(crate) fn hostile() -> RunRecord {
         note: Some(text()),
         ..RatioRow::default()
     }];
+    let mut crash = crate::crash_test::failed(1).crash;
+    if let Some(crash) = &mut crash {
+        crash.engine = text();
+        for scenario in &mut crash.scenarios {
+            scenario.name = text();
+            scenario.title = text();
+            for phase in &mut scenario.phases {
+                phase.name = text();
+                phase.by_operation.insert(text(), 1);
+            }
+        }
+        for sweep in &mut crash.faults {
+            (sweep.kind, sweep.effect) = (text(), text());
+        }
+        for fault in &mut crash.planted {
+            (fault.name, fault.description, fault.finding) = (text(), text(), Some(text()));
+        }
+        for failure in &mut crash.failures {
+            (failure.scenario, failure.point, failure.choice) = (text(), text(), text());
+            (failure.finding, failure.replay) = (text(), Some(text()));
+        }
+    }
+    record.crash = crash;
     record.recovery.push(Recovery {
         engine: text(),
         notes: vec![text()],
@@ -231,5 +301,7 @@ pub(crate) fn all() -> Vec<(&'static str, RunRecord)> {
         ("one sample", one_sample()),
         ("synthetic", crate::synthetic::record(5)),
         ("ratios", crate::synthetic::ratios(5)),
+        ("crash", crate::crash_test::record(5)),
+        ("crash that failed", crate::crash_test::failed(5)),
     ]
 }

@@ -1,6 +1,6 @@
 //! Terminal text: aligned, within its width, and honest about what is missing.
 
-use crate::{strange, synthetic};
+use crate::{crash_test, strange, synthetic};
 use reports::record::Verification;
 
 #[test]
@@ -18,7 +18,7 @@ fn every_record_has_text_without_control_characters() {
 
 #[test]
 fn text_fits_its_width() {
-    for record in [synthetic::record(1), synthetic::ratios(1)] {
+    for record in [synthetic::record(1), synthetic::ratios(1), crash_test::failed(1)] {
         for width in [80, 100, 160] {
             for line in reports::text_table_within(&record, width).lines() {
                 assert!(line.chars().count() <= width, "{width}: {line}");

@@ -2,6 +2,7 @@
 
 mod activity;
 mod comparison;
+mod crash;
 mod latency;
 mod throughput;
 
@@ -10,6 +11,7 @@ use super::theme::Role;
 use crate::record::{Interval, Measurement, RunRecord};
 use crate::statistics::median;
 pub use comparison::comparison_plots;
+pub(crate) use crash::CRASH_PREFIX;
 
 /// Points of a line at most; longer series are condensed.
 const POINTS_MAX: usize = 600;
@@ -20,6 +22,7 @@ pub fn plots(record: &RunRecord) -> Vec<Plot> {
     let mut plots = Vec::new();
     plots.extend(comparison::engines(record));
     plots.extend(comparison::ratios(record));
+    plots.extend(crash::plots(record));
     plots.extend(throughput::over_time(record));
     plots.extend(latency::percentiles(record));
     plots.extend(latency::over_time(record));

@@ -1,0 +1,141 @@
+//! Crash tests in records, text, pages, plots and verdicts.
+
+use crate::crash_test;
+use reports::RunRecord;
+use reports::record::{CrashTest, Outcome, Verdict};
+
+fn verdict(record: &RunRecord, id: &str) -> Verdict {
+    let verdicts = reports::evaluate(record);
+    let found = verdicts.into_iter().find(|verdict| verdict.id == id);
+    found.unwrap_or_else(|| panic!("no verdict for {id}"))
+}
+
+fn outcomes(record: &RunRecord) -> [Outcome; 3] {
+    ["crash-nothing-lost", "crash-planted-found", "crash-recovery-rate"].map(|id| verdict(record, id).outcome)
+}
+
+/// A good record after a change of its crash test.
+fn changed(change: impl FnOnce(&mut CrashTest)) -> RunRecord {
+    let mut record = crash_test::record(3);
+    change(record.crash.as_mut().expect("the record has a crash test"));
+    record
+}
+
+#[test]
+fn a_good_crash_test_passes_and_is_shown() {
+    let record = crash_test::record(3);
+    assert!(!record.verification_failed());
+    assert_eq!(outcomes(&record), [Outcome::Pass; 3]);
+    let text = reports::text_table(&record);
+    let page = reports::render_report(&record).unwrap();
+    for expected in [
+        "group-commit",
+        "240 random mixes",
+        "failed sync: marked clean",
+        "early-reuse",
+        "page map: one bit",
+    ] {
+        assert!(text.contains(expected), "{expected}\n{text}");
+        assert!(page.contains(expected), "{expected}");
+    }
+    assert!(
+        text.contains("none lost") && text.contains("22 of 22 planted faults found"),
+        "{text}"
+    );
+    assert!(page.contains("nothing was lost; all 22 planted faults were found"));
+    for plot in ["crash-points", "crash-recoveries", "crash-planted-faults"] {
+        assert!(page.contains(&format!("id=\"{plot}\"")), "{plot}");
+    }
+}
+
+#[test]
+fn a_loss_is_loud_and_says_how_to_see_it_again() {
+    let record = crash_test::failed(3);
+    assert!(record.verification_failed());
+    let page = reports::render_report(&record).unwrap().replace("&#x2f;", "/");
+    let text = reports::text_table_within(&record, 200);
+    for shown in [&page, &text] {
+        assert!(shown.contains("commit 17 was acknowledged as durable"));
+        assert!(shown.contains("cargo run -p harness -- replay target/harness/demo-crash/failure-1.toml"));
+    }
+    assert!(
+        text.contains("2 LOST") && text.contains("21 of 22 planted faults found"),
+        "{text}"
+    );
+    assert!(page.contains("class=\"banner fail\""));
+    assert!(page.contains("1 of 22 planted faults were NOT found"));
+    assert_eq!(outcomes(&record), [Outcome::Fail, Outcome::Fail, Outcome::Pass]);
+    let detail = verdict(&record, "crash-planted-found").detail;
+    assert!(detail.contains("checksum-without-salt"), "{detail}");
+}
+
+#[test]
+fn everything_that_ends_wrong_fails_the_run() {
+    type Change = fn(&mut CrashTest);
+    let changes: [Change; 4] = [
+        |crash| crash.scenarios[0].failures = 1,
+        |crash| crash.random.as_mut().unwrap().failures = 1,
+        |crash| crash.faults[0].failures = 1,
+        |crash| crash.damage.as_mut().unwrap().blocks[0].missed = 1,
+    ];
+    for change in changes {
+        let record = changed(change);
+        assert!(record.verification_failed());
+        assert_eq!(outcomes(&record)[0], Outcome::Fail);
+    }
+    let record = changed(|crash| crash.planted[0].caught = false);
+    assert!(record.verification_failed());
+    assert_eq!(outcomes(&record), [Outcome::Pass, Outcome::Fail, Outcome::Pass]);
+}
+
+#[test]
+fn too_few_faults_and_too_slow_recoveries_fail_and_nothing_tried_is_not_measured() {
+    let record = changed(|crash| crash.planted.truncate(19));
+    assert_eq!(outcomes(&record), [Outcome::Pass, Outcome::Fail, Outcome::Pass]);
+    let record = changed(|crash| crash.planted.clear());
+    assert_eq!(
+        outcomes(&record),
+        [Outcome::Pass, Outcome::NotMeasured, Outcome::Pass]
+    );
+    let record = changed(|crash| {
+        crash
+            .scenarios
+            .iter_mut()
+            .for_each(|scenario| scenario.duration_ns *= 10)
+    });
+    assert_eq!(outcomes(&record), [Outcome::Pass, Outcome::Pass, Outcome::Fail]);
+    let record = changed(|crash| *crash = CrashTest::default());
+    assert_eq!(outcomes(&record), [Outcome::NotMeasured; 3]);
+    assert!(reports::plot::plots(&record).is_empty());
+}
+
+#[test]
+fn phases_of_one_name_are_put_together() {
+    let crash = crash_test::record(3).crash.unwrap();
+    let phases = crash.phases();
+    let names: Vec<&str> = phases.iter().map(|phase| phase.name.as_str()).collect();
+    let mut once = names.clone();
+    once.dedup();
+    assert_eq!(names, once);
+    assert_eq!(
+        phases.iter().map(|phase| phase.points).sum::<u64>(),
+        crash.points()
+    );
+    for phase in &phases {
+        assert_eq!(
+            phase.points,
+            phase.by_operation.values().sum::<u64>(),
+            "{}",
+            phase.name
+        );
+    }
+}
+
+#[test]
+fn a_record_with_crash_tests_is_the_same_after_saving() {
+    let directory = tempfile::tempdir().unwrap();
+    let record = crash_test::failed(3);
+    let path = directory.path().join("run.json");
+    record.save(&path).unwrap();
+    assert_eq!(RunRecord::load(&path).unwrap(), record);
+}
