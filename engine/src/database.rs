@@ -392,6 +392,7 @@ impl Database {
             pages_evicted_dirty: pool.counters.evicted_dirty.load(Relaxed),
             bytes_read: store.bytes_read,
             bytes_written: store.bytes_written,
+            corruptions_detected: store.corruptions,
             checkpoints: counters.checkpoints.load(Relaxed),
             checkpoint_ns: counters.checkpoint_ns.load(Relaxed),
             cache_frames: pool.frames() as u64,

@@ -48,6 +48,7 @@ mod page;
 pub mod planted;
 mod pool;
 mod recovery;
+mod salvage;
 #[doc(hidden)]
 pub mod store;
 mod txn;
@@ -61,6 +62,7 @@ pub use ids::{CommitId, LogPosition, PageNumber, TableId};
 pub use metrics::{Metrics, StorageMetrics};
 pub use options::{Options, WalSync};
 pub use recovery::RecoveryReport;
+pub use salvage::{LostRange, SalvageReport, SalvagedTable, salvage};
 pub use txn::{
     Durability, IsolationLevel, KeyRange, Row, Savepoint, Scan, Snapshot, Table, Transaction,
     TransactionManager, TxOptions,

@@ -110,6 +110,8 @@ pub struct Metrics {
     pub bytes_read: u64,
     /// Bytes written to the data file.
     pub bytes_written: u64,
+    /// Reads of the data file that found something else than was written; each was refused with an error.
+    pub corruptions_detected: u64,
     /// Checkpoints completed.
     pub checkpoints: u64,
     /// Time spent in checkpoints, in nanoseconds.

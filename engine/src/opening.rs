@@ -26,7 +26,7 @@ pub(crate) struct Opened {
 }
 
 /// The log's directory.
-fn wal_dir(path: &Path) -> PathBuf {
+pub(crate) fn wal_dir(path: &Path) -> PathBuf {
     let mut name = OsString::from(path);
     name.push("-wal");
     PathBuf::from(name)

@@ -107,7 +107,7 @@ impl Options {
         self
     }
 
-    /// Most bytes of changes one transaction may hold. Default 1 GiB.
+    /// Most bytes of changes one transaction may hold, with its savepoints and row locks. Default 1 GiB.
     #[must_use]
     pub fn max_transaction_size(mut self, bytes: usize) -> Self {
         self.max_transaction_size = bytes;

@@ -19,7 +19,7 @@ use std::ops::AddAssign;
 use super::{Changer, Tree};
 use crate::error::Result;
 use crate::page::layout::{HEADER, max_inline_value, max_key};
-use crate::page::node::Payload;
+use crate::page::node::{Node, Payload};
 
 /// Bytes that a page costs in the log beside its content or operations.
 pub(super) const FRAME_OVERHEAD: usize = 64;
@@ -209,9 +209,9 @@ impl<'a> Changer<'a, '_> {
         let mut splits = 0;
         let mut rows = rows.peekable();
         while let Some((first, _)) = rows.peek().copied() {
-            let (high, room) = super::until_stable(|| {
+            let (leaf, high, room) = super::until_stable(|| {
                 let leaf = tree.try_descend(|node| node.child_index(first), |_| ())?;
-                let facts = (leaf.node().high_fence(), leaf.node().room());
+                let facts = (leaf, leaf.node().high_fence(), leaf.node().room());
                 if leaf.is_valid() {
                     Ok(facts)
                 } else {
@@ -231,9 +231,16 @@ impl<'a> Changer<'a, '_> {
                 new.bytes += cell;
                 log_bytes += key.len() + cell;
                 // The chain of a former long value is read, then freed.
-                let links = tree.chain_len(key)?.div_ceil(page_size - HEADER);
+                let len = match long_value_len(leaf.node(), key) {
+                    len if leaf.is_valid() => len,
+                    _ => tree.long_value_len(key)?,
+                };
+                let links = len.div_ceil(page_size - HEADER);
                 need.faults += 2 * links;
                 need.log_bytes += links * FRAME_OVERHEAD;
+            }
+            if new.count == 0 {
+                return Err(tree.unstable());
             }
             if new.bytes > room {
                 splits += new.splits(page_size);
@@ -283,6 +290,15 @@ impl<'a> Changer<'a, '_> {
     }
 }
 
+/// Length of a row's value if it is in overflow pages, else 0.
+fn long_value_len(leaf: Node<'_>, key: &[u8]) -> usize {
+    let (index, found) = leaf.search(key);
+    match leaf.payload(leaf.slot(index)) {
+        Payload::Overflow(reference) if found => reference.len as usize,
+        _ => 0,
+    }
+}
+
 impl Tree<'_> {
     /// Levels of the tree, leaves included.
     fn levels(&self) -> Result<usize> {
@@ -299,15 +315,10 @@ impl Tree<'_> {
     }
 
     /// Length of a row's value if it is in overflow pages, else 0.
-    fn chain_len(&self, key: &[u8]) -> Result<usize> {
+    fn long_value_len(&self, key: &[u8]) -> Result<usize> {
         super::until_stable(|| {
             let leaf = self.try_descend(|node| node.child_index(key), |_| ())?;
-            let node = leaf.node();
-            let (index, found) = node.search(key);
-            let len = match node.payload(node.slot(index)) {
-                Payload::Overflow(reference) if found => reference.len as usize,
-                _ => 0,
-            };
+            let len = long_value_len(leaf.node(), key);
             if leaf.is_valid() {
                 Ok(len)
             } else {

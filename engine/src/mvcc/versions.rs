@@ -156,6 +156,11 @@ impl VersionStore {
         self.bytes.load(Relaxed)
     }
 
+    /// Whether a collection is due, whatever snapshots need.
+    pub(crate) fn is_over_budget(&self) -> bool {
+        self.bytes() > self.budget
+    }
+
     /// Versions held.
     pub(crate) fn count(&self) -> usize {
         self.count.load(Relaxed)

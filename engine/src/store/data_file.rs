@@ -235,6 +235,7 @@ impl DataFile {
             bytes_read: counters.bytes_read.load(Ordering::Relaxed),
             bytes_written: counters.bytes_written.load(Ordering::Relaxed),
             writes: counters.writes.load(Ordering::Relaxed),
+            corruptions: counters.corruptions.load(Ordering::Relaxed),
             generation: superblock.generation,
             last_checkpoint: (superblock.generation > 1)
                 .then(|| SystemTime::UNIX_EPOCH + Duration::from_millis(superblock.wall_clock_ms)),
@@ -258,6 +259,7 @@ impl DataFile {
 
     /// Damage in this file.
     pub(super) fn corruption(&self, page: Option<PageNumber>, offset: u64, what: impl Into<String>) -> Error {
+        self.counters.corruptions.fetch_add(1, Ordering::Relaxed);
         Error::corruption(&self.path, page, offset, what)
     }
 }

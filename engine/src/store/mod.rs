@@ -28,6 +28,7 @@ mod page_numbers;
 mod reading;
 mod stats;
 mod superblock;
+mod survey;
 mod verifying;
 mod writing;
 
@@ -39,4 +40,5 @@ pub use data_file::{CreateOptions, DataFile, PageImage};
 pub(crate) use held::Committing;
 pub use stats::StoreStats;
 pub use superblock::{PAGE_SIZE_MAX, PAGE_SIZE_MIN, Superblock};
+pub(crate) use survey::Survey;
 pub use verifying::VerifyReport;

@@ -50,6 +50,9 @@ impl DataFile {
                 Err(error) => {
                     let times = if failed.0 == Some(entry) { failed.1 + 1 } else { 1 };
                     if times >= FAILED_READS_MAX {
+                        if matches!(error, Error::Corruption { .. }) {
+                            self.counters.corruptions.fetch_add(1, Ordering::Relaxed);
+                        }
                         return Err(error);
                     }
                     failed = (Some(entry), times);

@@ -40,6 +40,8 @@ pub struct StoreStats {
     pub bytes_written: u64,
     /// Write calls since the file was opened.
     pub writes: u64,
+    /// Reads since the file was opened whose bytes were not what was written.
+    pub corruptions: u64,
     /// Generation of the durable checkpoint; 1 is the creation of the database.
     pub generation: u64,
     /// When the durable checkpoint was taken; `None` when there has been none since creation.
@@ -62,6 +64,7 @@ pub(super) struct Counters {
     pub(super) bytes_read: AtomicU64,
     pub(super) bytes_written: AtomicU64,
     pub(super) writes: AtomicU64,
+    pub(super) corruptions: AtomicU64,
 }
 
 impl Counters {

@@ -8,6 +8,8 @@ use crate::lock::RowLockKey;
 
 /// Up to this many locks are searched one by one.
 const SMALL: usize = 16;
+/// Bytes counted for each lock.
+const LOCK_BYTES: usize = 64;
 
 #[derive(Debug, Default)]
 pub(crate) struct LockSet {
@@ -26,6 +28,11 @@ impl LockSet {
         } else {
             self.large.insert(key);
         }
+    }
+
+    /// Bytes that the locks take, in the lock table too.
+    pub(crate) fn bytes(&self) -> usize {
+        (self.small.len() + self.large.len()) * LOCK_BYTES
     }
 
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = RowLockKey> {

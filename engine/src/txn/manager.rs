@@ -253,7 +253,8 @@ impl TransactionManager {
     fn end_apply<'s>(&'s self, mut applier: MutexGuard<'s, Applier>, mut finished: Vec<Work>) {
         loop {
             applier.since_collect += finished.len();
-            if applier.since_collect >= COLLECT_EVERY && self.collect(&mut applier) {
+            let is_due = applier.since_collect >= COLLECT_EVERY || self.versions.is_over_budget();
+            if is_due && self.collect(&mut applier) {
                 // The rest after the next commits.
                 applier.since_collect = COLLECT_EVERY;
             }

@@ -269,7 +269,7 @@ impl<'db> Transaction<'db> {
     }
 
     fn check_size(&self, more: usize) -> Result<()> {
-        let bytes = self.writes.bytes() + more;
+        let bytes = self.writes.bytes() + self.locks.bytes() + more;
         if bytes > self.manager.max_transaction_size {
             return Err(Error::TransactionTooLarge {
                 bytes,
@@ -291,6 +291,7 @@ impl<'db> Transaction<'db> {
         if self.locks.contains(lock) {
             return Ok(());
         }
+        self.check_size(0)?;
         let timeout = self.options.busy_timeout.unwrap_or(manager.busy_timeout);
         match manager.locks.acquire(self.id, lock, timeout) {
             Ok(was_free) => {

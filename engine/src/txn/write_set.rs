@@ -16,6 +16,7 @@ const ROW_OVERHEAD: usize = 64;
 pub(crate) struct WriteSet {
     tables: SmallVec<[(Table, TableWrites); 1]>,
     bytes: usize,
+    undo_bytes: usize,
     /// How to go back to each open savepoint: what each change replaced.
     undo: Vec<Undo>,
     /// Savepoints to which the transaction can go back, oldest first.
@@ -32,6 +33,13 @@ struct Undo {
     before: Option<Option<Box<[u8]>>>,
 }
 
+impl Undo {
+    fn bytes(&self) -> usize {
+        let value = self.before.as_ref().and_then(Option::as_ref);
+        ROW_OVERHEAD + self.key.len() + value.map_or(0, |value| value.len())
+    }
+}
+
 /// A place in a transaction to go back to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Savepoint {
@@ -45,9 +53,9 @@ impl WriteSet {
         self.tables.iter().all(|(_, writes)| writes.is_empty())
     }
 
-    /// Bytes held.
+    /// Bytes held, with what it takes to go back to savepoints.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes + self.undo_bytes
     }
 
     /// Tables and their changes, in the order in which the tables were first written.
@@ -106,7 +114,9 @@ impl WriteSet {
         });
         self.bytes -= freed;
         if let Some(key) = kept {
-            self.undo.push(Undo { table, key, before });
+            let undo = Undo { table, key, before };
+            self.undo_bytes += undo.bytes();
+            self.undo.push(undo);
         }
     }
 
@@ -126,7 +136,9 @@ impl WriteSet {
             return false;
         };
         while self.undo.len() > savepoint.undo_len {
-            if let Some(Undo { table, key, before }) = self.undo.pop() {
+            if let Some(undo) = self.undo.pop() {
+                self.undo_bytes -= undo.bytes();
+                let Undo { table, key, before } = undo;
                 self.replace(table, key, before, false);
             }
         }

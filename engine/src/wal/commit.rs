@@ -86,6 +86,16 @@ impl Frame<'_> {
     }
 }
 
+impl FrameBody {
+    pub(super) fn new(bytes: &Arc<Vec<u8>>, start: usize, len: usize) -> Self {
+        Self {
+            bytes: Arc::clone(bytes),
+            start: start as u32,
+            len: len as u32,
+        }
+    }
+}
+
 impl Deref for FrameBody {
     type Target = [u8];
 

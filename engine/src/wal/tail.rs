@@ -53,7 +53,7 @@ pub(super) fn find_evidence(
 }
 
 /// The next place at or after `offset` where a frame's magic is.
-fn next_magic(bytes: &[u8], mut offset: usize) -> Option<usize> {
+pub(super) fn next_magic(bytes: &[u8], mut offset: usize) -> Option<usize> {
     let magic = FRAME_MAGIC.to_le_bytes();
     while offset + magic.len() <= bytes.len() {
         // Unused space is zeros: pass it eight bytes at a time.

@@ -70,6 +70,17 @@ pub(crate) enum Command {
         #[arg(value_name = "DB")]
         database: PathBuf,
     },
+    /// Recover every readable row of a damaged database into a new one, and say what is missing.
+    ///
+    /// Exit code 0 when everything was recovered, 1 when something is missing or uncertain.
+    Salvage {
+        /// The damaged database; it is only read.
+        #[arg(value_name = "DB")]
+        database: PathBuf,
+        /// The database to create; there must be nothing at this path.
+        #[arg(value_name = "NEW")]
+        new: PathBuf,
+    },
     /// One engine, one repetition, in a process of its own.
     #[command(hide = true)]
     Child {

@@ -6,6 +6,7 @@ mod child;
 mod inform;
 mod report;
 pub(crate) mod run;
+mod salvage;
 pub(crate) mod suggest;
 pub(crate) mod units;
 pub(crate) mod workload;
@@ -31,6 +32,7 @@ pub(crate) fn dispatch(cli: &Cli) -> Result<Exit> {
         }
         Some(Command::Child { job }) => child::work(job).map(|()| Exit::Good),
         Some(Command::Report { runs, out }) => report::report(runs, out.as_deref()),
+        Some(Command::Salvage { database, new }) => salvage::salvage(database, new),
         Some(Command::Verify { database }) => check::verify(database, "palimpsest"),
     }
 }
