@@ -4,7 +4,8 @@
 //! - *write-through*: the kernel's cache of this file system never holds back a `write` (the write-back cache is not asked
 //!   for), so each arrives as a request before the call returns, `O_DIRECT` or not. A cache for reads and mappings stays, so
 //!   that shared memory mappings work: their dirty pages arrive when the engine syncs them (`msync`, `fsync`) or when the
-//!   kernel likes, and until then they are as volatile as on any file system.
+//!   kernel likes. What has not arrived when the power is cut is always lost, which is one of the things that may happen
+//!   to it, and not all of them.
 //! - names and attributes may be cached for ever, since nobody but the kernel's own callers changes them.
 //!
 //! A write through a descriptor with `O_DSYNC` or `O_SYNC` carries these flags and is durable when it is answered; the
