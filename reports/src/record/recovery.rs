@@ -42,7 +42,8 @@ pub struct Recovery {
     pub duration_ns: Option<u64>,
     /// Commits that were acknowledged before the end of the process.
     pub acknowledged: u64,
-    /// Acknowledged commits that were missing after reopening.
+    /// Writes of acknowledged commits that were missing after reopening, over all states that were checked; all
+    /// acknowledged commits of a round where the database could not be opened at all.
     pub lost: u64,
     /// Transactions of which only a part was there after reopening.
     pub partial: u64,

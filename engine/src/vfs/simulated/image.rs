@@ -1,10 +1,14 @@
 //! The files of a directory tree at one moment.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::hash::Hasher;
-use std::io;
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Zeros are left out of real files by as many bytes.
+const CHUNK_BYTES: usize = 4096;
 
 /// All files and directories. Cheap to clone: the bytes are shared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,8 +73,40 @@ impl Image {
             std::fs::create_dir_all(place(dir))?;
         }
         for (path, bytes) in &self.files {
-            std::fs::write(place(path), bytes.as_slice())?;
+            write_sparse(&place(path), bytes)?;
         }
         Ok(())
+    }
+}
+
+/// Writes a file and leaves holes where it is zero: logs are zeros for the most part.
+fn write_sparse(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.set_len(bytes.len() as u64)?;
+    for (chunk, offset) in bytes.chunks(CHUNK_BYTES).zip((0..).step_by(CHUNK_BYTES)) {
+        if chunk.iter().any(|&byte| byte != 0) {
+            file.seek(SeekFrom::Start(offset))?;
+            file.write_all(chunk)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exported_files_hold_the_same_bytes() {
+        let mut bytes = vec![0; 5 * CHUNK_BYTES + 7];
+        bytes[CHUNK_BYTES] = 1;
+        bytes[4 * CHUNK_BYTES - 1] = 2;
+        for content in [bytes.clone(), vec![0; 10], vec![3; 10], Vec::new()] {
+            let mut image = Image::with_dirs(["/d"]);
+            image.files.insert("/d/f".into(), Arc::new(content.clone()));
+            let target = tempfile::tempdir().unwrap();
+            image.export(target.path()).unwrap();
+            assert_eq!(std::fs::read(target.path().join("d/f")).unwrap(), content);
+        }
     }
 }
