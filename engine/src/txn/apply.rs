@@ -8,7 +8,8 @@ use hashbrown::HashSet;
 
 use super::Table;
 use super::catalog::{Dropped, Entry};
-use super::manager::{NewPanic, PANICKED, TransactionManager, Work};
+use super::manager::{TransactionManager, Work};
+use super::panics::{NewPanic, PANICKED};
 use super::write_set::WriteSet;
 use crate::btree::{Budget, Change, Changer, Need, NewRow, Touched, Tree};
 use crate::error::{Error, Result};

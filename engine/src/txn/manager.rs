@@ -19,6 +19,7 @@ use super::apply::Applier;
 use super::catalog::Catalog;
 use super::group::{GroupCommit, Pending, Waiter};
 use super::lock_set::LockSet;
+use super::panics::{Abandoned, PANICKED};
 use super::write_set::WriteSet;
 use super::{Durability, Table};
 use crate::btree::Tree;
@@ -33,8 +34,6 @@ use crate::wal::Wal;
 
 /// Log bytes in memory past which an unsynchronised committer writes them out itself.
 const BUFFERED_MAX: usize = 8 << 20;
-/// Why the database stops when applying a commit panics.
-pub(super) const PANICKED: &str = "a panic while a commit was being applied";
 /// Commits between two collections of old versions.
 const COLLECT_EVERY: usize = 32;
 
@@ -327,9 +326,16 @@ impl TransactionManager {
     }
 
     fn watch(&self) -> Abandoned<'_> {
-        Abandoned {
-            manager: self,
-            panic: NewPanic::watch(),
+        Abandoned::watch(self)
+    }
+
+    /// The holder of the applier panicked: nothing is applied any more, and nobody may wait for it.
+    pub(super) fn abandon(&self) {
+        self.wal.poison(PANICKED);
+        let queued = std::mem::take(&mut *self.queue.lock());
+        self.refuse(queued);
+        if let Some(error) = self.wal.poisoned() {
+            self.group.fail(&error);
         }
     }
 
@@ -428,48 +434,6 @@ struct Batch<'m> {
 impl Drop for Batch<'_> {
     fn drop(&mut self) {
         self.manager.refuse(std::mem::take(&mut self.requests));
-    }
-}
-
-/// Sees to those who rely on the holder of the applier when it panics. Made before the applier is taken, so that it
-/// is dropped after the applier is free: whoever queues later finds that out.
-#[derive(Debug)]
-struct Abandoned<'m> {
-    manager: &'m TransactionManager,
-    /// A database can also be closed by a thread that is unwinding already.
-    panic: NewPanic,
-}
-
-impl Drop for Abandoned<'_> {
-    fn drop(&mut self) {
-        if !self.panic.is_happening() {
-            return;
-        }
-        let manager = self.manager;
-        manager.wal.poison(PANICKED);
-        let queued = std::mem::take(&mut *manager.queue.lock());
-        manager.refuse(queued);
-        if let Some(error) = manager.wal.poisoned() {
-            manager.group.fail(&error);
-        }
-    }
-}
-
-/// Tells a panic that began after this was made from one that was under way before.
-#[derive(Debug)]
-pub(super) struct NewPanic {
-    was_panicking: bool,
-}
-
-impl NewPanic {
-    pub(super) fn watch() -> Self {
-        Self {
-            was_panicking: std::thread::panicking(),
-        }
-    }
-
-    pub(super) fn is_happening(&self) -> bool {
-        std::thread::panicking() && !self.was_panicking
     }
 }
 

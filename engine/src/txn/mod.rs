@@ -6,6 +6,7 @@ mod group;
 mod key_range;
 mod lock_set;
 mod manager;
+mod panics;
 mod scan;
 mod snapshot;
 mod transaction;
