@@ -317,6 +317,11 @@ fn step() -> usize {
         .unwrap_or(13)
 }
 
+/// A step so many times wider, unless all is to be tried.
+fn wide(times: usize) -> usize {
+    if step() == 1 { 1 } else { step() * times }
+}
+
 /// Tries damages of one file; each is an offset and the bytes to put there, with the kind to count it under.
 fn try_all(
     base: &MemoryVfs,
@@ -371,14 +376,14 @@ fn every_flipped_bit_of_a_live_extent_is_detected() {
             flips(
                 &file,
                 start + 28..end - 4,
-                step() * if codec == "NONE" { 3 } else { 1 },
+                if codec == "NONE" { wide(3) } else { step() },
                 &kind,
                 &mut damages,
             );
             flips(&file, end - 4..end, all, &kind, &mut damages);
         }
         let live = damages.len();
-        flips(&file, 0..SUPERBLOCKS, step() * 5, "superblock", &mut damages);
+        flips(&file, 0..SUPERBLOCKS, wide(5), "superblock", &mut damages);
         flips(&file, 0..128, step().min(3), "superblock", &mut damages);
         flips(&file, 4096..4096 + 128, step().min(3), "superblock", &mut damages);
         let counts = Counts::default();
