@@ -38,10 +38,12 @@ for target in "${targets[@]}"; do
     mkdir "$work/minimised"
     cargo +nightly fuzz run "${options[@]}" "$target" "$work/minimised" "$work/inputs" "fuzz/corpus/$target" -- \
       -merge=1 -max_len=4096 2>"$work/log"
-    # The smallest first, as many as are worth keeping in the repository.
+    # As many as are worth keeping in the repository, of all sizes.
     rm -rf "fuzz/corpus/$target"
     mkdir "fuzz/corpus/$target"
-    find "$work/minimised" -type f -size -5k -printf '%s %p\n' | sort -n | head -n "${KEEP:-150}" | cut -d' ' -f2- |
+    find "$work/minimised" -type f -printf '%s %p\n' | sort -n | cut -d' ' -f2- |
+      awk -v all="$(find "$work/minimised" -type f | wc -l)" -v keep="${KEEP:-150}" \
+        'all <= keep || int(NR * keep / all) > int((NR - 1) * keep / all)' |
       xargs -r cp -t "fuzz/corpus/$target"
   fi
 done

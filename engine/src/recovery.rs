@@ -163,10 +163,9 @@ fn redo_page(pool: &Pool, page: PageNumber, frames: &[Redo]) -> Result<()> {
             ),
         )
     };
-    debug_assert!(
-        frames.windows(2).all(|w| w[0].commit < w[1].commit),
-        "frames of a page rise"
-    );
+    if let Some(pair) = frames.windows(2).find(|pair| pair[0].commit >= pair[1].commit) {
+        return Err(bad(&pair[1], "it is the second one of its commit for this page"));
+    }
     let stored = pool.store().page_commit(page);
     // All before the last frame that says everything about the page can be left out.
     let from = frames
@@ -244,3 +243,6 @@ fn redo_image(pool: &Pool, page: PageNumber, frame: &Redo) -> Result<(), Stop> {
     latched.node_mut().set_commit_id(frame.commit);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -115,7 +115,7 @@ pub struct CompressionError {
 }
 
 impl CompressionError {
-    fn new(codec: Codec, what: impl Into<String>) -> Self {
+    pub(crate) fn new(codec: Codec, what: impl Into<String>) -> Self {
         Self {
             codec,
             what: what.into(),

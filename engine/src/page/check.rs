@@ -182,3 +182,159 @@ impl Node<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{CommitId, PageNumber, TableId};
+    use crate::page::builder::{NodeBuilder, NodeHeader, overflow_page};
+    use crate::page::edit::NodeMut;
+    use crate::page::words::{Words, private_page};
+
+    const SIZE: usize = 4096;
+
+    /// A page of four rows, or four children, with one field changed.
+    fn refusal(level: u8, change: impl FnOnce(&mut [u8])) -> String {
+        let memory = private_page(SIZE);
+        let words = Words::new(&memory);
+        let mut node = NodeMut::new(words);
+        let header = NodeHeader {
+            page: PageNumber(9),
+            table: TableId(3),
+            commit: CommitId(1),
+            level,
+            low: b"key/b".to_vec(),
+            high: Some(b"key/x".to_vec()),
+            first_child: PageNumber(5),
+        };
+        node.replace(&NodeBuilder::new(SIZE, &header).finish());
+        for key in [b"key/c", b"key/d", b"key/e", b"key/f"] {
+            if level == 0 {
+                node.put(key, &[7; 40], 0, CommitId(0)).unwrap();
+            } else {
+                node.put_child(key, PageNumber(6)).unwrap();
+            }
+        }
+        assert_eq!(node.check(), Ok(()));
+        let mut bytes = Vec::new();
+        words.append_to(0, SIZE, &mut bytes);
+        change(&mut bytes);
+        words.write(0, &bytes);
+        Node::new(words).check().unwrap_err()
+    }
+
+    fn put(bytes: &mut [u8], at: usize, value: u16) {
+        bytes[at..at + 2].copy_from_slice(&value.to_le_bytes());
+    }
+
+    /// Where the word of a slot starts; its low half is cell offset, key length and flags.
+    const fn slot(index: usize) -> usize {
+        HEADER + 8 * index
+    }
+
+    fn swap_slots(bytes: &mut [u8]) {
+        let (one, other) = bytes[slot(1)..slot(3)].split_at_mut(8);
+        one.swap_with_slice(other);
+    }
+
+    #[test]
+    fn each_impossible_field_is_named() {
+        type Case = (u8, &'static str, fn(&mut [u8]));
+        let cases: [Case; 21] = [
+            (0, "unknown page kind 7", |b| b[16] = 7),
+            (0, "kind 1 at level 1", |b| b[17] = 1),
+            (1, "kind 2 at level 0", |b| b[17] = 0),
+            (0, "slots do not fit", |b| put(b, 20, 600)),
+            (0, "heap at 5000", |b| put(b, 24, 5000)),
+            (0, "low fence lies outside", |b| put(b, 32, 100)),
+            (0, "low fence lies outside", |b| put(b, 34, 600)),
+            (0, "high fence lies outside", |b| put(b, 36, 4095)),
+            (0, "high fence lies over something else", |b| {
+                b.copy_within(32..34, 36)
+            }),
+            (0, "the fences are out of order", |b| b[SIZE - 1] = b'z'),
+            (0, "a prefix of 3 bytes, the fences share 4", |b| put(b, 18, 3)),
+            (0, "cell of slot 2 lies outside", |b| put(b, slot(2) + 2, 100)),
+            (0, "cell of slot 2 lies over something else", |b| {
+                b.copy_within(slot(1) + 2..slot(1) + 4, slot(2) + 2)
+            }),
+            (0, "flags 3", |b| b[slot(1)] |= 3),
+            (0, "with flags 1 has a payload of 40", |b| b[slot(1)] |= GHOST),
+            (0, "with flags 2 has a payload of 40", |b| b[slot(1)] |= OVERFLOW),
+            (1, "slot 1 of an inner page has flags 2", |b| b[slot(1)] |= 2),
+            (0, "the key of slot 2 is out of order", swap_slots),
+            (0, "slot 3 has another head", |b| b[slot(3) + 7] ^= 1),
+            (0, "0 ghosts, the header counts 1", |b| put(b, 22, 1)),
+            (0, "and 1 garbage bytes", |b| put(b, 28, 1)),
+        ];
+        for (level, what, change) in cases {
+            let found = refusal(level, change);
+            assert!(found.contains(what), "{found:?} where {what:?} was expected");
+        }
+    }
+
+    #[test]
+    fn keys_outside_the_fences_are_found() {
+        // The first cell is the highest: its key is the byte behind the value's length.
+        let first_key =
+            |bytes: &[u8]| usize::from(u16::from_le_bytes([bytes[slot(0) + 2], bytes[slot(0) + 3]])) + 2;
+        let found = refusal(0, |bytes| {
+            let at = first_key(bytes);
+            bytes[at] = b'a';
+            bytes[slot(0) + 7] = b'a';
+        });
+        assert!(found.contains("the key of slot 0 is out of order"), "{found}");
+        let found = refusal(0, |bytes| {
+            // Only the last slot may be past the high fence without being out of order.
+            put(bytes, 20, 1);
+            let at = first_key(bytes);
+            bytes[at] = b'y';
+            bytes[slot(0) + 7] = b'y';
+        });
+        assert!(found.contains("not below the high fence"), "{found}");
+    }
+
+    #[test]
+    fn a_row_too_large_for_its_page_is_found() {
+        let found = refusal(0, |bytes| {
+            // One row whose value takes most of the heap.
+            put(bytes, 20, 1);
+            let heap = 1000;
+            put(bytes, 24, heap);
+            put(bytes, slot(0) + 2, heap);
+            put(bytes, usize::from(heap), 1500);
+        });
+        assert!(found.contains("has a payload of 1500 bytes"), "{found}");
+        let found = refusal(1, |bytes| {
+            put(bytes, 20, 1);
+            put(bytes, 24, 1000);
+            put(bytes, slot(0) + 2, 1000);
+            put(bytes, slot(0), 600 << 2);
+        });
+        assert!(found.contains("has a key of 600 bytes"), "{found}");
+    }
+
+    #[test]
+    fn an_overflow_page_holds_no_more_than_fits() {
+        let memory = private_page(SIZE);
+        let words = Words::new(&memory);
+        let mut page = overflow_page(
+            SIZE,
+            PageNumber(9),
+            TableId(3),
+            CommitId(5),
+            PageNumber(10),
+            &[1; 4032],
+        );
+        words.write(0, &page);
+        assert_eq!(Node::new(words).check(), Ok(()));
+        put(&mut page, 44, 4033);
+        words.write(0, &page);
+        assert!(
+            Node::new(words)
+                .check()
+                .unwrap_err()
+                .contains("claims 4033 bytes")
+        );
+    }
+}

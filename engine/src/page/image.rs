@@ -63,6 +63,13 @@ pub(crate) fn decode(image: &[u8], page: PageNumber, words: Words<'_>) -> Result
         words.write(heap, &image[gap_start..]);
     }
     let node = Node::new(words);
+    if node.kind() == KIND_OVERFLOW && HEADER + node.overflow_len() != image.len() {
+        return Err(format!(
+            "image of {} bytes of an overflow page with {} of its value",
+            image.len(),
+            node.overflow_len()
+        ));
+    }
     if node.kind() != KIND_OVERFLOW && node.heap_start() != heap {
         return Err(format!(
             "heap at {} in an image whose heap starts at {heap}",

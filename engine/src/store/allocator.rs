@@ -489,6 +489,17 @@ mod tests {
         );
         allocator.end = 99;
         assert!(allocator.check(&live).is_err(), "a wrong end");
+        allocator.end = 100;
+        allocator.counts.reserved = 1;
+        let (_, what) = allocator.check(&live).unwrap_err();
+        assert!(
+            what.contains("0 units are in no state, 1 are being written"),
+            "{what}"
+        );
+        allocator.counts.reserved = 0;
+        allocator.counts.free -= 1;
+        let (_, what) = allocator.check(&live).unwrap_err();
+        assert!(what.contains("accounts differ"), "{what}");
     }
 
     #[test]

@@ -163,14 +163,16 @@ impl PageMap {
 
     /// Visits every entry in the order of page numbers. Entries that change meanwhile may be seen before or after.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(PageNumber, MapEntry)) {
-        for chunk_number in 0..self.chunks_end.load(Ordering::Acquire) {
-            let Some(slot) = self.existing(chunk_number) else {
-                continue;
-            };
-            let chunk = slot.read();
-            for (place, entry) in chunk.iter().flat_map(|chunk| chunk.entries.iter().enumerate()) {
-                if let Some(entry) = entry {
-                    visit(page_at(chunk_number, place), *entry);
+        let end = self.chunks_end.load(Ordering::Acquire) as usize;
+        for (branch, slots) in self.branches.iter().enumerate() {
+            let first = branch * BRANCH_CHUNKS;
+            let slots = slots.get().into_iter().flatten();
+            for (index, slot) in slots.take(end.saturating_sub(first)).enumerate() {
+                let chunk = slot.read();
+                for (place, entry) in chunk.iter().flat_map(|chunk| chunk.entries.iter().enumerate()) {
+                    if let Some(entry) = entry {
+                        visit(page_at((first + index) as u32, place), *entry);
+                    }
                 }
             }
         }

@@ -69,6 +69,7 @@ mod tests {
     fn refuses_short_and_oversized_numbers() {
         assert_eq!(take(&mut &[0x80, 0x80][..]), None);
         assert_eq!(take(&mut &[0xFF; 11][..]), None);
+        assert_eq!(take(&mut &[0x80; 11][..]), None, "zeros without end");
         let largest = [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01];
         assert_eq!(take(&mut &largest[..]), Some(u64::MAX));
         assert_eq!(zigzag(-1), 1);

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod beside;
+mod checkpoints;
 mod collection;
 mod common;
 mod concurrency;

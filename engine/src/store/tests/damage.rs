@@ -213,3 +213,85 @@ fn a_directory_is_no_database() {
     let error = DataFile::open(Arc::clone(&vfs), dir.path(), handle).unwrap_err();
     assert!(error.to_string().contains("it is a directory"), "{error}");
 }
+
+#[test]
+fn a_superblock_that_disagrees_with_the_rest_or_this_build_is_named() {
+    use crate::store::superblock::field;
+    let (good, ..) = small(Codec::Lz4);
+    for (at, byte, what) in [
+        (field::CODEC, Codec::Gzip.to_byte(), "names codec GZIP"),
+        (
+            field::PAGE_COUNT,
+            3,
+            "the page map has 4 pages up to number 4, the superblock says 3",
+        ),
+        (field::PAGE_HIGH, 9, "the superblock says 4 up to 9"),
+        (field::ROOT_OFFSET, 1, "not a multiple of 512"),
+    ] {
+        let mut bytes = good.clone();
+        for block in bytes[..8192].chunks_mut(4096) {
+            block[at] = byte;
+            let crc = crc32fast::hash(&block[..field::CRC]);
+            block[field::CRC..].copy_from_slice(&crc.to_le_bytes());
+        }
+        let error = reopen(&vfs_of(&bytes)).unwrap_err();
+        assert!(
+            is_corruption(&error) && error.to_string().contains(what),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_generation_without_a_next_one_ends_checkpoints_with_an_error() {
+    use crate::store::superblock::field;
+    let (mut bytes, model, _) = small(Codec::Lz4);
+    let last = reopen(&vfs_of(&bytes)).unwrap().superblock();
+    let handed = crate::store::Superblock {
+        generation: u64::MAX,
+        root_offset: 0,
+        root_length: 0,
+        page_count: 0,
+        page_high: 0,
+        ..last
+    };
+    bytes[4096..8192].copy_from_slice(&handed.encode()[..]);
+    bytes[field::MAGIC..4096].fill(0);
+    let file = reopen(&vfs_of(&bytes)).unwrap();
+    let error = checkpoint(&file, CommitId(9)).unwrap_err();
+    assert!(matches!(error, Error::CapacityExceeded { .. }), "{error}");
+    assert!(!model.is_empty() && contents(&file).unwrap().is_empty());
+}
+
+#[test]
+fn verify_compares_the_file_with_what_is_known_of_it() {
+    let (good, ..) = small(Codec::None);
+    let damage = |plant: &dyn Fn(&DataFile)| {
+        let vfs = vfs_of(&good);
+        let file = reopen(&vfs).unwrap();
+        file.verify().unwrap();
+        plant(&file);
+        let mut found = String::new();
+        file.verify_each(&mut |error| found += &error.to_string())
+            .unwrap();
+        found
+    };
+    let lost_entry = damage(&|file| assert!(file.map.set(PageNumber(2), None).is_some()));
+    assert!(lost_entry.contains("units are in no state"), "{lost_entry}");
+    let unlisted = damage(&|file| assert!(file.durable.lock().chunks.remove(&0).is_some()));
+    assert!(
+        unlisted.contains("lists other chunks than are in use"),
+        "{unlisted}"
+    );
+    let no_superblock = damage(&|file| file.file.write_at(&[0; 8192], 0).unwrap());
+    assert!(
+        no_superblock.contains("superblock") || no_superblock.contains("zeros"),
+        "{no_superblock}"
+    );
+    let older = damage(&|file| {
+        let slot = file.superblock().slot_offset();
+        file.file.write_at(&[0; 4096], slot).unwrap();
+    });
+    assert!(older.contains("not the one last written"), "{older}");
+    assert!(format!("{:?}", reopen(&vfs_of(&good)).unwrap()).contains("/db/data"));
+}

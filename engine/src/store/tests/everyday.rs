@@ -395,3 +395,30 @@ fn options_out_of_range_are_refused() {
     }
     assert!(open_file(&vfs).is_empty().unwrap(), "nothing was written");
 }
+
+#[test]
+fn a_checkpoint_writes_down_all_that_a_start_needs() {
+    let vfs = MemoryVfs::default();
+    let file = create_with(&vfs, Codec::Lz4);
+    let mut model = Model::new();
+    let all = allocate(&file, 3);
+    write(&file, CommitId(5), &all, &mut model).unwrap();
+    file.set_codec(Codec::Zstd, 7).unwrap();
+    let before = file.superblock();
+    file.commit_checkpoint(file.freeze(CommitId(6)), LogPosition(4000), LogPosition(4500))
+        .unwrap();
+    let found = reopen(&vfs).unwrap().superblock();
+    assert_eq!(found, file.superblock());
+    assert_eq!(
+        (found.redo, found.must_reach),
+        (LogPosition(4000), LogPosition(4500))
+    );
+    assert_eq!(
+        (found.last_commit, found.generation),
+        (CommitId(6), before.generation + 1)
+    );
+    assert_eq!((found.codec, found.level), (Codec::Zstd, 7));
+    assert_eq!((found.page_count, found.page_high), (3, 3));
+    assert_eq!(found.database_id, before.database_id);
+    assert!(found.wall_clock_ms >= before.wall_clock_ms && before.wall_clock_ms > 1_700_000_000_000);
+}

@@ -149,3 +149,72 @@ fn a_checkpoint_that_goes_back_is_refused() {
     checkpoint(&file, CommitId(5)).unwrap();
     let _never = checkpoint(&file, CommitId(4));
 }
+
+#[test]
+fn a_codec_that_fails_writes_nothing() {
+    use crate::compress::{CompressionError, Compressor};
+
+    /// Leaves half of its work behind.
+    #[derive(Debug)]
+    struct Failing;
+    impl Compressor for Failing {
+        fn name(&self) -> &'static str {
+            "LZ4"
+        }
+        fn codec(&self) -> Codec {
+            Codec::Lz4
+        }
+        fn compress(&self, _src: &[u8], _out: &mut Vec<u8>) -> std::result::Result<(), CompressionError> {
+            Err(CompressionError::new(Codec::Lz4, "no memory"))
+        }
+        fn decompress(
+            &self,
+            _: &[u8],
+            _: usize,
+            _: &mut Vec<u8>,
+        ) -> std::result::Result<(), CompressionError> {
+            Err(CompressionError::new(Codec::Lz4, "no memory"))
+        }
+    }
+    let vfs = MemoryVfs::default();
+    let file = create_with(&vfs, Codec::Lz4);
+    let all = allocate(&file, 4);
+    let mut model = Model::new();
+    write(&file, CommitId(1), &all, &mut model).unwrap();
+    let working = std::mem::replace(&mut *file.compressor.write(), Arc::new(Failing));
+    let raw = [7; 4096];
+    let image = PageImage {
+        page: all[0],
+        commit: CommitId(2),
+        raw: &raw,
+    };
+    let error = file.write_pages(&[image]).unwrap_err();
+    assert!(error.to_string().contains("no memory"), "{error}");
+    assert!(checkpoint(&file, CommitId(2)).is_err() || file.superblock().page_count == 4);
+    *file.compressor.write() = working;
+    assert_contents(&file, &model);
+    assert_eq!(file.stats().reserved_bytes, 0);
+    checkpoint(&file, CommitId(2)).unwrap();
+    file.verify().unwrap();
+    assert_contents(&reopen(&vfs).unwrap(), &model);
+}
+
+#[test]
+fn a_map_too_long_for_one_write_is_written_in_several() {
+    let vfs = MemoryVfs::default();
+    let file = create_with(&vfs, Codec::None);
+    let mut model = Model::new();
+    // The last page of each chunk, so that all its entries are written: over a mebibyte of map.
+    let last_ones = pages((0..100).map(|chunk| chunk * 512 + 511));
+    for page in &last_ones {
+        file.mark_allocated(*page).unwrap();
+    }
+    write(&file, CommitId(1), &last_ones, &mut model).unwrap();
+    checkpoint(&file, CommitId(1)).unwrap();
+    file.verify().unwrap();
+    assert_contents(&reopen(&vfs).unwrap(), &model);
+    assert!(
+        file.map.copy_chunk(5000).iter().all(Option::is_none),
+        "a chunk that never was"
+    );
+}

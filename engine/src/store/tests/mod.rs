@@ -8,6 +8,7 @@ mod everyday;
 mod faults;
 mod format_document;
 mod recorder;
+mod sweep;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -407,3 +407,41 @@ proptest! {
         written.check(&vfs, must_reach, "garbage");
     }
 }
+
+#[test]
+fn a_frame_without_sense_under_a_good_crc_is_corruption() {
+    let written = Written::new(3, 60, 1);
+    let (path, bytes) = &written.image[0];
+    let salt = SegmentHeader::decode(bytes, path).unwrap().unwrap().salt;
+    let frame_at = HEADER_BYTES;
+    let size = frame::decode(&bytes[frame_at..], salt).unwrap().size;
+    let mut changed = bytes[frame_at..frame_at + size].to_vec();
+    changed[frame::DATA_OFFSET] = 9;
+    frame::seal(&mut changed, salt);
+    let vfs = restore(&written.image);
+    overwrite(&vfs, path, &changed, frame_at as u64);
+    let error = recover(&vfs, written.begin, written.begin).unwrap_err();
+    assert!(
+        error.to_string().contains("an unknown kind of page data"),
+        "{error}"
+    );
+}
+
+#[test]
+fn reading_from_a_part_that_a_restart_abandoned_is_corruption() {
+    let vfs = MemoryVfs::default();
+    let wal = start(&vfs, LogPosition(0));
+    let kept = append(&wal, &commit(1, 20)).unwrap();
+    let abandoned = append(&wal, &commit(2, 20)).unwrap();
+    wal.flush().unwrap();
+    assert!(format!("{wal:?}").contains("durable"));
+    drop(wal);
+    let wal = start(&vfs, kept);
+    append(&wal, &commit(2, 30)).unwrap();
+    wal.flush().unwrap();
+    let error = recover(&vfs, abandoned, abandoned).unwrap_err();
+    assert!(
+        error.to_string().contains("is said to continue elsewhere"),
+        "{error}"
+    );
+}

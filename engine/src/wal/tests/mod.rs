@@ -9,6 +9,7 @@ mod power_loss;
 mod recycling;
 mod restart;
 mod round_trip;
+mod sweep;
 mod synced;
 
 use std::path::{Path, PathBuf};
