@@ -62,12 +62,13 @@ pub(crate) fn rounds(directory: &Path, subject: &Subject, how: &PowerLosses) -> 
         directory: place.clone(),
     };
     let mut tally = Tally::new(subject, RecoveryKind::PowerLoss, how.rounds);
-    tally.remark(&format!(
+    tally.found.notes.push(format!(
         "a file system that loses power: {IMAGES} of the states that may have survived were checked after each cut"
     ));
     if how.drop_syncs {
-        tally
-            .remark("the file system ignored every sync of the work (--drop-syncs): commits had to get lost");
+        tally.found.notes.push(
+            "the file system ignored every sync of the work (--drop-syncs): commits had to get lost".into(),
+        );
     }
     let mut scenario = Scenario {
         checker: Checker::new(&job, directory),
@@ -266,7 +267,7 @@ impl Scenario {
         // Also when the process ended by itself.
         mount.cut()?;
         mount.turn_off()?;
-        self.tally.unsynced(mount.unsynced());
+        *self.tally.found.unsynced_changes.get_or_insert(0) += mount.unsynced();
         Ok((mount, death))
     }
 

@@ -13,7 +13,8 @@ const FINDINGS_MAX: usize = 40;
 /// The record of rounds on one engine, in the making.
 #[derive(Debug)]
 pub(crate) struct Tally {
-    found: Recovery,
+    /// So far.
+    pub(crate) found: Recovery,
     begun: Instant,
 }
 
@@ -56,16 +57,6 @@ impl Tally {
             self.finding(round, finding);
         }
         answer.findings.is_empty()
-    }
-
-    /// Adds changes of files that were not durable when the power was cut.
-    pub(crate) fn unsynced(&mut self, changes: u64) {
-        *self.found.unsynced_changes.get_or_insert(0) += changes;
-    }
-
-    /// Adds something to know about all rounds.
-    pub(crate) fn remark(&mut self, note: &str) {
-        self.found.notes.push(note.to_owned());
     }
 
     /// Adds something that is wrong.
