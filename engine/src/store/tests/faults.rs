@@ -218,3 +218,61 @@ fn a_map_too_long_for_one_write_is_written_in_several() {
         "a chunk that never was"
     );
 }
+
+#[test]
+fn what_is_held_back_is_for_the_thread_that_commits() {
+    let vfs = MemoryVfs::default();
+    let file = create_with(&vfs, Codec::None);
+    let all = allocate(&file, 40);
+    let mut model = Model::new();
+    write(&file, CommitId(1), &all, &mut model).unwrap();
+    checkpoint(&file, CommitId(1)).unwrap();
+    file.hold(3).unwrap();
+    file.hold(2).unwrap();
+    let held_bytes = file.stats().reserved_bytes;
+    assert_eq!(
+        held_bytes,
+        3 * 9 * 512,
+        "three pages of 4096 bytes and what an extent costs"
+    );
+    vfs.set_capacity(Some(vfs.used_bytes()));
+    let put = |page: PageNumber, commit: u64| {
+        let raw = [commit as u8; 1500];
+        let image = PageImage {
+            page,
+            commit: CommitId(commit),
+            raw: &raw,
+        };
+        let answer = file.write_pages(&[image]);
+        answer.map(|()| (page, (CommitId(commit), raw.to_vec())))
+    };
+    // Everybody else's room is used up first.
+    let mut commit = 2;
+    let error = loop {
+        match put(all[0], commit) {
+            Ok(row) => model.extend([row]),
+            Err(error) => break error,
+        }
+        commit += 1;
+    };
+    assert!(error.is_disk_full(), "{error}");
+    assert_eq!(file.stats().reserved_bytes, held_bytes);
+    {
+        let _committing = file.committing();
+        model.extend([put(all[1], commit).unwrap()]);
+        assert_eq!(
+            file.stats().reserved_bytes,
+            held_bytes - 9 * 512,
+            "the rest of it is free again"
+        );
+    }
+    assert!(put(all[2], commit).is_ok(), "in that rest");
+    model.insert(all[2], (CommitId(commit), vec![commit as u8; 1500]));
+    file.verify().unwrap();
+    vfs.set_capacity(None);
+    checkpoint(&file, CommitId(commit)).unwrap();
+    file.let_go(0);
+    assert_eq!(file.stats().reserved_bytes, 0);
+    file.verify().unwrap();
+    assert_contents(&reopen(&vfs).unwrap(), &model);
+}
