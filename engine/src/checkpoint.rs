@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::ids::{CommitId, LogPosition, PageNumber};
+use crate::planted::{self, Fault};
 use crate::store::PageImage;
 use crate::txn::TransactionManager;
 
@@ -55,6 +56,9 @@ impl TransactionManager {
             let _applier = self.pause();
             (self.wal.end(), self.pool.take_dirty())
         };
+        if planted::makes(Fault::DirtyPageForgotten) {
+            dirty.pop();
+        }
         // A page that was evicted and changed again is in the set twice.
         dirty.sort_unstable();
         dirty.dedup();
@@ -76,7 +80,21 @@ impl TransactionManager {
             let applier = self.pause();
             (self.pool.store().freeze(applier.last), applier.last)
         };
-        let result = self.flush().and_then(|durable| {
+        let redo = if planted::makes(Fault::RedoPositionTooLate) {
+            self.wal.end()
+        } else {
+            redo
+        };
+        if planted::makes(Fault::RecycleTooEarly) {
+            self.flush()?;
+            self.wal.checkpoint(redo)?;
+        }
+        let flushed = if planted::makes(Fault::LogBehindPages) {
+            Ok(self.wal.durable().max(redo))
+        } else {
+            self.flush()
+        };
+        let result = flushed.and_then(|durable| {
             self.pool
                 .store()
                 .commit_checkpoint(frozen, redo, durable)

@@ -12,14 +12,160 @@ use std::cell::Cell;
 pub enum Fault {
     /// A flush of the log writes and does not sync.
     FlushWithoutSync,
+    /// A flush of the log syncs first and writes then, so that the sync covers what was flushed before.
+    SyncBeforeWrite,
+    /// Direct writes of the log go without O_DSYNC.
+    DirectWithoutSync,
+    /// The CRC of log frames is not checked.
+    NoFrameCrc,
+    /// The CRC of log frames is not seeded with the segment's salt.
+    CrcWithoutSalt,
+    /// Directories are not synced after files were made in them.
+    NamesNotSynced,
+    /// Recovery redoes the frames of a commit that has no mark.
+    IncompleteCommitRedone,
+    /// Damage in the middle of the log ends it, as if it were a torn tail.
+    DamageTruncatesLog,
+    /// Recovery does not sync the log that it has read before it shows what was in it.
+    RecoveredNotSynced,
+    /// Of several segments that continue the log, recovery takes the oldest.
+    AbandonedSegmentRead,
+    /// Log segments are recycled before the checkpoint that makes them superfluous is durable.
+    RecycleTooEarly,
+    /// A checkpoint does not flush the log before it makes pages durable.
+    LogBehindPages,
+    /// A checkpoint notes the redo position after it has copied the pages, not before.
+    RedoPositionTooLate,
+    /// A checkpoint leaves out one changed page.
+    DirtyPageForgotten,
+    /// A checkpoint syncs only after it has written the superblock.
+    SuperblockBeforeData,
+    /// A checkpoint does not sync the superblock before the space of the one before is used again.
+    SuperblockNotSynced,
+    /// Every checkpoint writes the same superblock slot.
+    SuperblockInPlace,
+    /// The space of a replaced page image is free at once, while the durable checkpoint needs it.
+    ExtentReusedTooEarly,
+    /// The CRC of page images is not checked.
+    NoExtentCrc,
+    /// Page images are not compared with what the page map says of them.
+    NoExtentIdentity,
+    /// Recovery redoes frames that the page in the data file has already.
+    RedoWithoutCommitTest,
+    /// Recovery leaves out the last complete commit.
+    LastCommitNotRedone,
+    /// Recovery does not redo that a page was freed.
+    FreedNotRedone,
+    /// A commit of several pages leaves one of them out of the log.
+    PageMissingFromLog,
+    /// `Database::sync` returns without flushing.
+    SyncPromisesNothing,
+    /// A failed sync of the log is reported once, and the next flush goes on as if nothing was wrong.
+    FailedSyncForgotten,
 }
 
 impl Fault {
     /// All of them, with a description each.
-    pub const ALL: &'static [(Fault, &'static str)] = &[(
-        Fault::FlushWithoutSync,
-        "a flush of the log writes and does not sync",
-    )];
+    pub const ALL: &'static [(Fault, &'static str)] = &[
+        (
+            Fault::FlushWithoutSync,
+            "a flush of the log writes and does not sync",
+        ),
+        (
+            Fault::SyncBeforeWrite,
+            "a flush of the log syncs first and writes then, so that the sync covers what was flushed before",
+        ),
+        (
+            Fault::DirectWithoutSync,
+            "direct writes of the log go without O_DSYNC",
+        ),
+        (Fault::NoFrameCrc, "the CRC of log frames is not checked"),
+        (
+            Fault::CrcWithoutSalt,
+            "the CRC of log frames is not seeded with the segment's salt",
+        ),
+        (
+            Fault::NamesNotSynced,
+            "directories are not synced after files were made in them",
+        ),
+        (
+            Fault::IncompleteCommitRedone,
+            "recovery redoes the frames of a commit that has no mark",
+        ),
+        (
+            Fault::DamageTruncatesLog,
+            "damage in the middle of the log ends it, as if it were a torn tail",
+        ),
+        (
+            Fault::RecoveredNotSynced,
+            "recovery does not sync the log that it has read before it shows what was in it",
+        ),
+        (
+            Fault::AbandonedSegmentRead,
+            "of several segments that continue the log, recovery takes the oldest",
+        ),
+        (
+            Fault::RecycleTooEarly,
+            "log segments are recycled before the checkpoint that makes them superfluous is durable",
+        ),
+        (
+            Fault::LogBehindPages,
+            "a checkpoint does not flush the log before it makes pages durable",
+        ),
+        (
+            Fault::RedoPositionTooLate,
+            "a checkpoint notes the redo position after it has copied the pages, not before",
+        ),
+        (
+            Fault::DirtyPageForgotten,
+            "a checkpoint leaves out one changed page",
+        ),
+        (
+            Fault::SuperblockBeforeData,
+            "a checkpoint syncs only after it has written the superblock",
+        ),
+        (
+            Fault::SuperblockNotSynced,
+            "a checkpoint does not sync the superblock before the space of the one before is used again",
+        ),
+        (
+            Fault::SuperblockInPlace,
+            "every checkpoint writes the same superblock slot",
+        ),
+        (
+            Fault::ExtentReusedTooEarly,
+            "the space of a replaced page image is free at once, while the durable checkpoint needs it",
+        ),
+        (Fault::NoExtentCrc, "the CRC of page images is not checked"),
+        (
+            Fault::NoExtentIdentity,
+            "page images are not compared with what the page map says of them",
+        ),
+        (
+            Fault::RedoWithoutCommitTest,
+            "recovery redoes frames that the page in the data file has already",
+        ),
+        (
+            Fault::LastCommitNotRedone,
+            "recovery leaves out the last complete commit",
+        ),
+        (
+            Fault::FreedNotRedone,
+            "recovery does not redo that a page was freed",
+        ),
+        (
+            Fault::PageMissingFromLog,
+            "a commit of several pages leaves one of them out of the log",
+        ),
+        (
+            Fault::SyncPromisesNothing,
+            "`Database::sync` returns without flushing",
+        ),
+        (
+            Fault::FailedSyncForgotten,
+            "a failed sync of the log is reported once, and the next flush goes on as if nothing was wrong",
+        ),
+    ];
 }
 
 thread_local! {

@@ -20,6 +20,7 @@ use parking_lot::Mutex;
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition, PageNumber};
 use crate::page::{delta, image};
+use crate::planted::{self, Fault};
 use crate::pool::Pool;
 use crate::txn::IMAGE_CODEC_NONE;
 use crate::vfs::Vfs;
@@ -81,6 +82,10 @@ pub(crate) fn recover(vfs: &dyn Vfs, pool: &Pool, options: &WalOptions, threads:
             }
             Ok(())
         })?;
+    if planted::makes(Fault::LastCommitNotRedone) {
+        let is_kept = |redo: &Redo| Some(redo.commit) != recovered.last_commit;
+        by_page.values_mut().for_each(|frames| frames.retain(is_kept));
+    }
     let last = recovered
         .last_commit
         .unwrap_or(CommitId(0))
@@ -174,12 +179,13 @@ fn redo_page(pool: &Pool, page: PageNumber, frames: &[Redo]) -> Result<()> {
         .unwrap_or(0);
     let frames: Vec<&Redo> = frames[from..]
         .iter()
-        .filter(|f| stored.is_none_or(|s| s < f.commit))
+        .filter(|f| stored.is_none_or(|s| s < f.commit) || planted::makes(Fault::RedoWithoutCommitTest))
         .collect();
     let Some((first, rest)) = frames.split_first() else {
         return Ok(());
     };
     let deltas = match first.kind {
+        FrameKind::Freed if planted::makes(Fault::FreedNotRedone) => return Ok(()),
         FrameKind::Freed => {
             pool.store().mark_allocated(page)?;
             pool.store().free_page(page, first.commit);

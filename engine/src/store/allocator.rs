@@ -195,6 +195,15 @@ impl ExtentAllocator {
         self.pending.push(range);
     }
 
+    /// Frees what was retired last: a planted fault, the durable checkpoint may still need it.
+    pub(super) fn free_last_retired(&mut self) {
+        if let Some(range) = self.pending.pop() {
+            self.counts.pending -= range.len;
+            self.audit_return(range);
+            self.add_free(range);
+        }
+    }
+
     /// The checkpoint under way no longer refers to a live extent, nor will anything else once it is durable: it is
     /// freed with what was sealed.
     pub(crate) fn retire_with_sealed(&mut self, range: UnitRange) {

@@ -32,6 +32,7 @@ use super::writing::{Batch, Written};
 use crate::compress::NoCompression;
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition};
+use crate::planted::{self, Fault};
 
 /// The pieces of the page map that a checkpoint has written.
 #[derive(Debug, Default)]
@@ -264,21 +265,29 @@ impl DataFile {
     /// Steps 4 and 5. A failure is final.
     fn make_durable(&self, superblock: &Superblock) -> Result<()> {
         let block = superblock.encode();
-        let answer = self
-            .file
-            .sync_data()
-            .map_err(|source| self.io_error("sync", source))
-            .and_then(|()| {
-                self.counters.wrote(block.len());
-                self.file
-                    .write_at(&block[..], superblock.slot_offset())
-                    .map_err(|source| self.io_error("write the superblock of", source))
-            })
-            .and_then(|()| {
-                self.file
-                    .sync_data()
-                    .map_err(|source| self.io_error("sync", source))
-            });
+        let sync = || {
+            self.file
+                .sync_data()
+                .map_err(|source| self.io_error("sync", source))
+        };
+        let write = || {
+            self.counters.wrote(block.len());
+            let offset = if planted::makes(Fault::SuperblockInPlace) {
+                0
+            } else {
+                superblock.slot_offset()
+            };
+            self.file
+                .write_at(&block[..], offset)
+                .map_err(|source| self.io_error("write the superblock of", source))
+        };
+        let answer = if planted::makes(Fault::SuperblockBeforeData) {
+            write().and_then(|()| sync())
+        } else if planted::makes(Fault::SuperblockNotSynced) {
+            sync().and_then(|()| write())
+        } else {
+            sync().and_then(|()| write()).and_then(|()| sync())
+        };
         answer.inspect_err(|error| self.poison(error))
     }
 

@@ -39,7 +39,7 @@ impl DataFile {
         Ok(Superblock::is_unfinished(&head))
     }
 
-    /// Makes a database without pages out of a blank file, durably, its name included. `file` is the open (and locked)
+    /// Makes a database without pages out of a blank file, durably but for its name. `file` is the open (and locked)
     /// file at `path`.
     ///
     /// # Errors

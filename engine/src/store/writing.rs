@@ -19,6 +19,7 @@ use super::page_map::MapEntry;
 use super::page_numbers::PageState;
 use crate::compress::Compressor;
 use crate::error::{Error, Result};
+use crate::planted::{self, Fault};
 
 /// Longest single write, in bytes.
 pub(super) const WRITE_BYTES_MAX: usize = 1 << 20;
@@ -190,7 +191,12 @@ impl DataFile {
         let mut space = self.space.lock();
         kept.into_iter().for_each(|units| space.keep(units));
         dropped.into_iter().for_each(|units| space.cancel(units));
-        replaced.into_iter().for_each(|units| space.retire(units));
+        for units in replaced {
+            space.retire(units);
+            if planted::makes(Fault::ExtentReusedTooEarly) {
+                space.free_last_retired();
+            }
+        }
         drop(space);
         drop(numbers);
 

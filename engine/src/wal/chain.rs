@@ -9,6 +9,7 @@ use super::discover::FoundFile;
 use super::segment::SegmentHeader;
 use crate::error::{Error, Result};
 use crate::ids::LogPosition;
+use crate::planted::{self, Fault};
 
 /// A file with a valid header.
 #[derive(Debug)]
@@ -87,6 +88,9 @@ impl Chain {
         let header = &self.links[index].header;
         let claims =
             |link: &Link| link.header.start() > header.start() && header.holds(link.header.previous_end);
+        if planted::makes(Fault::AbandonedSegmentRead) {
+            return self.links.iter().position(claims);
+        }
         self.links.iter().rposition(claims)
     }
 

@@ -22,6 +22,7 @@ use std::ops::Range;
 
 use super::varint;
 use crate::ids::{CommitId, PageNumber};
+use crate::planted::{self, Fault};
 
 /// First four bytes of every frame, as a little-endian number.
 pub(crate) const FRAME_MAGIC: u32 = 0x377F_0682;
@@ -187,7 +188,7 @@ pub(crate) fn seal(mut frames: &mut [u8], salt: u32) {
         );
         let (frame, rest) = frames.split_at_mut(size);
         let (covered, crc) = frame.split_at_mut(size - CRC_BYTES);
-        crc.copy_from_slice(&checksum(covered, salt).to_le_bytes());
+        crc.copy_from_slice(&checksum(covered, salt_used(salt)).to_le_bytes());
         frames = rest;
     }
 }
@@ -197,6 +198,14 @@ pub(crate) fn checksum(bytes: &[u8], salt: u32) -> u32 {
     let mut hasher = crc32fast::Hasher::new_with_initial(salt);
     hasher.update(bytes);
     hasher.finalize()
+}
+
+fn salt_used(salt: u32) -> u32 {
+    if planted::makes(Fault::CrcWithoutSalt) {
+        0
+    } else {
+        salt
+    }
 }
 
 /// The frame at the start of `bytes`, which reach to the end of the segment.
@@ -221,8 +230,8 @@ pub(crate) fn decode(bytes: &[u8], salt: u32) -> Result<Decoded, FrameFault> {
     let commit = CommitId(u64_at(bytes, COMMIT_OFFSET));
     let data_end = size - CRC_BYTES;
     let stored = u32_at(bytes, data_end);
-    let computed = checksum(&bytes[..data_end], salt);
-    if stored != computed {
+    let computed = checksum(&bytes[..data_end], salt_used(salt));
+    if stored != computed && !planted::makes(Fault::NoFrameCrc) {
         return Err(FrameFault::Crc {
             stored,
             computed,

@@ -19,6 +19,7 @@ use super::segments::Segments;
 use super::writer::Writer;
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition, PageNumber};
+use crate::planted::{self, Fault};
 use crate::vfs::Vfs;
 
 /// The write-ahead log. Dropping it does not flush: what was not flushed was not promised.
@@ -105,7 +106,9 @@ impl Wal {
         let mut segments = Segments::new(Arc::clone(&vfs), &options, found, after)?;
         let sync = segments.choose_sync(options.sync)?;
         let first = segments.take(after, after)?;
-        vfs.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
+        if !planted::makes(Fault::NamesNotSynced) {
+            vfs.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
+        }
         let begin = first.header.first_frame();
         let wal = Self {
             segments,
@@ -275,10 +278,19 @@ impl Wal {
             return Ok(self.durable());
         }
         let started = self.vfs.monotonic();
+        if planted::makes(Fault::SyncBeforeWrite) {
+            writer.sync()?;
+        }
         self.write_taken(writer)?;
-        writer
-            .sync()
-            .inspect_err(|error| self.poison.set(&error.to_string()))?;
+        if planted::makes(Fault::FlushWithoutSync) || planted::makes(Fault::SyncBeforeWrite) {
+            self.durable.store(end.0, Ordering::Release);
+            return Ok(end);
+        }
+        writer.sync().inspect_err(|error| {
+            if !planted::makes(Fault::FailedSyncForgotten) {
+                self.poison.set(&error.to_string());
+            }
+        })?;
         self.durable.store(end.0, Ordering::Release);
         let ns = self.vfs.monotonic().saturating_sub(started).as_nanos();
         self.counters.flushes.fetch_add(1, Ordering::Relaxed);

@@ -27,6 +27,7 @@ use super::options::WalOptions;
 use super::tail::find_evidence;
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition};
+use crate::planted::{self, Fault};
 use crate::vfs::{Vfs, VfsFile};
 
 /// A place without a valid frame.
@@ -99,8 +100,16 @@ impl Wal {
                 (Stop::Continues, None) => unreachable!("the walk stops at a hole when nothing continues it"),
             }
         };
+        if planted::makes(Fault::IncompleteCommitRedone)
+            && let Some(open) = reader.open_commit
+        {
+            reader.complete(open, 0, hole.position, &mut on_commit)?;
+        }
         reader.judge(vfs, &chain, chain.link(index), &hole, must_reach)?;
         for (file, link) in files {
+            if planted::makes(Fault::RecoveredNotSynced) {
+                break;
+            }
             file.sync_data().map_err(|e| Error::io("sync", &link.path, e))?;
         }
         Ok(reader.result)
@@ -247,6 +256,9 @@ impl Reader {
     ) -> Result<()> {
         let Hole { position, fault } = hole;
         let offset = position.0 - link.header.start().0;
+        if planted::makes(Fault::DamageTruncatesLog) {
+            return Ok(());
+        }
         let corrupt = |proof: String| {
             let what = format!("{fault} at log position {position}, but {proof}");
             Err(Error::corruption(&link.path, None, offset, what))

@@ -24,6 +24,8 @@ Examples:
       Kill a working process again and again; every acknowledged commit must survive.
   harness --workload powerloss --engine palimpsest,sqlite
       Cut the power under a working process (Linux, root, a build with --features fuse,sqlite).
+  harness --workload crash
+      Lose power, on a simulated disk, at every file operation of many scripts; --deep for hours of it.
   harness report target/harness/run-a target/harness/run-b
       Compare runs.
 
@@ -63,6 +65,12 @@ pub(crate) enum Command {
         /// Where to write; default: the run's own directory, or target/harness/comparison for several.
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
+    },
+    /// Do again what a failure file of the workload `crash` says.
+    Replay {
+        /// The file, for instance target/harness/<run>/failure-1.json.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
     },
     /// Check the structure of a database: every page, checksum and reference.
     Verify {
@@ -145,6 +153,10 @@ pub(crate) struct RunArgs {
     /// Seed of everything random: the same seed offers the same operations [default: the specification's].
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// For the workload `crash`: many more survival choices, random mixes for --duration (10m), damage of every kind in
+    /// many more places, and --rounds (3000) of killing real processes.
+    #[arg(long)]
+    pub deep: bool,
     /// Rounds of kill and reopen, or of power loss, for the workloads `recovery` and `powerloss`.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub rounds: Option<u32>,

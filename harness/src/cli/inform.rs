@@ -79,6 +79,21 @@ needs /dev/fuse and the right to mount. --rounds says how many (40), --duration 
 With --drop-syncs the file system lies about every sync after the load, and commits must get lost. Anything lost makes exit code 3.
 ";
 
+const CRASH: &str = "\
+crash: power loss on a simulated disk.
+
+Scripts (insert, split, merge, ..., recovery) and random mixes run once on a simulated file system that records every
+file operation. Then power is lost after each operation: what was not synced survives or not, in many combinations, torn
+at 512 bytes; names survive only once their directory was synced. Each image is opened, must hold exactly the state of
+some commit, none older than what was promised to be durable, must be sound, and must be writable; the recovery itself
+is cut off too, three deep. Files at rest are damaged: flipped bits, lost and misdirected writes. In builds with debug
+assertions, faults are planted in the engine to prove that all this finds them.
+
+--seed N makes other choices; --deep tries many more, for --duration (10m) of random mixes, and kills real processes
+--rounds times (3000). A failure is shortened and written to failure-N.json in the output directory: `harness replay
+FILE` does it again. Anything lost, and any planted fault not found, makes exit code 3.
+";
+
 /// A workload in words.
 ///
 /// # Errors
@@ -86,6 +101,7 @@ With --drop-syncs the file system lies about every sync after the load, and comm
 pub(crate) fn explain(name: &str) -> Result<String> {
     Ok(match resolve(name, &Overrides::default())? {
         Workload::Ratios => RATIOS.to_owned(),
+        Workload::Crash => CRASH.to_owned(),
         Workload::Recovery => RECOVERY.to_owned(),
         #[cfg(all(feature = "fuse", target_os = "linux"))]
         Workload::PowerLoss => POWERLOSS.to_owned(),

@@ -14,6 +14,7 @@ pub(crate) mod workload;
 use args::{Cli, Command};
 
 use crate::error::{Exit, Result};
+use crate::scenarios::crash;
 
 /// Does what the command line asks.
 ///
@@ -33,6 +34,7 @@ pub(crate) fn dispatch(cli: &Cli) -> Result<Exit> {
         Some(Command::Child { job }) => child::work(job).map(|()| Exit::Good),
         Some(Command::Report { runs, out }) => report::report(runs, out.as_deref()),
         Some(Command::Salvage { database, new }) => salvage::salvage(database, new),
+        Some(Command::Replay { file }) => crash::replay(file),
         Some(Command::Verify { database }) => check::verify(database, "palimpsest"),
     }
 }

@@ -16,7 +16,7 @@ use crate::runner::interrupt;
 use crate::runner::parent::{MixRun, run_mix};
 #[cfg(all(feature = "fuse", target_os = "linux"))]
 use crate::scenarios::powerloss;
-use crate::scenarios::{ratios, recovery};
+use crate::scenarios::{crash, ratios, recovery};
 
 /// Makes the run that the command line asks for.
 ///
@@ -34,6 +34,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     if args.drop_syncs && name != "powerloss" {
         return Err(HarnessError::Usage(format!(
             "--drop-syncs does not go with the workload {name}: only powerloss has a file system of its own"
+        )));
+    }
+    if args.deep && name != "crash" {
+        return Err(HarnessError::Usage(format!(
+            "--deep goes with the workload crash, not with {name}"
         )));
     }
     let workload = resolve(name, &overrides(args)?)?;
@@ -61,6 +66,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
         Workload::Recovery => recovery::run(&directories, args)?,
         #[cfg(all(feature = "fuse", target_os = "linux"))]
         Workload::PowerLoss => powerloss::run(&directories, args)?,
+        Workload::Crash => crash::run(&directories, args)?,
     };
     finish(record, &directories.out, args.json)
 }

@@ -12,6 +12,10 @@ use crate::error::{HarnessError, Result};
 /// Workloads that are more than a mix of transactions, with a line about each.
 pub(crate) const SCENARIOS: &[(&str, &str)] = &[
     (
+        "crash",
+        "power loss at every file operation, on a simulated disk: thousands of images recovered and compared",
+    ),
+    (
         "ratios",
         "the speed table: an engine's figures over bounds of the same machine, measured in alternating slices",
     ),
@@ -36,6 +40,8 @@ pub(crate) enum Workload {
     /// Cut the power and reopen.
     #[cfg(all(feature = "fuse", target_os = "linux"))]
     PowerLoss,
+    /// Power loss on a simulated disk.
+    Crash,
     /// A mix of transactions.
     Mix {
         /// With the command line's changes.
@@ -53,6 +59,7 @@ pub(crate) enum Workload {
 pub(crate) fn resolve(name: &str, overrides: &Overrides) -> Result<Workload> {
     match name {
         "ratios" => return Ok(Workload::Ratios),
+        "crash" => return Ok(Workload::Crash),
         "recovery" => return Ok(Workload::Recovery),
         #[cfg(all(feature = "fuse", target_os = "linux"))]
         "powerloss" => return Ok(Workload::PowerLoss),
@@ -143,6 +150,7 @@ pub(crate) fn recorded_overrides(args: &RunArgs) -> BTreeMap<String, String> {
         ("compression", args.compression.clone()),
         ("checkpoint-every", args.checkpoint_every.map(nanoseconds)),
         ("seed", args.seed.map(|value| value.to_string())),
+        ("deep", args.deep.then(|| "yes".into())),
         ("rounds", args.rounds.map(|value| value.to_string())),
         ("drop-syncs", args.drop_syncs.then(|| "yes".to_owned())),
     ];

@@ -1,58 +1,31 @@
-//! Crash tests of our own engine on a simulated disk: nothing acknowledged may ever be lost.
+//! Crash tests of our own engine on a simulated disk: nothing acknowledged may ever be lost, nothing may survive in part.
+//!
+//! 1. A *script* ([`script`]) is run once, on a simulated file system that records every file operation ([`play`]); a ledger
+//!    notes what the database must hold after each commit, and from which operation on it was promised to be durable.
+//! 2. The *explorer* ([`explore`]) loses power after every operation, with many choices of which unsynced changes survive;
+//!    kills the process there and lets the machine go on; and loses power again while the database recovers.
+//! 3. Each outcome is *checked* ([`check`]): it opens, holds exactly the state of some commit not older than what was
+//!    promised, its structure is sound, it can be written to, and what is written survives the next power loss.
+//!
+//! Scripts are scripted ([`scripts`]) or random ([`random`]); what fails is made shorter ([`minimise`]) and can be replayed
+//! ([`replay`]). The checks are proven on faults planted in the engine ([`prove`]). Files at rest are damaged as well
+//! ([`damage`]).
 
 mod check;
+mod damage;
 mod explore;
+mod minimise;
 mod play;
+mod prove;
 mod quiet;
+mod random;
+mod replay;
+mod run;
 mod script;
 mod scripts;
 mod state;
-
 #[cfg(test)]
-mod tests {
-    use super::explore::{Effort, explore};
-    use super::play::record;
-    use super::scripts::scenarios;
+mod tests;
 
-    #[test]
-    fn scripted_scenarios_lose_nothing() {
-        let mut images = 0;
-        for scenario in scenarios() {
-            let begun = std::time::Instant::now();
-            let recording =
-                record(&scenario.script, 1).unwrap_or_else(|e| panic!("{}: {e}", scenario.script.name));
-            let reached = recording.ledger.reached;
-            let tally = explore(&recording, &scenario.script.settings, &Effort::QUICK, 1);
-            println!(
-                "{:14} ops {:5} choices {:6} images {:6} recoveries {:6} {:6.2?} {:6.0}/s record {:?} {reached:?}",
-                scenario.script.name,
-                recording.trace.operations.len(),
-                tally.choices,
-                tally.images,
-                tally.recoveries,
-                tally.duration,
-                tally.recoveries as f64 / tally.duration.as_secs_f64(),
-                begun.elapsed() - tally.duration,
-            );
-            for goal in scenario.reaches {
-                if !goal.is_met(&reached, 1) {
-                    println!("  not reached: {goal:?}");
-                }
-            }
-            for failure in &tally.failures {
-                println!("  {failure:?}");
-            }
-            images += tally.images;
-        }
-        println!("{images} images");
-    }
-    #[test]
-    fn dbg() {
-        let scenario = &scenarios()[0];
-        let r = record(&scenario.script, 1).unwrap();
-        for (i, op) in r.trace.operations.iter().enumerate().take(34) {
-            println!("{i} {} {:?}", r.ledger.phase(i + 1), super::explore::describe(op));
-        }
-        println!("{:?}", r.ledger.promises);
-    }
-}
+pub(crate) use replay::replay;
+pub(crate) use run::run;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use engine::vfs::SimulatedVfs;
 use engine::vfs::simulated::{Image, Trace};
@@ -379,6 +380,7 @@ impl<'s> Player<'s> {
                 table,
                 key,
                 len,
+                checkpoint,
             } => {
                 let together = Together {
                     threads,
@@ -386,6 +388,7 @@ impl<'s> Player<'s> {
                     table,
                     key,
                     len,
+                    checkpoint,
                 };
                 let done = together.run(database, &self.vfs)?;
                 self.committed_together(done)
@@ -492,6 +495,15 @@ fn told(stop: Stop, what: &str) -> String {
     }
 }
 
+/// Counts a thread out when it ends, however it ends.
+struct Leave<'a>(&'a AtomicUsize);
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Several threads that commit at once, so that one flush covers several commits.
 #[derive(Clone, Copy)]
 struct Together {
@@ -500,6 +512,7 @@ struct Together {
     table: TableNumber,
     key: u32,
     len: u32,
+    checkpoint: bool,
 }
 
 impl Together {
@@ -510,11 +523,23 @@ impl Together {
         };
         let begin = Barrier::new(usize::from(self.threads));
         let planted = engine::planted::current();
+        let working = AtomicUsize::new(usize::from(self.threads));
         let results: Vec<_> = std::thread::scope(|scope| {
+            let checkpoints = self.checkpoint.then(|| {
+                scope.spawn(|| {
+                    engine::planted::with(planted, || {
+                        while working.load(Ordering::Relaxed) > 0 {
+                            database.checkpoint()?;
+                        }
+                        Ok(Vec::new())
+                    })
+                })
+            });
             let threads: Vec<_> = (0..self.threads)
                 .map(|thread| {
-                    let begin = &begin;
+                    let (begin, working) = (&begin, &working);
                     scope.spawn(move || {
+                        let _leave = Leave(working);
                         engine::planted::with(planted, || {
                             begin.wait();
                             self.thread(thread, database, table, vfs)
@@ -524,6 +549,7 @@ impl Together {
                 .collect();
             threads
                 .into_iter()
+                .chain(checkpoints)
                 .map(std::thread::ScopedJoinHandle::join)
                 .collect()
         });

@@ -77,6 +77,9 @@ pub(crate) enum Step {
         /// First key; the threads use those that follow.
         key: KeyNumber,
         len: u32,
+        /// Another thread takes checkpoints meanwhile.
+        #[serde(default)]
+        checkpoint: bool,
     },
 }
 

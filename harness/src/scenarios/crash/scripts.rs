@@ -3,13 +3,28 @@
 //! Each is small, so that power can be lost at every one of its file operations, and each is held to its purpose: what
 //! it must have reached is checked after its run, so a script that no longer splits a page cannot pass as one that does.
 
-use super::play::Reached;
+use engine::vfs::simulated::Operation;
+
+use super::play::{Reached, Recording};
 use super::script::{KeyNumber, Script, Settings, Step, Value};
 
 /// A script and what it must reach.
 pub(crate) struct Scenario {
     pub script: Script,
-    pub reaches: &'static [Goal],
+    reaches: &'static [Goal],
+}
+
+impl Scenario {
+    /// The first thing that the script is for and that its run did not do.
+    pub(crate) fn missed_goal(&self, recording: &Recording) -> Option<Goal> {
+        let is_recycling = |operation: &&Operation| matches!(operation, Operation::Rename { .. });
+        let recycled = recording.trace.operations.iter().filter(is_recycling).count();
+        let reached = &recording.ledger.reached;
+        self.reaches
+            .iter()
+            .copied()
+            .find(|goal| !goal.is_met(reached, recycled))
+    }
 }
 
 /// Something that a run must have gone through.
@@ -28,7 +43,7 @@ pub(crate) enum Goal {
 
 impl Goal {
     /// Whether the run got there. `recycled` is the number of log segments that were renamed for another use.
-    pub(crate) fn is_met(self, reached: &Reached, recycled: usize) -> bool {
+    fn is_met(self, reached: &Reached, recycled: usize) -> bool {
         match self {
             Self::Levels(levels) => reached.levels >= levels,
             Self::OverflowPages => reached.overflow_pages > 0,
@@ -309,13 +324,13 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             "eviction",
             "more changed pages than memory holds",
             plain(),
-            rows(2_400, 110),
+            rows(4_000, 110),
             new()
                 .each(0..3, |s, at| {
-                    s.put(at == 1, 0, (at..2_400).step_by(61), 115, at + 1)
+                    s.put(at == 1, 0, (at..4_000).step_by(29), 115, at + 1)
                 })
                 .then(Step::Checkpoint)
-                .put(true, 0, (7..2_400).step_by(83), 100, 9),
+                .put(true, 0, (7..4_000).step_by(31), 100, 9),
             &[Goal::DirtyEvictions],
         ),
         scenario(
@@ -330,6 +345,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
                     table: 0,
                     key: at * 12,
                     len: 90 + at * 100,
+                    checkpoint: at == 2,
                 })
             }),
             &[Goal::Groups],

@@ -27,6 +27,7 @@ use workloads::stream::Plan;
 use workloads::target::{Capabilities, Durability, OpenMode, OpenOptions};
 
 pub(crate) use checker::serve;
+pub(crate) use rounds::{Rounds, WORK_MAX, rounds};
 pub(crate) use run::run;
 pub(crate) use worker::{Work, open_and_close, work};
 

@@ -1,0 +1,308 @@
+//! Damage at rest: bits flipped, blocks zeroed, blocks and files written to the wrong place. The engine must report it, or
+//! be right all the same (a second copy, bytes without use); a wrong value or a panic is a miss.
+//!
+//! Damage in the last flush of the log looks like that flush torn by a crash, and is told as such
+//! (`RecoveryReport::torn_tail`); anywhere before it must be reported.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use engine::vfs::SimulatedVfs;
+use engine::vfs::simulated::{Image, Survival};
+use engine::{CommitId, Database};
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use reports::record::{DamageSweep, DamagedBlock};
+
+use super::check::quietly;
+use super::play::{DATABASE, Ledger, Recording, abandon};
+use super::script::Settings;
+
+/// Bytes of both superblocks.
+const SUPERBLOCKS: usize = 8192;
+/// What a disk writes at once, in bytes.
+const SECTOR: usize = 512;
+/// First bytes of every extent of the data file (docs/format.md).
+const EXTENT_MAGIC: &[u8] = b"PXTN";
+/// Bytes of a log segment's header block.
+const LOG_HEADER: usize = 4096;
+
+/// One damage.
+#[derive(Clone, Debug)]
+struct Damage {
+    kind: &'static str,
+    file: PathBuf,
+    change: Change,
+}
+
+#[derive(Clone, Debug)]
+enum Change {
+    Flip {
+        byte: usize,
+        bit: u8,
+    },
+    Zero {
+        from: usize,
+        len: usize,
+    },
+    /// Bytes of the same file, written to the wrong place.
+    Copy {
+        from: usize,
+        to: usize,
+        len: usize,
+    },
+    /// Another file's bytes.
+    Replace(Arc<Vec<u8>>),
+}
+
+/// How the engine took it.
+enum Outcome {
+    Detected,
+    Harmless,
+    Missed(String),
+}
+
+/// Damages the files of a run, as they are before it closes the database, in about `flips` ways of each kind. Returns the
+/// first miss beside the counts.
+pub(crate) fn sweep(
+    recording: &Recording,
+    settings: &Settings,
+    flips: usize,
+    threads: usize,
+    seed: u64,
+) -> (DamageSweep, Option<String>) {
+    let begun = Instant::now();
+    let closing = recording.ledger.phases.last().map_or(0, |(point, _)| *point);
+    let mut replay = recording.trace.replay();
+    replay.step_to(closing);
+    let image = replay.image(Survival::None);
+    let damages = damages(&image, flips, seed);
+    let floor = before_last_flush(&recording.ledger, closing);
+    let next = AtomicUsize::new(0);
+    let planted = engine::planted::current();
+    let work = || {
+        let mut outcomes = Vec::new();
+        while let Some(damage) = damages.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let damaged = damage.apply(&image);
+            let outcome = quietly(|| Ok(judge(&damaged, &recording.ledger, settings, floor)));
+            outcomes.push((damage, outcome.unwrap_or_else(Outcome::Missed)));
+        }
+        outcomes
+    };
+    let outcomes: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads.max(1))
+            .map(|_| scope.spawn(|| engine::planted::with(planted, work)))
+            .collect();
+        threads
+            .into_iter()
+            .filter_map(|thread| thread.join().ok())
+            .flatten()
+            .collect()
+    });
+    let mut sweep = DamageSweep::default();
+    let mut miss = None;
+    for (damage, outcome) in outcomes {
+        let block = match sweep.blocks.iter_mut().find(|block| block.kind == damage.kind) {
+            Some(block) => block,
+            None => {
+                sweep.blocks.push(DamagedBlock {
+                    kind: damage.kind.into(),
+                    ..DamagedBlock::default()
+                });
+                sweep
+                    .blocks
+                    .last_mut()
+                    .unwrap_or_else(|| unreachable!("it was pushed"))
+            }
+        };
+        block.flips += 1;
+        match outcome {
+            Outcome::Detected => block.detected += 1,
+            Outcome::Harmless => block.harmless += 1,
+            Outcome::Missed(what) => {
+                block.missed += 1;
+                miss.get_or_insert(format!(
+                    "{} of {} ({:?}): {what}",
+                    damage.kind,
+                    damage.file.display(),
+                    damage.change
+                ));
+            }
+        }
+    }
+    sweep.blocks.sort_by(|a, b| a.kind.cmp(&b.kind));
+    sweep.duration_ns = begun.elapsed().as_nanos() as u64;
+    (sweep, miss)
+}
+
+/// The newest commit that was promised before the last promise that said something new.
+fn before_last_flush(ledger: &Ledger, point: usize) -> CommitId {
+    let last = ledger.promised(point);
+    let earlier = ledger.promises.iter().rev().map(|promise| promise.commit);
+    earlier
+        .filter(|commit| *commit < last)
+        .max()
+        .unwrap_or(CommitId(0))
+}
+
+fn damages(image: &Image, flips: usize, seed: u64) -> Vec<Damage> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut damages = Vec::new();
+    let data = Path::new(DATABASE);
+    let Some(bytes) = image.files.get(data) else {
+        return damages;
+    };
+    let mut push = |kind, file: &Path, change| {
+        damages.push(Damage {
+            kind,
+            file: file.to_path_buf(),
+            change,
+        });
+    };
+    let mut flip = |ranges: &[Range<usize>]| {
+        let bytes: usize = ranges.iter().map(Range::len).sum();
+        let stride = bytes.div_ceil(flips.max(1)).max(1);
+        let all = ranges.iter().cloned().flatten().step_by(stride);
+        let changes = all.map(|byte| Change::Flip {
+            byte,
+            bit: random.random_range(0..8),
+        });
+        changes.collect::<Vec<_>>()
+    };
+    for change in flip(&[0..SUPERBLOCKS.min(bytes.len())]) {
+        push("superblock: bit flip", data, change);
+    }
+    let extents = extents(bytes);
+    let ranges: Vec<_> = extents.iter().map(|&(from, len)| from..from + len).collect();
+    for change in flip(&ranges) {
+        push("extent: bit flip", data, change);
+    }
+    for (at, &(from, len)) in extents.iter().enumerate() {
+        push("extent: zeroed", data, Change::Zero { from, len });
+        push(
+            "extent: one sector zeroed",
+            data,
+            Change::Zero {
+                from: from + len - SECTOR,
+                len: SECTOR,
+            },
+        );
+        if let Some(&(to, _)) = extents.get((at + 1) % extents.len()) {
+            push(
+                "extent: written over another",
+                data,
+                Change::Copy { from, to, len },
+            );
+        }
+    }
+    let logs: Vec<_> = image
+        .files
+        .iter()
+        .filter(|(path, _)| path.as_path() != data)
+        .collect();
+    for (at, (path, bytes)) in logs.iter().enumerate() {
+        let used = bytes
+            .iter()
+            .rposition(|&byte| byte != 0)
+            .map_or(0, |last| last + 1);
+        for change in flip(&[0..used.min(LOG_HEADER)]) {
+            push("log header: bit flip", path, change);
+        }
+        for change in flip(&[LOG_HEADER.min(used)..used]) {
+            push("log frames: bit flip", path, change);
+        }
+        for from in (LOG_HEADER..used).step_by(SECTOR) {
+            push("log: one sector zeroed", path, Change::Zero { from, len: SECTOR });
+        }
+        if let Some((_, other)) = logs.get((at + 1) % logs.len()).filter(|_| logs.len() > 1) {
+            push(
+                "log: a segment over another",
+                path,
+                Change::Replace(Arc::clone(other)),
+            );
+        }
+    }
+    damages
+}
+
+/// The extents of a data file: where they begin, and their length up to the next.
+fn extents(bytes: &[u8]) -> Vec<(usize, usize)> {
+    let is_start = |at: &usize| bytes[*at..].starts_with(EXTENT_MAGIC);
+    let mut starts: Vec<usize> = (SUPERBLOCKS..bytes.len())
+        .step_by(SECTOR)
+        .filter(is_start)
+        .collect();
+    starts.push(bytes.len());
+    starts
+        .windows(2)
+        .map(|pair| (pair[0], pair[1] - pair[0]))
+        .collect()
+}
+
+impl Damage {
+    fn apply(&self, image: &Image) -> Image {
+        let mut image = image.clone();
+        let Some(bytes) = image.files.get_mut(&self.file) else {
+            return image;
+        };
+        match &self.change {
+            Change::Replace(other) => *bytes = Arc::clone(other),
+            change => {
+                let bytes = Arc::make_mut(bytes);
+                match *change {
+                    Change::Flip { byte, bit } => bytes[byte] ^= 1 << bit,
+                    Change::Zero { from, len } => bytes[from..from + len].fill(0),
+                    Change::Copy { from, to, len } => {
+                        let len = len.min(bytes.len() - to);
+                        bytes.copy_within(from..from + len, to);
+                    }
+                    Change::Replace(_) => {}
+                }
+            }
+        }
+        image
+    }
+}
+
+fn judge(image: &Image, ledger: &Ledger, settings: &Settings, floor: CommitId) -> Outcome {
+    let vfs = SimulatedVfs::from_image(image, 1);
+    let Ok(database) = settings.options(&vfs).and_then(|options| options.open(DATABASE)) else {
+        return Outcome::Detected;
+    };
+    let outcome = judge_open(&database, ledger, floor);
+    abandon(&vfs, database);
+    outcome
+}
+
+fn judge_open(database: &Database, ledger: &Ledger, floor: CommitId) -> Outcome {
+    if reads(database).is_err() {
+        return Outcome::Detected;
+    }
+    let commit = match ledger.states.check(database) {
+        Ok((commit, _)) => commit,
+        Err(what) => return Outcome::Missed(what),
+    };
+    let is_sound = database.verify().is_ok_and(|report| report.is_sound());
+    let last = ledger.states.last();
+    match (is_sound, commit >= last) {
+        (false, _) => Outcome::Detected,
+        (true, true) => Outcome::Harmless,
+        (true, false) if commit >= floor && database.recovery().torn_tail => Outcome::Detected,
+        (true, false) => Outcome::Missed(format!(
+            "the database ends with commit {commit} of {last} and says nothing"
+        )),
+    }
+}
+
+/// Reads every row.
+fn reads(database: &Database) -> engine::Result<()> {
+    let snapshot = database.snapshot()?;
+    for name in database.table_names() {
+        let mut scan = snapshot.scan(database.table(&name)?, ..)?;
+        while scan.next_row()?.is_some() {}
+    }
+    Ok(())
+}

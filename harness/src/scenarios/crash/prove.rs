@@ -1,0 +1,75 @@
+//! The proof that the checks find what they are for: each of the engine's planted faults is switched on, and the
+//! scenarios must fail. A fault that none of them finds is a hole in the checks.
+
+use std::time::Instant;
+
+use engine::planted::{self, Fault};
+use reports::record::PlantedFault;
+
+use super::check::quietly;
+use super::damage;
+use super::explore::{Effort, explore};
+use super::minimise::Failing;
+use super::play::record;
+use super::scripts::Scenario;
+
+/// Damages of each kind that are tried.
+const DAMAGES: usize = 150;
+
+/// Looks for one fault until something finds it. Also returns the failing script, where there is one.
+pub(crate) fn find(
+    fault: Fault,
+    description: &str,
+    scenarios: &[Scenario],
+    effort: &Effort,
+    seed: u64,
+) -> (PlantedFault, Option<Failing>) {
+    let begun = Instant::now();
+    let effort = Effort {
+        first_only: true,
+        depth: 1,
+        ..*effort
+    };
+    let mut found = PlantedFault {
+        name: format!("{fault:?}"),
+        description: description.to_owned(),
+        ..PlantedFault::default()
+    };
+    let failing = planted::with(Some(fault), || search(&mut found, scenarios, &effort, seed));
+    found.duration_ns = begun.elapsed().as_nanos() as u64;
+    (found, failing)
+}
+
+fn search(found: &mut PlantedFault, scenarios: &[Scenario], effort: &Effort, seed: u64) -> Option<Failing> {
+    let caught = |found: &mut PlantedFault, scenario: &str, finding: String| {
+        found.caught = true;
+        found.scenario = Some(scenario.to_owned());
+        found.finding = Some(finding);
+    };
+    for scenario in scenarios {
+        let script = &scenario.script;
+        let recording = match quietly(|| record(script, seed)) {
+            Ok(recording) => recording,
+            Err(finding) => {
+                caught(found, &format!("{} (the run itself)", script.name), finding);
+                return None;
+            }
+        };
+        let tally = explore(&recording, &script.settings, effort, seed);
+        found.images += tally.images;
+        if let Some(failure) = tally.failures.into_iter().next() {
+            caught(found, &script.name, failure.finding.clone());
+            return Some(Failing {
+                script: script.clone(),
+                failure,
+            });
+        }
+        let (sweep, miss) = damage::sweep(&recording, &script.settings, DAMAGES, effort.threads, seed);
+        found.images += sweep.blocks.iter().map(|block| block.flips).sum::<u64>();
+        if let Some(finding) = miss {
+            caught(found, &format!("{} (damage at rest)", script.name), finding);
+            return None;
+        }
+    }
+    None
+}

@@ -1,0 +1,114 @@
+//! A failure as a file: the script, the power losses, what was found. `harness replay FILE` does it again.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::check::quietly;
+use super::explore::{Loss, check_losses};
+use super::minimise::Failing;
+use super::play::record;
+use super::script::Script;
+use crate::error::{Exit, HarnessError, Result};
+
+/// Version of the file's format.
+const VERSION: u32 = 1;
+
+/// The file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Replay {
+    palimpsest_crash_replay: u32,
+    /// Seed of the run.
+    seed: u64,
+    /// The planted fault under which it failed, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    planted: Option<String>,
+    /// What was found.
+    finding: String,
+    /// The power losses; empty when the run itself failed.
+    losses: Vec<Loss>,
+    script: Script,
+}
+
+/// Writes a failure.
+///
+/// # Errors
+/// When the file cannot be written.
+pub(crate) fn write(path: &Path, failing: &Failing, seed: u64) -> Result<()> {
+    let replay = Replay {
+        palimpsest_crash_replay: VERSION,
+        seed,
+        planted: engine::planted::current().map(|fault| format!("{fault:?}")),
+        finding: failing.failure.finding.clone(),
+        losses: failing.failure.losses.clone(),
+        script: failing.script.clone(),
+    };
+    let mut text = serde_json::to_string_pretty(&replay)
+        .map_err(|error| HarnessError::Run(format!("cannot encode {}: {error}", path.display())))?;
+    text.push('\n');
+    std::fs::write(path, text).map_err(|error| HarnessError::io("write", path, &error))
+}
+
+/// Does what a file says, and tells what happened.
+///
+/// # Errors
+/// Usage, when the file is no replay. Verification, when it failed again.
+pub(crate) fn replay(path: &Path) -> Result<Exit> {
+    let usage = |what: String| HarnessError::Usage(format!("{}: {what}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| usage(format!("cannot be read: {error}")))?;
+    let replay: Replay = serde_json::from_str(&text)
+        .map_err(|error| usage(format!("is not a crash test to replay: {error}")))?;
+    if replay.palimpsest_crash_replay != VERSION {
+        return Err(usage(format!(
+            "has version {}; this build replays version {VERSION}",
+            replay.palimpsest_crash_replay
+        )));
+    }
+    let planted = replay.planted.as_deref().map(|name| {
+        let found = engine::planted::Fault::ALL
+            .iter()
+            .find(|(fault, _)| format!("{fault:?}") == name);
+        match found {
+            Some((fault, _)) if engine::planted::are_possible() => Ok(*fault),
+            Some(_) => Err(usage(format!(
+                "needs the planted fault {name}, which release builds do not have"
+            ))),
+            None => Err(usage(format!(
+                "names the planted fault {name}, which this build does not know"
+            ))),
+        }
+    });
+    let planted = planted.transpose()?;
+    println!(
+        "{}: {} steps, seed {}",
+        replay.script.name,
+        replay.script.steps.len(),
+        replay.seed
+    );
+    for loss in &replay.losses {
+        let how = loss.survival.map_or_else(
+            || "the process is killed".into(),
+            |survival| {
+                format!(
+                    "power is lost, surviving: {}",
+                    super::explore::survival_text::text(survival)
+                )
+            },
+        );
+        println!("after {} file operations {how}", loss.point);
+    }
+    println!("recorded finding: {}", replay.finding);
+    let again = engine::planted::with(planted, || {
+        quietly(|| {
+            let recording = record(&replay.script, replay.seed)?;
+            check_losses(&recording, &replay.script.settings, &replay.losses, replay.seed)
+        })
+    });
+    match again {
+        Ok(()) => {
+            println!("it does not fail with this build");
+            Ok(Exit::Good)
+        }
+        Err(finding) => Err(HarnessError::Verification(format!("it fails again: {finding}"))),
+    }
+}

@@ -1,0 +1,383 @@
+//! The scenario as the command line asks for it: scripts, random mixes, damage, planted faults; with `--deep` as many
+//! random mixes as the time allows, and real processes that are killed.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use engine::planted::{self, Fault};
+use reports::RunRecord;
+use reports::record::{
+    CrashFailure, CrashPhase, CrashScenario, CrashTest, DamageSweep, RandomMixes, Workload,
+};
+use workloads::spec::Overrides;
+
+use super::damage;
+use super::explore::{Effort, Failure, Tally, explore, survival_text};
+use super::minimise::{Failing, failure_of, minimise};
+use super::play::{Recording, record};
+use super::prove::find;
+use super::random::mix;
+use super::replay;
+use super::script::Script;
+use super::scripts::{Scenario, scenarios};
+use crate::cli::args::RunArgs;
+use crate::cli::run::one_engine;
+use crate::cli::workload::recorded_overrides;
+use crate::error::{HarnessError, Result};
+use crate::runner::directories::Directories;
+use crate::runner::interrupt::{Interrupt, requested};
+use crate::runner::progress::{Display, Progress};
+use crate::runner::{parent, warnings};
+use crate::scenarios::recovery;
+
+/// Random mixes without `--deep`.
+const MIXES: u64 = 60;
+/// Damages of each kind, for each scenario, without and with `--deep`.
+const DAMAGES: (usize, usize) = (150, 3_000);
+/// How long `--deep` makes random mixes, unless `--duration` says otherwise.
+const DEEP: Duration = Duration::from_secs(600);
+/// Rounds of killing real processes with `--deep`, unless `--rounds` says otherwise.
+const KILLS: u32 = 3_000;
+/// How long a failing script is shortened.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Failures that are shortened and written down.
+const FAILURES_MAX: usize = 10;
+/// Seed without `--seed`.
+const SEED: u64 = 1;
+
+/// Runs the scenario.
+///
+/// # Errors
+/// Usage: options or engines that do not go with it. Run: files that cannot be written, a script that fails without a
+/// crash.
+pub(crate) fn run(directories: &Directories, args: &RunArgs) -> Result<RunRecord> {
+    let engine = one_engine(&args.engine, "crash")?;
+    check_args(engine, args)?;
+    let seed = args.seed.unwrap_or(SEED);
+    let threads = args.threads.unwrap_or(2).max(1);
+    let mut record = parent::new_record(directories, workload(seed, args));
+    let mut scenario = Run {
+        effort: effort(args.deep, threads as usize),
+        deep: args.deep,
+        seed,
+        out: directories.out.clone(),
+        display: Display::new(),
+        test: CrashTest {
+            engine: engine.to_owned(),
+            seed,
+            threads,
+            ..CrashTest::default()
+        },
+    };
+    scenario.display.start("crash");
+    let begun = Instant::now();
+    let scripted = scenarios();
+    scenario.scripted(&scripted)?;
+    let random_for = args.deep.then(|| args.duration.unwrap_or(DEEP));
+    scenario.random(random_for)?;
+    scenario.planted(&scripted)?;
+    scenario.test.duration_ns = begun.elapsed().as_nanos() as u64;
+    if args.deep && requested() == Interrupt::None {
+        let subject = recovery::Subject::new(engine, &Overrides::default())?;
+        let how = recovery::Rounds {
+            rounds: args.rounds.unwrap_or(KILLS),
+            until: None,
+            work_max: recovery::WORK_MAX,
+        };
+        record
+            .recovery
+            .push(recovery::rounds(&directories.data, &subject, &how)?);
+    }
+    let test = scenario.test;
+    scenario.display.finish(&format!(
+        "{} images, {} recoveries ({}/s), {} failures; planted faults found: {} of {}",
+        reports::units::count(test.images()),
+        reports::units::count(test.recoveries()),
+        reports::units::or_missing(test.recoveries_per_second(), |rate| reports::units::count(
+            rate as u64
+        )),
+        test.failure_count(),
+        test.planted.iter().filter(|fault| fault.caught).count(),
+        test.planted.len(),
+    ));
+    record.crash = Some(test);
+    record.interrupted = requested() != Interrupt::None;
+    record.warnings = warnings::warnings(&record);
+    Ok(record)
+}
+
+fn check_args(engine: &str, args: &RunArgs) -> Result<()> {
+    if engine != "palimpsest" {
+        return Err(HarnessError::Usage(format!(
+            "crash runs an engine on a simulated disk inside this process, which only palimpsest can do; for {engine} use \
+             --workload recovery (kill) or powerloss (a file system that loses power)"
+        )));
+    }
+    let refused = [
+        ("--rows", args.rows.is_some()),
+        ("--value-size", args.value_size.is_some()),
+        ("--rate", args.rate.is_some()),
+        ("--warmup", args.warmup.is_some()),
+        ("--repeat", args.repeat.is_some()),
+        ("--durability", args.durability.is_some()),
+        ("--isolation", args.isolation.is_some()),
+        ("--cache-size", args.cache_size.is_some()),
+        ("--compression", args.compression.is_some()),
+        ("--checkpoint-every", args.checkpoint_every.is_some()),
+        ("--duration without --deep", args.duration.is_some() && !args.deep),
+        ("--rounds without --deep", args.rounds.is_some() && !args.deep),
+    ];
+    match refused.iter().find(|(_, given)| *given) {
+        Some((option, _)) => Err(HarnessError::Usage(format!(
+            "{option} does not go with the workload crash: its scripts decide that; it takes --seed, --threads, --deep, and \
+             with --deep --duration (of the random mixes) and --rounds (of killing real processes)"
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn workload(seed: u64, args: &RunArgs) -> Workload {
+    Workload {
+        name: "crash".into(),
+        title: "Power loss at every file operation, on a simulated disk".into(),
+        description: "Scripted and random runs are recorded; power is lost after each of their file operations, with many \
+                      choices of which unsynced changes survive, and every image is recovered and compared with what was \
+                      promised."
+            .into(),
+        seed,
+        overrides: recorded_overrides(args),
+        ..Workload::default()
+    }
+}
+
+fn effort(deep: bool, threads: usize) -> Effort {
+    let quick = Effort {
+        threads,
+        ..Effort::QUICK
+    };
+    if !deep {
+        return quick;
+    }
+    Effort {
+        choices: 64,
+        spread: 64,
+        deeper_every: 20,
+        choices_deeper: 8,
+        ..quick
+    }
+}
+
+struct Run {
+    effort: Effort,
+    deep: bool,
+    seed: u64,
+    out: PathBuf,
+    display: Display,
+    test: CrashTest,
+}
+
+impl Run {
+    fn is_stopped(&self) -> bool {
+        requested() != Interrupt::None
+    }
+
+    fn scripted(&mut self, scripted: &[Scenario]) -> Result<()> {
+        self.display
+            .begin_phase("scripts", scripted.len() as u64, "scripts");
+        let mut damage = DamageSweep::default();
+        for (at, scenario) in scripted.iter().enumerate() {
+            if self.is_stopped() {
+                break;
+            }
+            let script = &scenario.script;
+            let recording = recorded(scenario, self.seed)?;
+            let tally = explore(&recording, &script.settings, &self.effort, self.seed);
+            let damages = if self.deep { DAMAGES.1 } else { DAMAGES.0 };
+            let (sweep, miss) = damage::sweep(
+                &recording,
+                &script.settings,
+                damages,
+                self.effort.threads,
+                self.seed,
+            );
+            add_damage(&mut damage, sweep);
+            self.test.failures.extend(miss.map(|finding| CrashFailure {
+                scenario: script.name.clone(),
+                point: "at rest".into(),
+                choice: "damage".into(),
+                finding,
+                replay: None,
+            }));
+            self.test.scenarios.push(summary(script, &recording, &tally));
+            self.take_failures(script, tally.failures)?;
+            self.show(at as u64 + 1);
+        }
+        self.test.damage = Some(damage);
+        Ok(())
+    }
+
+    /// A number of random mixes, or as many as the time allows.
+    fn random(&mut self, duration: Option<Duration>) -> Result<()> {
+        let total = duration.map_or(MIXES, |time| time.as_millis() as u64);
+        self.display.begin_phase(
+            "random mixes",
+            total,
+            if duration.is_some() { "ms" } else { "mixes" },
+        );
+        let begun = Instant::now();
+        let mut found = RandomMixes::default();
+        loop {
+            let elapsed = begun.elapsed();
+            let done = duration.map_or(found.mixes, |_| elapsed.as_millis() as u64);
+            self.show(done);
+            if done >= total || self.is_stopped() {
+                break;
+            }
+            let script = mix(self.seed.wrapping_mul(1_000_003).wrapping_add(found.mixes));
+            match super::check::quietly(|| record(&script, self.seed)) {
+                Ok(recording) => {
+                    let tally = explore(&recording, &script.settings, &self.effort, self.seed);
+                    found.operations += recording.trace.operations.len() as u64;
+                    found.images += tally.images;
+                    found.recoveries += tally.recoveries;
+                    found.failures += tally.failure_count;
+                    self.take_failures(&script, tally.failures)?;
+                }
+                Err(_) => {
+                    found.failures += 1;
+                    let failure = failure_of(&script, &self.effort, self.seed);
+                    self.take_failures(&script, failure.into_iter().collect())?;
+                }
+            }
+            found.mixes += 1;
+            found.duration_ns = begun.elapsed().as_nanos() as u64;
+            self.test.random = Some(found.clone());
+        }
+        Ok(())
+    }
+
+    fn planted(&mut self, scripted: &[Scenario]) -> Result<()> {
+        if !planted::are_possible() {
+            eprintln!(
+                "crash: planted faults are left out: they exist only in builds with debug assertions (plain `cargo run`)"
+            );
+            return Ok(());
+        }
+        self.display
+            .begin_phase("planted faults", Fault::ALL.len() as u64, "faults");
+        for (at, (fault, description)) in Fault::ALL.iter().enumerate() {
+            if self.is_stopped() {
+                break;
+            }
+            let (found, _) = find(*fault, description, scripted, &self.effort, self.seed);
+            self.test.planted.push(found);
+            self.show(at as u64 + 1);
+        }
+        Ok(())
+    }
+
+    fn show(&mut self, done: u64) {
+        let note = format!(
+            "{} images, {} failures",
+            reports::units::count(self.test.images()),
+            self.test.failure_count()
+        );
+        self.display.show(&Progress::Done { done, note });
+    }
+
+    /// Shortens failures, writes them down, and keeps them.
+    fn take_failures(&mut self, script: &Script, failures: Vec<Failure>) -> Result<()> {
+        for (at, failure) in failures.into_iter().enumerate() {
+            if self.test.failures.len() >= FAILURES_MAX {
+                return Ok(());
+            }
+            let failing = if at == 0 {
+                minimise(script, failure, &self.effort, self.seed, PATIENCE)
+            } else {
+                Failing {
+                    script: script.clone(),
+                    failure,
+                }
+            };
+            let path = self
+                .out
+                .join(format!("failure-{}.json", self.test.failures.len() + 1));
+            replay::write(&path, &failing, self.seed)?;
+            let Failure {
+                losses,
+                after,
+                finding,
+            } = failing.failure;
+            self.test.failures.push(CrashFailure {
+                scenario: script.name.clone(),
+                point: losses.first().map_or_else(
+                    || "the run itself".into(),
+                    |loss| format!("after operation {}: {after}", loss.point),
+                ),
+                choice: losses
+                    .iter()
+                    .map(|loss| loss.survival.map_or_else(|| "kill".into(), survival_text::text))
+                    .collect::<Vec<_>>()
+                    .join(", then "),
+                finding,
+                replay: Some(path.display().to_string()),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Runs a script, which must get where it is to get.
+fn recorded(scenario: &Scenario, seed: u64) -> Result<Recording> {
+    let name = &scenario.script.name;
+    let recording = record(&scenario.script, seed).map_err(|what| {
+        HarnessError::Verification(format!("the script {name} failed without a crash: {what}"))
+    })?;
+    if let Some(goal) = scenario.missed_goal(&recording) {
+        return Err(HarnessError::Run(format!(
+            "the script {name} did not get where it is to get: {goal:?} in {:?}",
+            recording.ledger.reached
+        )));
+    }
+    Ok(recording)
+}
+
+fn summary(script: &Script, recording: &Recording, tally: &Tally) -> CrashScenario {
+    let phases = tally.phases.iter().map(|(name, phase)| CrashPhase {
+        name: name.clone(),
+        points: phase.points,
+        images: phase.images,
+        by_operation: phase
+            .by_operation
+            .iter()
+            .map(|(operation, points)| ((*operation).to_owned(), *points))
+            .collect(),
+    });
+    CrashScenario {
+        name: script.name.clone(),
+        title: script.title.clone(),
+        commits: recording.ledger.reached.commits,
+        operations: recording.trace.operations.len() as u64,
+        phases: phases.collect(),
+        images: tally.images,
+        choices: tally.choices,
+        recoveries: tally.recoveries,
+        duration_ns: tally.duration.as_nanos() as u64,
+        failures: tally.failure_count,
+    }
+}
+
+fn add_damage(sum: &mut DamageSweep, sweep: DamageSweep) {
+    sum.duration_ns += sweep.duration_ns;
+    for block in sweep.blocks {
+        match sum.blocks.iter_mut().find(|other| other.kind == block.kind) {
+            Some(other) => {
+                other.flips += block.flips;
+                other.detected += block.detected;
+                other.harmless += block.harmless;
+                other.missed += block.missed;
+            }
+            None => sum.blocks.push(block),
+        }
+    }
+}
