@@ -46,6 +46,8 @@ struct State {
     spares: VecDeque<Spare>,
     next_sequence: u64,
     taken_since_checkpoint: usize,
+    /// Most spares that somebody wanted at once since the last checkpoint.
+    wanted_since_checkpoint: usize,
 }
 
 /// Live and spare segment files.
@@ -176,6 +178,10 @@ impl Segments {
 
     /// Makes spares until there are `count`.
     pub(super) fn prepare_count(&self, count: usize) -> Result<()> {
+        {
+            let mut state = self.state.lock();
+            state.wanted_since_checkpoint = state.wanted_since_checkpoint.max(count);
+        }
         while self.spare_count() < count {
             let _making = self.making.lock();
             if self.spare_count() >= count {
@@ -196,8 +202,9 @@ impl Segments {
         let _making = self.making.lock();
         let kept_max = {
             let mut state = self.state.lock();
-            let busy = std::mem::take(&mut state.taken_since_checkpoint);
-            busy.min(SPARES_MAX).max(self.prepare_ahead)
+            let taken = std::mem::take(&mut state.taken_since_checkpoint);
+            let wanted = std::mem::take(&mut state.wanted_since_checkpoint);
+            (taken + wanted).min(SPARES_MAX).max(self.prepare_ahead)
         };
         while let Some(live) = self.pop_live(position) {
             if live.segment_size == self.segment_size && self.spare_count() < kept_max {

@@ -29,6 +29,9 @@ const SECTOR: usize = 512;
 const EXTENT_MAGIC: &[u8] = b"PXTN";
 /// Bytes of a log segment's header block.
 const LOG_HEADER: usize = 4096;
+const SECTOR_ZEROED: &str = "log: one sector zeroed";
+/// Nothing behind it can tell that anything was there: a log that ends earlier looks the same.
+const LAST_SECTOR_ZEROED: &str = "log: the last sector zeroed";
 
 /// One damage.
 #[derive(Clone, Debug)]
@@ -56,6 +59,15 @@ enum Change {
     },
     /// Another file's bytes.
     Replace(Arc<Vec<u8>>),
+}
+
+/// What the end of the log may look like.
+#[derive(Clone, Copy)]
+enum Tolerated {
+    /// Commits behind this one may be missing, if the engine says that the log is torn.
+    TornFrom(CommitId),
+    /// Any commit may be the last.
+    AnyCommit,
 }
 
 /// How the engine took it.
@@ -87,7 +99,12 @@ pub(crate) fn sweep(
         let mut outcomes = Vec::new();
         while let Some(damage) = damages.get(next.fetch_add(1, Ordering::Relaxed)) {
             let damaged = damage.apply(&image);
-            let outcome = quietly(|| Ok(judge(&damaged, &recording.ledger, settings, floor)));
+            let tolerated = if damage.kind == LAST_SECTOR_ZEROED {
+                Tolerated::AnyCommit
+            } else {
+                Tolerated::TornFrom(floor)
+            };
+            let outcome = quietly(|| Ok(judge(&damaged, &recording.ledger, settings, tolerated)));
             outcomes.push((damage, outcome.unwrap_or_else(Outcome::Missed)));
         }
         outcomes
@@ -215,7 +232,12 @@ fn damages(image: &Image, flips: usize, seed: u64) -> Vec<Damage> {
             push("log frames: bit flip", path, change);
         }
         for from in (LOG_HEADER..used).step_by(SECTOR) {
-            push("log: one sector zeroed", path, Change::Zero { from, len: SECTOR });
+            let kind = if from + SECTOR < used {
+                SECTOR_ZEROED
+            } else {
+                LAST_SECTOR_ZEROED
+            };
+            push(kind, path, Change::Zero { from, len: SECTOR });
         }
         if let Some((_, other)) = logs.get((at + 1) % logs.len()).filter(|_| logs.len() > 1) {
             push(
@@ -267,17 +289,17 @@ impl Damage {
     }
 }
 
-fn judge(image: &Image, ledger: &Ledger, settings: &Settings, floor: CommitId) -> Outcome {
+fn judge(image: &Image, ledger: &Ledger, settings: &Settings, tolerated: Tolerated) -> Outcome {
     let vfs = SimulatedVfs::from_image(image, 1);
     let Ok(database) = settings.options(&vfs).and_then(|options| options.open(DATABASE)) else {
         return Outcome::Detected;
     };
-    let outcome = judge_open(&database, ledger, floor);
+    let outcome = judge_open(&database, ledger, tolerated);
     abandon(&vfs, database);
     outcome
 }
 
-fn judge_open(database: &Database, ledger: &Ledger, floor: CommitId) -> Outcome {
+fn judge_open(database: &Database, ledger: &Ledger, tolerated: Tolerated) -> Outcome {
     if reads(database).is_err() {
         return Outcome::Detected;
     }
@@ -287,11 +309,16 @@ fn judge_open(database: &Database, ledger: &Ledger, floor: CommitId) -> Outcome 
     };
     let is_sound = database.verify().is_ok_and(|report| report.is_sound());
     let last = ledger.states.last();
-    match (is_sound, commit >= last) {
-        (false, _) => Outcome::Detected,
-        (true, true) => Outcome::Harmless,
-        (true, false) if commit >= floor && database.recovery().torn_tail => Outcome::Detected,
-        (true, false) => Outcome::Missed(format!(
+    if !is_sound {
+        return Outcome::Detected;
+    }
+    if commit >= last {
+        return Outcome::Harmless;
+    }
+    match tolerated {
+        Tolerated::TornFrom(floor) if commit >= floor && database.recovery().torn_tail => Outcome::Detected,
+        Tolerated::AnyCommit => Outcome::Harmless,
+        Tolerated::TornFrom(_) => Outcome::Missed(format!(
             "the database ends with commit {commit} of {last} and says nothing"
         )),
     }

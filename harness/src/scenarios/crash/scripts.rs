@@ -284,13 +284,13 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             },
             rows(30, 100),
             new().each(0..5, |s, round| {
-                s.each(0..9, |s, at| {
+                s.each(0..16, |s, at| {
                     s.put(
                         at % 2 == 0,
                         0,
-                        (0..6).map(|i| (round * 11 + at * 3 + i) % 30),
-                        500,
-                        round * 10 + at + 1,
+                        [(round * 11 + at * 3) % 30],
+                        800,
+                        round * 20 + at + 1,
                     )
                 })
                 .then(Step::Checkpoint)
@@ -307,14 +307,8 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             },
             rows(30, 100),
             new().each(0..3, |s, round| {
-                s.each(0..8, |s, at| {
-                    s.put(
-                        at % 3 != 1,
-                        0,
-                        [(round * 8 + at) % 30, 29],
-                        400,
-                        round * 8 + at + 1,
-                    )
+                s.each(0..16, |s, at| {
+                    s.put(at % 3 != 1, 0, [(round * 8 + at) % 30], 700, round * 20 + at + 1)
                 })
                 .then(Step::Checkpoint)
             }),

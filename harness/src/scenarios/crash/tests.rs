@@ -109,7 +109,10 @@ fn a_failure_is_made_short_and_can_be_replayed() {
     if !planted::are_possible() {
         return;
     }
-    let script = mix(3);
+    let script = (0..)
+        .map(mix)
+        .find(|script| !script.settings.direct)
+        .expect("one with flushes");
     planted::with(Some(Fault::FlushWithoutSync), || {
         let failure = failure_of(&script, &Effort::QUICK, 3).expect("the fault shows");
         let failing = minimise(&script, failure, &Effort::QUICK, 3, Duration::from_secs(20));
