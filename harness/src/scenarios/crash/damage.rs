@@ -30,8 +30,10 @@ const EXTENT_MAGIC: &[u8] = b"PXTN";
 /// Bytes of a log segment's header block.
 const LOG_HEADER: usize = 4096;
 const SECTOR_ZEROED: &str = "log: one sector zeroed";
-/// Nothing behind it can tell that anything was there: a log that ends earlier looks the same.
-const LAST_SECTOR_ZEROED: &str = "log: the last sector zeroed";
+/// No frame behind it can tell that anything was there: a log that ended earlier looks the same.
+const TAIL_ZEROED: &str = "log: the last frames zeroed";
+/// First bytes of every frame of the log.
+const FRAME_MAGIC: [u8; 4] = 0x377F_0682_u32.to_le_bytes();
 
 /// One damage.
 #[derive(Clone, Debug)]
@@ -61,13 +63,13 @@ enum Change {
     Replace(Arc<Vec<u8>>),
 }
 
-/// What the end of the log may look like.
+/// How the log may end, without everything that was promised.
 #[derive(Clone, Copy)]
 enum Tolerated {
-    /// Commits behind this one may be missing, if the engine says that the log is torn.
-    TornFrom(CommitId),
-    /// Any commit may be the last.
-    AnyCommit,
+    /// With this commit or a later one, if the engine says that the log is torn.
+    TornAt(CommitId),
+    /// With this commit or a later one.
+    EndAt(CommitId),
 }
 
 /// How the engine took it.
@@ -99,10 +101,10 @@ pub(crate) fn sweep(
         let mut outcomes = Vec::new();
         while let Some(damage) = damages.get(next.fetch_add(1, Ordering::Relaxed)) {
             let damaged = damage.apply(&image);
-            let tolerated = if damage.kind == LAST_SECTOR_ZEROED {
-                Tolerated::AnyCommit
-            } else {
-                Tolerated::TornFrom(floor)
+            let tolerated = match damage.kind {
+                TAIL_ZEROED => Tolerated::EndAt(CommitId(0)),
+                SECTOR_ZEROED => Tolerated::EndAt(floor),
+                _ => Tolerated::TornAt(floor),
             };
             let outcome = quietly(|| Ok(judge(&damaged, &recording.ledger, settings, tolerated)));
             outcomes.push((damage, outcome.unwrap_or_else(Outcome::Missed)));
@@ -232,10 +234,14 @@ fn damages(image: &Image, flips: usize, seed: u64) -> Vec<Damage> {
             push("log frames: bit flip", path, change);
         }
         for from in (LOG_HEADER..used).step_by(SECTOR) {
-            let kind = if from + SECTOR < used {
+            // A frame behind it tells how far the log was durable.
+            let has_frame_behind = bytes[from + SECTOR..used.max(from + SECTOR)]
+                .windows(4)
+                .any(|bytes| bytes == FRAME_MAGIC);
+            let kind = if has_frame_behind {
                 SECTOR_ZEROED
             } else {
-                LAST_SECTOR_ZEROED
+                TAIL_ZEROED
             };
             push(kind, path, Change::Zero { from, len: SECTOR });
         }
@@ -316,9 +322,9 @@ fn judge_open(database: &Database, ledger: &Ledger, tolerated: Tolerated) -> Out
         return Outcome::Harmless;
     }
     match tolerated {
-        Tolerated::TornFrom(floor) if commit >= floor && database.recovery().torn_tail => Outcome::Detected,
-        Tolerated::AnyCommit => Outcome::Harmless,
-        Tolerated::TornFrom(_) => Outcome::Missed(format!(
+        Tolerated::TornAt(floor) if commit >= floor && database.recovery().torn_tail => Outcome::Detected,
+        Tolerated::EndAt(floor) if commit >= floor => Outcome::Harmless,
+        _ => Outcome::Missed(format!(
             "the database ends with commit {commit} of {last} and says nothing"
         )),
     }

@@ -318,13 +318,11 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             "eviction",
             "more changed pages than memory holds",
             plain(),
-            rows(4_000, 110),
+            rows(330, 900),
             new()
-                .each(0..3, |s, at| {
-                    s.put(at == 1, 0, (at..4_000).step_by(29), 115, at + 1)
-                })
+                .each(0..3, |s, at| s.put(at == 1, 0, (at..330).step_by(7), 905, at + 1))
                 .then(Step::Checkpoint)
-                .put(true, 0, (7..4_000).step_by(31), 100, 9),
+                .put(true, 0, (7..330).step_by(11), 890, 9),
             &[Goal::DirtyEvictions],
         ),
         scenario(

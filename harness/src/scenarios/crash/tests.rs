@@ -34,6 +34,7 @@ fn power_loss_at_every_operation_of_every_script_and_of_random_mixes_loses_nothi
         );
         let tally = explore(&recording, &scenario.script.settings, &EFFORT, 1);
         assert!(tally.failures.is_empty(), "{name}: {:#?}", tally.failures);
+        println!("{name}: {} images in {:.1?}", tally.images, tally.duration);
         assert!(tally.choices >= 16 * recording.trace.operations.len() as u64);
         images += tally.images;
         deepest += tally
