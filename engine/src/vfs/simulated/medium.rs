@@ -176,9 +176,13 @@ impl Medium {
             files: BTreeMap::new(),
         };
         let mut names = self.names.clone();
+        let mut lost: Vec<&NameChange> = Vec::new();
         for change in &self.name_changes {
-            if survival.keeps(number(change.at)) {
+            let survives = survival.keeps(number(change.at));
+            if survives && !lost.iter().any(|earlier| change.follows(earlier)) {
                 change.apply(&mut names, &mut image.dirs);
+            } else {
+                lost.push(change);
             }
         }
         for (path, inode) in names {
@@ -230,6 +234,24 @@ impl NameChange {
         match self.kind {
             NameKind::Set { inode, .. } | NameKind::Move { inode, .. } => Some(inode),
             NameKind::Dir(_) | NameKind::Remove(_) => None,
+        }
+    }
+
+    /// Whether an earlier change is about the same file or name, so that this one cannot survive without it.
+    fn follows(&self, earlier: &Self) -> bool {
+        let same_file = self.inode().is_some() && self.inode() == earlier.inode();
+        let same_name = self
+            .paths()
+            .into_iter()
+            .flatten()
+            .any(|path| earlier.paths().contains(&Some(path)));
+        same_file || same_name
+    }
+
+    fn paths(&self) -> [Option<&Path>; 2] {
+        match &self.kind {
+            NameKind::Move { from, to, .. } => [Some(from), Some(to)],
+            _ => [Some(self.path()), None],
         }
     }
 

@@ -13,7 +13,8 @@
 //! 2. An unsynced length is that of some moment since the last sync; bytes gained by setting the length are zeros;
 //!    those gained by a write that did not survive are zeros, or what was on the disk before ([`Survival::Garbage`]).
 //! 3. A created, renamed or removed name is durable after a sync of its directory; before, each such change may be there
-//!    or not, whatever happened to the others. A rename is atomic. Syncing a file does not make its name durable.
+//!    or not, whatever happened to the others, except that changes of one file or one name survive in order. A rename is
+//!    atomic. Syncing a file does not make its name durable.
 //! 4. What was synced before the power loss, and only that, is certain.
 //!
 //! [`Fault`]s make the n-th operation of a kind fail, once or from then on; a failed sync does to the unsynced pages what

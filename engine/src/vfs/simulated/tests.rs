@@ -127,11 +127,27 @@ fn names_need_a_sync_of_their_directory() {
     vfs.remove(&path("b")).unwrap();
     assert_eq!(
         after(Survival::AllBut(0)),
-        (Some(b"x".to_vec()), None),
-        "removed, not renamed"
+        after(Survival::None),
+        "a removal of a name does not survive without the rename to it"
     );
+    drop(open(&vfs, "c"));
+    assert_eq!(after(Survival::Only(2)), after(Survival::None));
+    assert!(content(&vfs.crash(Survival::Only(2)), "c").is_some());
     vfs.sync_dir(Path::new("/d")).unwrap();
     assert_eq!(after(Survival::None), (None, None));
+
+    // A file that was renamed twice has one name, whatever survives.
+    vfs.rename(&path("c"), &path("c2")).unwrap();
+    vfs.rename(&path("c2"), &path("c3")).unwrap();
+    for choice in choices(vfs.pending(), 60, 9, 1) {
+        let files = vfs.crash(choice).files;
+        let named = ["c", "c2", "c3"]
+            .iter()
+            .filter(|name| files.contains_key(&path(name)));
+        assert_eq!(named.count(), 1, "{choice:?}");
+    }
+    vfs.remove(&path("c3")).unwrap();
+    vfs.sync_dir(Path::new("/d")).unwrap();
 
     // A directory is a name in its parent, and without it nothing in it is found.
     vfs.create_dir(Path::new("/d/e")).unwrap();

@@ -1,9 +1,10 @@
 //! Damage at rest: bits flipped, blocks zeroed, blocks and files written to the wrong place. The engine must report it, or
 //! be right all the same (a second copy, bytes without use); a wrong value or a panic is a miss.
 //!
-//! Damage in the last flush of the log looks like that flush torn by a crash, and is told as such
-//! (`RecoveryReport::torn_tail`); anywhere before it must be reported.
+//! Damage in the last flush of the log looks like that flush cut off by a crash: nothing that came later can prove that it
+//! was whole. There the database may end with the flush before. Anywhere else damage of the log must be reported.
 
+use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,6 +33,8 @@ const LOG_HEADER: usize = 4096;
 const SECTOR_ZEROED: &str = "log: one sector zeroed";
 /// No frame behind it can tell that anything was there: a log that ended earlier looks the same.
 const TAIL_ZEROED: &str = "log: the last frames zeroed";
+/// As if the newest segment had never been: nothing elsewhere says that it was.
+const SEGMENT_LOST: &str = "log: the newest segment lost";
 /// First bytes of every frame of the log.
 const FRAME_MAGIC: [u8; 4] = 0x377F_0682_u32.to_le_bytes();
 
@@ -43,7 +46,7 @@ struct Damage {
     change: Change,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Change {
     Flip {
         byte: usize,
@@ -61,15 +64,6 @@ enum Change {
     },
     /// Another file's bytes.
     Replace(Arc<Vec<u8>>),
-}
-
-/// How the log may end, without everything that was promised.
-#[derive(Clone, Copy)]
-enum Tolerated {
-    /// With this commit or a later one, if the engine says that the log is torn.
-    TornAt(CommitId),
-    /// With this commit or a later one.
-    EndAt(CommitId),
 }
 
 /// How the engine took it.
@@ -94,6 +88,11 @@ pub(crate) fn sweep(
     replay.step_to(closing);
     let image = replay.image(Survival::None);
     let damages = damages(&image, flips, seed);
+    let undamaged = Undamaged {
+        ledger: &recording.ledger,
+        settings,
+        last: last_commit(&image, settings),
+    };
     let floor = before_last_flush(&recording.ledger, closing);
     let next = AtomicUsize::new(0);
     let planted = engine::planted::current();
@@ -101,12 +100,11 @@ pub(crate) fn sweep(
         let mut outcomes = Vec::new();
         while let Some(damage) = damages.get(next.fetch_add(1, Ordering::Relaxed)) {
             let damaged = damage.apply(&image);
-            let tolerated = match damage.kind {
-                TAIL_ZEROED => Tolerated::EndAt(CommitId(0)),
-                SECTOR_ZEROED => Tolerated::EndAt(floor),
-                _ => Tolerated::TornAt(floor),
+            let earliest = match damage.kind {
+                TAIL_ZEROED | SEGMENT_LOST => CommitId(0),
+                _ => floor,
             };
-            let outcome = quietly(|| Ok(judge(&damaged, &recording.ledger, settings, tolerated)));
+            let outcome = quietly(|| Ok(undamaged.judge(&damaged, earliest)));
             outcomes.push((damage, outcome.unwrap_or_else(Outcome::Missed)));
         }
         outcomes
@@ -222,6 +220,10 @@ fn damages(image: &Image, flips: usize, seed: u64) -> Vec<Damage> {
         .iter()
         .filter(|(path, _)| path.as_path() != data)
         .collect();
+    let newest = logs
+        .iter()
+        .max_by_key(|(_, bytes)| sequence(bytes))
+        .map(|(path, _)| *path);
     for (at, (path, bytes)) in logs.iter().enumerate() {
         let used = bytes
             .iter()
@@ -245,15 +247,23 @@ fn damages(image: &Image, flips: usize, seed: u64) -> Vec<Damage> {
             };
             push(kind, path, Change::Zero { from, len: SECTOR });
         }
-        if let Some((_, other)) = logs.get((at + 1) % logs.len()).filter(|_| logs.len() > 1) {
-            push(
-                "log: a segment over another",
-                path,
-                Change::Replace(Arc::clone(other)),
-            );
-        }
+        let Some((_, other)) = logs.get((at + 1) % logs.len()).filter(|_| logs.len() > 1) else {
+            continue;
+        };
+        let kind = if Some(*path) == newest {
+            SEGMENT_LOST
+        } else {
+            "log: a segment over another"
+        };
+        push(kind, path, Change::Replace(Arc::clone(other)));
     }
     damages
+}
+
+/// The sequence number in a log segment's header (docs/format.md); 0 in a file that was not used yet.
+fn sequence(bytes: &[u8]) -> u64 {
+    let field = bytes.get(16..24).and_then(|field| field.try_into().ok());
+    field.map_or(0, u64::from_le_bytes)
 }
 
 /// The extents of a data file: where they begin, and their length up to the next.
@@ -268,6 +278,17 @@ fn extents(bytes: &[u8]) -> Vec<(usize, usize)> {
         .windows(2)
         .map(|pair| (pair[0], pair[1] - pair[0]))
         .collect()
+}
+
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flip { byte, bit } => write!(f, "bit {bit} of byte {byte}"),
+            Self::Zero { from, len } => write!(f, "{len} bytes at {from}"),
+            Self::Copy { from, to, len } => write!(f, "{len} bytes at {from}, copied to {to}"),
+            Self::Replace(_) => write!(f, "the whole file"),
+        }
+    }
 }
 
 impl Damage {
@@ -295,38 +316,69 @@ impl Damage {
     }
 }
 
-fn judge(image: &Image, ledger: &Ledger, settings: &Settings, tolerated: Tolerated) -> Outcome {
-    let vfs = SimulatedVfs::from_image(image, 1);
-    let Ok(database) = settings.options(&vfs).and_then(|options| options.open(DATABASE)) else {
-        return Outcome::Detected;
-    };
-    let outcome = judge_open(&database, ledger, tolerated);
-    abandon(&vfs, database);
-    outcome
+/// What the files are compared with.
+struct Undamaged<'a> {
+    ledger: &'a Ledger,
+    settings: &'a Settings,
+    /// The newest commit in the files.
+    last: CommitId,
 }
 
-fn judge_open(database: &Database, ledger: &Ledger, tolerated: Tolerated) -> Outcome {
-    if reads(database).is_err() {
-        return Outcome::Detected;
-    }
-    let commit = match ledger.states.check(database) {
-        Ok((commit, _)) => commit,
-        Err(what) => return Outcome::Missed(what),
+/// The newest commit of a sound database.
+fn last_commit(image: &Image, settings: &Settings) -> CommitId {
+    let vfs = SimulatedVfs::from_image(image, 1);
+    let opened = settings.options(&vfs).and_then(|options| options.open(DATABASE));
+    let Ok(database) = opened else {
+        return CommitId(0);
     };
-    let is_sound = database.verify().is_ok_and(|report| report.is_sound());
-    let last = ledger.states.last();
-    if !is_sound {
-        return Outcome::Detected;
+    let last = database
+        .snapshot()
+        .map_or(CommitId(0), |snapshot| snapshot.commit_id());
+    abandon(&vfs, database);
+    last
+}
+
+impl Undamaged<'_> {
+    /// `earliest` is the oldest commit with which the log may end.
+    fn judge(&self, image: &Image, earliest: CommitId) -> Outcome {
+        let vfs = SimulatedVfs::from_image(image, 1);
+        let opened = self
+            .settings
+            .options(&vfs)
+            .and_then(|options| options.open(DATABASE));
+        let Ok(database) = opened else {
+            return Outcome::Detected;
+        };
+        let outcome = self.judge_open(&database, earliest);
+        abandon(&vfs, database);
+        outcome
     }
-    if commit >= last {
-        return Outcome::Harmless;
-    }
-    match tolerated {
-        Tolerated::TornAt(floor) if commit >= floor && database.recovery().torn_tail => Outcome::Detected,
-        Tolerated::EndAt(floor) if commit >= floor => Outcome::Harmless,
-        _ => Outcome::Missed(format!(
-            "the database ends with commit {commit} of {last} and says nothing"
-        )),
+
+    fn judge_open(&self, database: &Database, earliest: CommitId) -> Outcome {
+        if reads(database).is_err() {
+            return Outcome::Detected;
+        }
+        let commit = match self.ledger.states.check(database) {
+            Ok((commit, _)) => commit,
+            Err(what) => return Outcome::Missed(what),
+        };
+        if !database.verify().is_ok_and(|report| report.is_sound()) {
+            return Outcome::Detected;
+        }
+        if commit >= self.last {
+            return Outcome::Harmless;
+        }
+        if commit < earliest {
+            return Outcome::Missed(format!(
+                "the database ends with commit {commit} of {} and says nothing",
+                self.last
+            ));
+        }
+        if database.recovery().torn_tail {
+            Outcome::Detected
+        } else {
+            Outcome::Harmless
+        }
     }
 }
 

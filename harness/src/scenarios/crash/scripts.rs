@@ -320,9 +320,11 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             plain(),
             rows(330, 900),
             new()
-                .each(0..3, |s, at| s.put(at == 1, 0, (at..330).step_by(7), 905, at + 1))
+                .each(0..14, |s, at| {
+                    s.put(at % 4 == 1, 0, (0..6).map(|i| at * 4 + i * 55), 905, at + 1)
+                })
                 .then(Step::Checkpoint)
-                .put(true, 0, (7..330).step_by(11), 890, 9),
+                .put(true, 0, (0..6).map(|i| i * 50 + 7), 890, 90),
             &[Goal::DirtyEvictions],
         ),
         scenario(
