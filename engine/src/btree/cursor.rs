@@ -184,6 +184,14 @@ impl<'p> Cursor<'p> {
     fn next_leaf(&mut self) -> Result<()> {
         let (fence, has_fence) =
             until_stable(|| self.try_next_leaf())?.ok_or_else(|| self.tree.unstable())?;
+        // A leaf that does not bring the cursor on would be read for ever.
+        let moves_on = match self.direction {
+            Direction::Forward => fence > self.lower,
+            Direction::Backward => self.upper.as_ref().is_none_or(|upper| fence < *upper),
+        };
+        if has_fence && !moves_on {
+            return Err(self.tree.unstable());
+        }
         match self.direction {
             Direction::Forward => {
                 self.is_exhausted = !has_fence || self.upper.as_ref().is_some_and(|upper| *upper <= fence);

@@ -4,6 +4,7 @@
 //! Damage in the last flush of the log looks like that flush cut off by a crash: nothing that came later can prove that it
 //! was whole. There the database may end with the flush before. Anywhere else damage of the log must be reported.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use engine::vfs::SimulatedVfs;
-use engine::vfs::simulated::{Image, Survival};
+use engine::vfs::simulated::{Image, Operation, Survival};
 use engine::{CommitId, Database};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -87,13 +88,13 @@ pub(crate) fn sweep(
     let mut replay = recording.trace.replay();
     replay.step_to(closing);
     let image = replay.image(Survival::None);
-    let damages = damages(&image, flips, seed);
+    let damages = thinned(damages(&image, flips, seed), flips);
     let undamaged = Undamaged {
         ledger: &recording.ledger,
         settings,
         last: last_commit(&image, settings),
     };
-    let floor = before_last_flush(&recording.ledger, closing);
+    let floor = before_last_flush(recording, closing);
     let next = AtomicUsize::new(0);
     let planted = engine::planted::current();
     let work = || {
@@ -155,14 +156,12 @@ pub(crate) fn sweep(
     (sweep, miss)
 }
 
-/// The newest commit that was promised before the last promise that said something new.
-fn before_last_flush(ledger: &Ledger, point: usize) -> CommitId {
-    let last = ledger.promised(point);
-    let earlier = ledger.promises.iter().rev().map(|promise| promise.commit);
-    earlier
-        .filter(|commit| *commit < last)
-        .max()
-        .unwrap_or(CommitId(0))
+/// The newest commit that was promised before the last sync began.
+fn before_last_flush(recording: &Recording, point: usize) -> CommitId {
+    let is_sync =
+        |operation: &Operation| matches!(operation, Operation::Sync { .. } | Operation::SyncWrite { .. });
+    let last = recording.trace.operations[..point].iter().rposition(is_sync);
+    recording.ledger.promised(last.unwrap_or(0))
 }
 
 fn damages(image: &Image, flips: usize, seed: u64) -> Vec<Damage> {
@@ -258,6 +257,20 @@ fn damages(image: &Image, flips: usize, seed: u64) -> Vec<Damage> {
         push(kind, path, Change::Replace(Arc::clone(other)));
     }
     damages
+}
+
+/// At most about `most` of each kind, evenly spread.
+fn thinned(damages: Vec<Damage>, most: usize) -> Vec<Damage> {
+    let mut by_kind: BTreeMap<&'static str, Vec<Damage>> = BTreeMap::new();
+    for damage in damages {
+        by_kind.entry(damage.kind).or_default().push(damage);
+    }
+    let kinds = by_kind.into_values();
+    let thinned = kinds.flat_map(|damages| {
+        let stride = damages.len().div_ceil(most.max(1)).max(1);
+        damages.into_iter().step_by(stride)
+    });
+    thinned.collect()
 }
 
 /// The sequence number in a log segment's header (docs/format.md); 0 in a file that was not used yet.

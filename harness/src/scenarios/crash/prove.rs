@@ -14,7 +14,7 @@ use super::play::record;
 use super::scripts::Scenario;
 
 /// Damages of each kind that are tried.
-const DAMAGES: usize = 150;
+const DAMAGES: usize = 40;
 
 /// Looks for one fault until something finds it. Also returns the failing script, where there is one.
 pub(crate) fn find(

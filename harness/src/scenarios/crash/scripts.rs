@@ -298,6 +298,20 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             &[Goal::Checkpoints(5), Goal::Recycled],
         ),
         scenario(
+            "recycled",
+            "frames of one size, so that the log ends just before what a recycled segment held there",
+            Settings {
+                segment_bytes: 16 << 10,
+                ..plain()
+            },
+            rows(30, 100),
+            new().each(0..4, |s, round| {
+                s.each(0..18, |s, at| s.put(true, 0, [at % 3], 800, round * 20 + at + 1))
+                    .then(Step::Checkpoint)
+            }),
+            &[Goal::Recycled],
+        ),
+        scenario(
             "direct",
             "the log written by direct, synchronous writes",
             Settings {
