@@ -76,6 +76,10 @@ impl TransactionManager {
                 std::thread::sleep(self.vfs.monotonic().saturating_sub(batch_start));
             }
         }
+        if planted::makes(Fault::RedoPositionTooLate) {
+            // Time for commits whose log would be passed over.
+            std::thread::sleep(Duration::from_millis(2));
+        }
         let (frozen, commit) = {
             let applier = self.pause();
             (self.pool.store().freeze(applier.last), applier.last)

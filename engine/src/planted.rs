@@ -26,8 +26,6 @@ pub enum Fault {
     IncompleteCommitRedone,
     /// Damage in the middle of the log ends it, as if it were a torn tail.
     DamageTruncatesLog,
-    /// Recovery does not sync the log that it has read before it shows what was in it.
-    RecoveredNotSynced,
     /// Of several segments that continue the log, recovery takes the oldest.
     AbandonedSegmentRead,
     /// Log segments are recycled before the checkpoint that makes them superfluous is durable.
@@ -50,8 +48,8 @@ pub enum Fault {
     NoExtentCrc,
     /// Page images are not compared with what the page map says of them.
     NoExtentIdentity,
-    /// Recovery redoes frames that the page in the data file has already.
-    RedoWithoutCommitTest,
+    /// Recovery leaves out the frame of the commit after the page's own.
+    RedoSkipsNextCommit,
     /// Recovery leaves out the last complete commit.
     LastCommitNotRedone,
     /// Recovery does not redo that a page was freed.
@@ -97,10 +95,6 @@ impl Fault {
             "damage in the middle of the log ends it, as if it were a torn tail",
         ),
         (
-            Fault::RecoveredNotSynced,
-            "recovery does not sync the log that it has read before it shows what was in it",
-        ),
-        (
             Fault::AbandonedSegmentRead,
             "of several segments that continue the log, recovery takes the oldest",
         ),
@@ -142,8 +136,8 @@ impl Fault {
             "page images are not compared with what the page map says of them",
         ),
         (
-            Fault::RedoWithoutCommitTest,
-            "recovery redoes frames that the page in the data file has already",
+            Fault::RedoSkipsNextCommit,
+            "recovery leaves out the frame of the commit after the page's own",
         ),
         (
             Fault::LastCommitNotRedone,

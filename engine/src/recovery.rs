@@ -172,6 +172,8 @@ fn redo_page(pool: &Pool, page: PageNumber, frames: &[Redo]) -> Result<()> {
         return Err(bad(&pair[1], "it is the second one of its commit for this page"));
     }
     let stored = pool.store().page_commit(page);
+    let is_skipped =
+        |stored: CommitId, commit| planted::makes(Fault::RedoSkipsNextCommit) && commit == stored.next();
     // All before the last frame that says everything about the page can be left out.
     let from = frames
         .iter()

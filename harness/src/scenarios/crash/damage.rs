@@ -214,6 +214,14 @@ fn damages(image: &Image, flips: usize, seed: u64) -> Vec<Damage> {
             );
         }
     }
+    for (old, new) in generations(bytes, &extents) {
+        let (from, len) = old;
+        push(
+            "extent: an older image of the page",
+            data,
+            Change::Copy { from, to: new.0, len },
+        );
+    }
     let logs: Vec<_> = image
         .files
         .iter()
@@ -271,6 +279,25 @@ fn thinned(damages: Vec<Damage>, most: usize) -> Vec<Damage> {
         damages.into_iter().step_by(stride)
     });
     thinned.collect()
+}
+
+/// Pairs of extents that hold different images of the same page, of one size: what a lost write leaves, and should have
+/// left (offsets of the header's fields in docs/format.md).
+fn generations(bytes: &[u8], extents: &[(usize, usize)]) -> Vec<((usize, usize), (usize, usize))> {
+    let is_page = |at: usize| bytes[at + 24] == 1;
+    let number = |at: usize| &bytes[at + 4..at + 8];
+    let stamp = |at: usize| &bytes[at + 8..at + 16];
+    let sizes = |at: usize| &bytes[at + 16..at + 24];
+    let mut pairs = Vec::new();
+    for &old in extents.iter().filter(|extent| is_page(extent.0)) {
+        for &new in extents.iter().filter(|extent| is_page(extent.0)) {
+            if number(old.0) == number(new.0) && sizes(old.0) == sizes(new.0) && stamp(old.0) != stamp(new.0)
+            {
+                pairs.push((old, new));
+            }
+        }
+    }
+    pairs
 }
 
 /// The sequence number in a log segment's header (docs/format.md); 0 in a file that was not used yet.

@@ -43,7 +43,7 @@ fn power_loss_at_every_operation_of_every_script_and_of_random_mixes_loses_nothi
             .map_or(0, |phase| phase.images);
     }
     assert!(scripted.len() >= 12);
-    for seed in 0..60 {
+    for seed in 0..30 {
         let script = mix(seed);
         let recording = record(&script, seed).unwrap_or_else(|what| panic!("{}: {what}", script.name));
         let tally = explore(&recording, &script.settings, &EFFORT, seed);
