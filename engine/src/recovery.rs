@@ -181,7 +181,7 @@ fn redo_page(pool: &Pool, page: PageNumber, frames: &[Redo]) -> Result<()> {
         .unwrap_or(0);
     let frames: Vec<&Redo> = frames[from..]
         .iter()
-        .filter(|f| stored.is_none_or(|s| s < f.commit) || planted::makes(Fault::RedoWithoutCommitTest))
+        .filter(|f| stored.is_none_or(|s| s < f.commit && !is_skipped(s, f.commit)))
         .collect();
     let Some((first, rest)) = frames.split_first() else {
         return Ok(());
