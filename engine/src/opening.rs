@@ -58,6 +58,7 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened> {
         DataFile::create(Arc::clone(vfs), path, Arc::clone(&file), &create)?
     } else {
         let store = DataFile::open(Arc::clone(vfs), path, Arc::clone(&file))?;
+        store.settle()?;
         store.set_codec(options.codec, options.codec_level)?;
         store
     };

@@ -262,25 +262,44 @@ impl DataFile {
         Ok(())
     }
 
+    /// Writes the superblock in force once more and makes it durable. To be called before anything relies on it.
+    ///
+    /// A process that died, or whose sync failed, can leave it where only this machine's memory holds it: after a failed
+    /// sync it may even be marked clean there, so that no later sync would write it. Written to the same place, it cannot
+    /// be torn into something else.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn settle(&self) -> Result<()> {
+        let durable = self.durable.lock();
+        self.write_superblock(&durable.superblock)
+            .and_then(|()| self.sync())
+            .inspect_err(|error| self.poison(error))
+    }
+
+    fn write_superblock(&self, superblock: &Superblock) -> Result<()> {
+        let block = superblock.encode();
+        self.counters.wrote(block.len());
+        let offset = if planted::makes(Fault::SuperblockInPlace) {
+            0
+        } else {
+            superblock.slot_offset()
+        };
+        self.file
+            .write_at(&block[..], offset)
+            .map_err(|source| self.io_error("write the superblock of", source))
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.file
+            .sync_data()
+            .map_err(|source| self.io_error("sync", source))
+    }
+
     /// Steps 4 and 5. A failure is final.
     fn make_durable(&self, superblock: &Superblock) -> Result<()> {
-        let block = superblock.encode();
-        let sync = || {
-            self.file
-                .sync_data()
-                .map_err(|source| self.io_error("sync", source))
-        };
-        let write = || {
-            self.counters.wrote(block.len());
-            let offset = if planted::makes(Fault::SuperblockInPlace) {
-                0
-            } else {
-                superblock.slot_offset()
-            };
-            self.file
-                .write_at(&block[..], offset)
-                .map_err(|source| self.io_error("write the superblock of", source))
-        };
+        let sync = || self.sync();
+        let write = || self.write_superblock(superblock);
         let answer = if planted::makes(Fault::SuperblockBeforeData) {
             write().and_then(|()| sync())
         } else if planted::makes(Fault::SuperblockNotSynced) {

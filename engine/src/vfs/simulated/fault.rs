@@ -42,6 +42,23 @@ impl OperationKind {
         Self::CreateDir,
         Self::List,
     ];
+
+    /// The kind in one or two words, for tables.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::SetLen => "set length",
+            Self::Sync => "sync",
+            Self::SyncDir => "sync directory",
+            Self::Rename => "rename",
+            Self::Remove => "remove",
+            Self::CreateDir => "create directory",
+            Self::List => "list",
+        }
+    }
 }
 
 /// What a failed sync leaves behind, by the file system (Rebello et al., "Can Applications Recover from fsync

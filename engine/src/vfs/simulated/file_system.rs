@@ -158,37 +158,6 @@ impl SimulatedVfs {
     pub fn set_power(&self, is_on: bool) {
         self.state.lock().is_off = !is_on;
     }
-
-    /// Sets the operations that fail, and counts operations from 0 again.
-    pub fn set_faults(&self, faults: impl IntoIterator<Item = Fault>) {
-        let mut state = self.state.lock();
-        state.faults = faults.into_iter().collect();
-        state.faults_struck = 0;
-        state.counts = [0; OperationKind::ALL.len()];
-    }
-
-    /// How many operations of a kind there were since the faults were set.
-    #[must_use]
-    pub fn count(&self, kind: OperationKind) -> u64 {
-        self.state.lock().counts[kind as usize]
-    }
-
-    /// How many operations failed because of a fault.
-    #[must_use]
-    pub fn faults_struck(&self) -> u64 {
-        self.state.lock().faults_struck
-    }
-
-    /// Limits the sum of all file lengths, in bytes; growing a file past it fails with `StorageFull`. `None` lifts it.
-    pub fn set_capacity(&self, capacity_bytes: Option<u64>) {
-        self.state.lock().capacity_bytes = capacity_bytes.unwrap_or(u64::MAX);
-    }
-
-    /// Sum of the lengths of all files, in bytes.
-    #[must_use]
-    pub fn used_bytes(&self) -> u64 {
-        self.state.lock().used_bytes()
-    }
 }
 
 impl State {
@@ -603,6 +572,8 @@ impl Drop for SimulatedFile {
     }
 }
 
+#[path = "controls.rs"]
+mod controls;
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;

@@ -318,6 +318,7 @@ impl DiskFile {
         if !covered.contains(&true) {
             return;
         }
+        self.forget_older_lengths(&covered);
         let bytes = Arc::make_mut(&mut self.durable);
         let mut at = 0;
         self.changes.retain(|change| {
@@ -328,6 +329,19 @@ impl DiskFile {
             }
             !is_covered
         });
+    }
+
+    /// A file has one length on the disk: once a newer one is there, no older one comes back.
+    fn forget_older_lengths(&mut self, covered: &[bool]) {
+        let (mut newer_is_there, mut reaches) = (false, 0);
+        for (change, covered) in self.changes.iter_mut().zip(covered).rev() {
+            if *covered {
+                newer_is_there |= change.len_after.is_some();
+                reaches = reaches.max(change.range().end);
+            } else if newer_is_there || change.len_after.is_some_and(|len| len < reaches) {
+                change.len_after = None;
+            }
+        }
     }
 
     /// What the file holds after a power loss; `number` tells the number of the change of an operation.

@@ -232,6 +232,43 @@ fn failed_syncs_leave_what_each_file_system_leaves() {
 }
 
 #[test]
+fn a_length_that_a_failed_sync_forgot_does_not_cut_what_is_synced_later() {
+    let vfs = new();
+    let file = durable_file(&vfs, "a", 512);
+    vfs.set_faults([Fault {
+        kind: OperationKind::Sync,
+        nth: 0,
+        lasting: false,
+        effect: Effect::Sync(FailedSync::MarkedClean),
+    }]);
+    file.set_len(1024).unwrap();
+    assert!(file.sync_data().is_err());
+    file.write_at(&[2; 512], 2048).unwrap();
+    file.sync_data().unwrap();
+    for left in outcomes(&vfs, "a") {
+        assert_eq!(left.unwrap().len(), 2560);
+    }
+}
+
+#[test]
+fn without_faults_nothing_fails_and_nothing_is_counted() {
+    let vfs = new();
+    let file = open(&vfs, "a");
+    vfs.set_faults([Fault {
+        kind: OperationKind::Write,
+        nth: 1,
+        lasting: false,
+        effect: Effect::Error(io::ErrorKind::Other),
+    }]);
+    vfs.set_capacity(Some(1));
+    file.write_at(b"x", 0).unwrap();
+    vfs.without_faults(|| file.write_at(b"xyz", 0)).unwrap();
+    assert_eq!(vfs.count(OperationKind::Write), 1);
+    assert!(file.write_at(b"x", 0).is_err());
+    assert!(file.write_at(b"x", 3).is_err(), "the disk is full again");
+}
+
+#[test]
 fn the_nth_operation_fails_once_or_from_then_on() {
     for lasting in [false, true] {
         let vfs = new();

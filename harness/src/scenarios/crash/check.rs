@@ -67,6 +67,18 @@ pub(crate) fn check_kill(
     })
 }
 
+/// Opens files that have been in use until now, checks everything, and loses power then.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(crate) fn check_files(
+    vfs: &SimulatedVfs,
+    expected: Expected<'_>,
+    seed: u64,
+) -> Result<Recovered, String> {
+    quietly(|| check_inner(vfs, expected, seed, false))
+}
+
 /// Runs `f` and turns a panic into an error.
 ///
 /// # Errors

@@ -400,7 +400,7 @@ impl Undamaged<'_> {
         }
         let commit = match self.ledger.states.check(database) {
             Ok((commit, _)) => commit,
-            Err(what) => return Outcome::Missed(what),
+            Err(what) => return Outcome::Missed(what.into()),
         };
         if !database.verify().is_ok_and(|report| report.is_sound()) {
             return Outcome::Detected;

@@ -9,11 +9,13 @@
 //!
 //! Scripts are scripted ([`scripts`]) or random ([`random`]); what fails is made shorter ([`minimise`]) and can be replayed
 //! ([`replay`]). The checks are proven on faults planted in the engine ([`prove`]). Files at rest are damaged as well
-//! ([`damage`]).
+//! ([`damage`]), and file operations made to fail ([`faults`]).
 
 mod check;
 mod damage;
 mod explore;
+mod faults;
+mod ledger;
 mod minimise;
 mod play;
 mod prove;
@@ -23,9 +25,11 @@ mod replay;
 mod run;
 mod script;
 mod scripts;
+mod start;
 mod state;
 #[cfg(test)]
 mod tests;
+mod together;
 
 pub(crate) use replay::replay;
 pub(crate) use run::run;

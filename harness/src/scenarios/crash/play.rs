@@ -1,121 +1,24 @@
 //! Doing the steps of a script, and noting what was promised when.
 
 use std::collections::BTreeMap;
-use std::sync::Barrier;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use engine::vfs::SimulatedVfs;
-use engine::vfs::simulated::{Image, Trace};
-use engine::{CommitId, Database, Durability, Error, Metrics, Savepoint, Table, Transaction, TxOptions};
+use engine::{Database, Durability, Error, Savepoint, Table, Transaction, TxOptions};
 
-use super::script::{Script, Step, TableNumber, Value, key_bytes, table_name, value_bytes};
-use super::state::{Change, State, States, apply};
+pub(crate) use super::ledger::{Ledger, Reached};
+use super::script::{Script, Step, key_bytes, table_name, value_bytes};
+use super::start::Start;
+pub(crate) use super::start::{Recording, record};
+use super::state::{Change, Difference, State, apply};
+use super::together::{Done, Together};
 
 /// Where the database is in the simulated file system.
 pub(crate) const DATABASE: &str = "/db/data";
 /// The directory that is there, durably, before it.
 pub(crate) const DIRECTORY: &str = "/db";
 
-/// A promise: when the file operations had come to `point`, everything up to `commit` was said to be durable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Promise {
-    pub point: usize,
-    pub commit: CommitId,
-}
-
-/// What a run promised and what it should have led to.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Ledger {
-    pub states: States,
-    /// In order of their points.
-    pub promises: Vec<Promise>,
-    /// Where each step began, and its phase.
-    pub phases: Vec<(usize, &'static str)>,
-    /// What the database has been through.
-    pub reached: Reached,
-}
-
-/// What the database has been through, to hold a script to its purpose.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Reached {
-    pub commits: u64,
-    pub evicted_dirty: u64,
-    pub checkpoints: u64,
-    pub largest_group: usize,
-    pub overflow_pages: u64,
-    pub levels: u8,
-    pub redone_commits: u64,
-    pub conflicts: u64,
-    pub rows: u64,
-}
-
-impl Reached {
-    fn add(&mut self, metrics: &Metrics) {
-        self.commits += metrics.commits;
-        self.evicted_dirty += metrics.pages_evicted_dirty;
-        self.checkpoints += metrics.checkpoints;
-        self.conflicts += metrics.conflicts + metrics.busy;
-        let groups = metrics.group_sizes.iter().map(|(size, _)| *size as usize);
-        self.largest_group = self.largest_group.max(groups.max().unwrap_or(0));
-    }
-}
-
-impl Ledger {
-    /// The newest commit that was promised to be durable by `point`.
-    pub(crate) fn promised(&self, point: usize) -> CommitId {
-        let made = self.promises.partition_point(|promise| promise.point <= point);
-        made.checked_sub(1)
-            .map_or(CommitId(0), |at| self.promises[at].commit)
-    }
-
-    /// What the database was doing at `point`.
-    pub(crate) fn phase(&self, point: usize) -> &'static str {
-        let begun = self.phases.partition_point(|(begin, _)| *begin < point);
-        begun.checked_sub(1).map_or("create", |at| self.phases[at].1)
-    }
-
-    fn promise(&mut self, vfs: &SimulatedVfs, commit: CommitId) {
-        self.promise_at(vfs.position(), commit);
-    }
-
-    fn promise_at(&mut self, point: usize, commit: CommitId) {
-        let before = self.promises.last().map_or(CommitId(0), |last| last.commit);
-        let commit = commit.max(before);
-        self.promises.push(Promise { point, commit });
-    }
-}
-
-/// Everything about one run of a script.
-#[derive(Debug)]
-pub(crate) struct Recording {
-    pub trace: Trace,
-    pub ledger: Ledger,
-}
-
-/// Runs a script from an empty directory and records its steps.
-///
-/// # Errors
-/// What went wrong: without faults nothing may.
-pub(crate) fn record(script: &Script, seed: u64) -> Result<Recording, String> {
-    let vfs = SimulatedVfs::from_image(&Image::with_dirs([DIRECTORY]), seed);
-    let mut player = Player::new(script, vfs.clone(), false);
-    if !script.before.is_empty() {
-        player.run(&script.before)?;
-        player.close().map_err(|error| format!("close: {error}"))?;
-    }
-    vfs.record();
-    player.ledger.promises.clear();
-    player.ledger.phases.clear();
-    player.ledger.reached = Reached::default();
-    player.ledger.promise(&vfs, player.ledger.states.last());
-    player.run(&script.steps)?;
-    player.look_around()?;
-    player.close().map_err(|error| format!("close: {error}"))?;
-    Ok(Recording {
-        trace: vfs.take_trace(),
-        ledger: player.ledger,
-    })
-}
+/// After so many errors in a run what can be read is no longer compared each time.
+const REFUSALS_CHECKED: usize = 4;
 
 /// A transaction in a slot, and what it would change.
 struct Open<'db> {
@@ -150,6 +53,8 @@ pub(crate) struct Player<'s> {
     state: State,
     /// Errors of the engine are noted, and the script goes on.
     is_tolerant: bool,
+    /// A failed sync can take pages away that only it was to make durable: then they cannot be read any more.
+    can_lose_pages: bool,
     /// The errors, as they came.
     pub errors: Vec<Error>,
 }
@@ -165,8 +70,44 @@ impl<'s> Player<'s> {
             ledger: Ledger::default(),
             state: State::new(),
             is_tolerant,
+            can_lose_pages: false,
             errors: Vec::new(),
         }
+    }
+
+    /// A tolerant player on a file system made from `start`.
+    pub(crate) fn from_start(script: &'s Script, vfs: SimulatedVfs, start: &Start) -> Self {
+        let state = State::clone(&start.ledger.states.at(start.ledger.states.last()));
+        Self {
+            ledger: start.ledger.clone(),
+            state,
+            ..Self::new(script, vfs, true)
+        }
+    }
+
+    /// From now on a failed sync undoes what it was to make durable.
+    pub(crate) fn expect_lost_pages(&mut self) {
+        self.can_lose_pages = true;
+    }
+
+    /// From now on an error is a failure.
+    pub(crate) fn end_tolerance(&mut self) {
+        self.is_tolerant = false;
+    }
+
+    /// Whether the database is open.
+    pub(crate) fn is_open(&self) -> bool {
+        self.database.is_some()
+    }
+
+    /// Whether the database is open and accepts commits.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.database.as_ref().is_some_and(is_usable)
+    }
+
+    /// Takes the database out, so that it can be closed in some other way.
+    pub(crate) fn take_database(&mut self) -> Option<Database> {
+        self.database.take()
     }
 
     /// Does steps, with the database open afterwards.
@@ -197,7 +138,13 @@ impl<'s> Player<'s> {
                 self.ledger.phases.push((self.vfs.position(), step.phase()));
                 match self.step(&database, &mut slots, step) {
                     Ok(()) => {}
-                    Err(Stop::Refused(error)) if self.is_tolerant => self.errors.push(error),
+                    Err(Stop::Refused(error)) if self.is_tolerant => {
+                        if self.errors.len() < REFUSALS_CHECKED {
+                            self.after_refusal(&database)
+                                .map_err(|what| format!("{step:?} gave \"{error}\", and then {what}"))?;
+                        }
+                        self.errors.push(error);
+                    }
                     Err(stop) => return Err(told(stop, &format!("{step:?}"))),
                 }
             }
@@ -226,7 +173,46 @@ impl<'s> Player<'s> {
     fn open(&mut self) -> Result<Database, Stop> {
         let database = self.script.settings.options(&self.vfs)?.open(DATABASE)?;
         self.ledger.reached.redone_commits += database.recovery().commits;
+        if self.is_tolerant {
+            self.adopt(&database)?;
+        }
         Ok(database)
+    }
+
+    /// Goes on from what an opening found: after errors, unsynchronised commits may be gone. What it shows must not be lost
+    /// any more.
+    fn adopt(&mut self, database: &Database) -> Result<(), Stop> {
+        let found = self
+            .vfs
+            .without_faults(|| self.ledger.states.check(database))
+            .map_err(|difference| Stop::Wrong(difference.to_string()))?;
+        let (commit, state) = found;
+        let promised = self.ledger.promised(usize::MAX);
+        if commit < promised {
+            return Err(Stop::Wrong(format!(
+                "commit {promised} was acknowledged as durable, and the database opens with commit {commit}"
+            )));
+        }
+        self.state = State::clone(&state);
+        self.ledger.states.go_back(commit, state);
+        self.ledger.promise(&self.vfs, commit);
+        Ok(())
+    }
+
+    /// After an error, what can be read is right: with the fault still there as far as it can be read, without it wholly.
+    fn after_refusal(&self, database: &Database) -> Result<(), String> {
+        match self.ledger.states.check_certain(database) {
+            Err(Difference::Wrong(what)) => return Err(what),
+            Ok(()) | Err(Difference::Unreadable(_)) => {}
+        }
+        self.vfs.without_faults(|| self.reads_right(database))
+    }
+
+    fn reads_right(&self, database: &Database) -> Result<(), String> {
+        match self.ledger.states.check_certain(database) {
+            Err(Difference::Unreadable(_)) if self.can_lose_pages => Ok(()),
+            found => found.map_err(|difference| difference.to_string()),
+        }
     }
 
     /// Closes the database.
@@ -284,6 +270,16 @@ impl<'s> Player<'s> {
         Ok(())
     }
 
+    /// Like [`Player::look_around`] for a database that accepts no commits any more: what it shows is right.
+    ///
+    /// # Errors
+    /// What is different.
+    pub(crate) fn look_around_stopped(&self) -> Result<(), String> {
+        self.database
+            .as_ref()
+            .map_or(Ok(()), |database| self.reads_right(database))
+    }
+
     fn step<'db>(
         &mut self,
         database: &'db Database,
@@ -294,14 +290,16 @@ impl<'s> Player<'s> {
             Step::CreateTable(table) => {
                 let mut state = self.state.clone();
                 state.entry(table).or_default();
-                let done = database.create_table(&table_name(table)).map(drop);
-                self.committed_tables(database, done, state)
+                self.change_tables(database, state, |database| {
+                    database.create_table(&table_name(table)).map(drop)
+                })
             }
             Step::DropTable(table) => {
                 let mut state = self.state.clone();
                 state.remove(&table);
-                let done = database.drop_table(&table_name(table));
-                self.committed_tables(database, done, state)
+                self.change_tables(database, state, |database| {
+                    database.drop_table(&table_name(table))
+                })
             }
             Step::Begin { slot, sync } => {
                 let durability = if sync {
@@ -354,7 +352,9 @@ impl<'s> Player<'s> {
                 }
                 Ok(())
             }
-            Step::Commit { slot } => slots.remove(&slot).map_or(Ok(()), |open| self.commit(open)),
+            Step::Commit { slot } => slots
+                .remove(&slot)
+                .map_or(Ok(()), |open| self.commit(database, open)),
             Step::Rollback { slot } => {
                 slots.remove(&slot);
                 Ok(())
@@ -390,8 +390,9 @@ impl<'s> Player<'s> {
                     len,
                     checkpoint,
                 };
-                let done = together.run(database, &self.vfs)?;
-                self.committed_together(done)
+                let was_usable = is_usable(database);
+                let done = together.run(database, &self.vfs).map_err(Stop::Wrong)?;
+                self.committed_together(database, was_usable, done)
             }
             Step::Reopen | Step::Restart => Err(Stop::Wrong("the database is open".into())),
         }
@@ -421,9 +422,10 @@ impl<'s> Player<'s> {
         }
     }
 
-    fn commit(&mut self, open: Open<'_>) -> Result<(), Stop> {
+    fn commit(&mut self, database: &Database, open: Open<'_>) -> Result<(), Stop> {
         let mut state = self.state.clone();
         apply(&mut state, &open.changes);
+        let was_usable = is_usable(database);
         match open.transaction.commit() {
             Ok(commit) => {
                 self.state = state;
@@ -439,19 +441,35 @@ impl<'s> Player<'s> {
             Err(error) if error.is_retryable() => Ok(()),
             Err(Error::NoSuchTable { .. }) => Ok(()),
             Err(error) => {
-                self.ledger.states.insert_uncertain(state);
+                self.failed_commits(database, was_usable, [state]);
                 Err(error.into())
             }
         }
     }
 
-    fn committed_tables(
+    /// Commits failed that would have led to these states. If that stopped the database, their fate is open until it is
+    /// opened again; otherwise they have not happened.
+    fn failed_commits(
         &mut self,
         database: &Database,
-        done: engine::Result<()>,
+        was_usable: bool,
+        states: impl IntoIterator<Item = State>,
+    ) {
+        if was_usable && !is_usable(database) {
+            for state in states {
+                self.ledger.states.insert_uncertain(state);
+            }
+        }
+    }
+
+    fn change_tables(
+        &mut self,
+        database: &Database,
         state: State,
+        change: impl FnOnce(&Database) -> engine::Result<()>,
     ) -> Result<(), Stop> {
-        match done {
+        let was_usable = is_usable(database);
+        match change(database) {
             Ok(()) => {
                 let commit = database.snapshot()?.commit_id();
                 self.state = state;
@@ -461,23 +479,37 @@ impl<'s> Player<'s> {
             }
             Err(Error::NoSuchTable { .. } | Error::TableExists { .. }) => Ok(()),
             Err(error) => {
-                self.ledger.states.insert_uncertain(state);
+                self.failed_commits(database, was_usable, [state]);
                 Err(error.into())
             }
         }
     }
 
-    fn committed_together(&mut self, mut done: Vec<(CommitId, Change, usize)>) -> Result<(), Stop> {
-        done.sort_by_key(|(commit, ..)| *commit);
-        for (commit, change, _) in &done {
+    fn committed_together(&mut self, database: &Database, was_usable: bool, done: Done) -> Result<(), Stop> {
+        let Done { mut commits, failed } = done;
+        commits.sort_by_key(|(commit, ..)| *commit);
+        for (commit, change, _) in &commits {
             apply(&mut self.state, &[*change]);
             self.ledger.states.insert(*commit, self.state.clone());
         }
-        done.sort_by_key(|(.., point)| *point);
-        for (commit, _, point) in done {
+        commits.sort_by_key(|(.., point)| *point);
+        for (commit, _, point) in commits {
             self.ledger.promise_at(point, commit);
         }
-        Ok(())
+        // Each thread has its own rows and stops at its first error, so any of the failed commits may be there.
+        let changes: Vec<Change> = failed.iter().filter_map(|(change, _)| *change).collect();
+        let states = (1..1_usize << changes.len()).map(|subset| {
+            let mut state = self.state.clone();
+            let there = (0..changes.len()).filter(|at| subset >> at & 1 == 1);
+            apply(&mut state, &there.map(|at| changes[at]).collect::<Vec<_>>());
+            state
+        });
+        let states: Vec<State> = states.collect();
+        self.failed_commits(database, was_usable, states);
+        failed
+            .into_iter()
+            .next()
+            .map_or(Ok(()), |(_, error)| Err(error.into()))
     }
 }
 
@@ -488,99 +520,14 @@ pub(crate) fn abandon(vfs: &SimulatedVfs, database: Database) {
     vfs.set_power(true);
 }
 
+/// Whether the database accepts commits.
+fn is_usable(database: &Database) -> bool {
+    database.begin().is_ok()
+}
+
 fn told(stop: Stop, what: &str) -> String {
     match stop {
         Stop::Refused(error) => format!("{what}: {error}"),
         Stop::Wrong(error) => format!("{what}: {error}"),
-    }
-}
-
-/// Counts a thread out when it ends, however it ends.
-struct Leave<'a>(&'a AtomicUsize);
-
-impl Drop for Leave<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Several threads that commit at once, so that one flush covers several commits.
-#[derive(Clone, Copy)]
-struct Together {
-    threads: u8,
-    commits: u8,
-    table: TableNumber,
-    key: u32,
-    len: u32,
-    checkpoint: bool,
-}
-
-impl Together {
-    /// Runs the threads; returns each commit, what it changed, and where the file operations were when it was promised.
-    fn run(self, database: &Database, vfs: &SimulatedVfs) -> Result<Vec<(CommitId, Change, usize)>, Stop> {
-        let Ok(table) = database.table(&table_name(self.table)) else {
-            return Ok(Vec::new());
-        };
-        let begin = Barrier::new(usize::from(self.threads));
-        let planted = engine::planted::current();
-        let working = AtomicUsize::new(usize::from(self.threads));
-        let results: Vec<_> = std::thread::scope(|scope| {
-            let checkpoints = self.checkpoint.then(|| {
-                scope.spawn(|| {
-                    engine::planted::with(planted, || {
-                        while working.load(Ordering::Relaxed) > 0 {
-                            database.checkpoint()?;
-                        }
-                        Ok(Vec::new())
-                    })
-                })
-            });
-            let threads: Vec<_> = (0..self.threads)
-                .map(|thread| {
-                    let (begin, working) = (&begin, &working);
-                    scope.spawn(move || {
-                        let _leave = Leave(working);
-                        engine::planted::with(planted, || {
-                            begin.wait();
-                            self.thread(thread, database, table, vfs)
-                        })
-                    })
-                })
-                .collect();
-            threads
-                .into_iter()
-                .chain(checkpoints)
-                .map(std::thread::ScopedJoinHandle::join)
-                .collect()
-        });
-        let mut all = Vec::new();
-        for result in results {
-            all.extend(result.map_err(|_| Stop::Wrong("a committing thread panicked".into()))??);
-        }
-        Ok(all)
-    }
-
-    fn thread(
-        self,
-        thread: u8,
-        database: &Database,
-        table: Table,
-        vfs: &SimulatedVfs,
-    ) -> engine::Result<Vec<(CommitId, Change, usize)>> {
-        let mut done = Vec::new();
-        let mut bytes = Vec::new();
-        for commit in 0..u32::from(self.commits) {
-            let key = self.key + u32::from(thread) + commit * u32::from(self.threads);
-            let value = Value {
-                len: self.len,
-                version: commit,
-            };
-            value_bytes(key, value, &mut bytes);
-            let mut transaction = database.begin_with(TxOptions::new().durability(Durability::Sync))?;
-            transaction.put(table, &key_bytes(key), &bytes)?;
-            let commit = transaction.commit()?;
-            done.push((commit, (self.table, key, Some(value)), vfs.position()));
-        }
-        Ok(done)
     }
 }

@@ -9,6 +9,7 @@ use reports::record::PlantedFault;
 use super::check::quietly;
 use super::damage;
 use super::explore::{Effort, explore};
+use super::faults::{self, FaultEffort, Swept};
 use super::minimise::Failing;
 use super::play::record;
 use super::scripts::Scenario;
@@ -68,6 +69,21 @@ fn search(found: &mut PlantedFault, scenarios: &[Scenario], effort: &Effort, see
         found.images += sweep.blocks.iter().map(|block| block.flips).sum::<u64>();
         if let Some(finding) = miss {
             caught(found, &format!("{} (damage at rest)", script.name), finding);
+            return None;
+        }
+    }
+    let effort = FaultEffort {
+        places: 1,
+        threads: effort.threads,
+    };
+    for scenario in scenarios {
+        let mut swept = Swept::default();
+        let result = faults::sweep_script(&scenario.script, &effort, seed, &mut swept);
+        found.images += swept.sweeps.iter().map(|sweep| sweep.reopened).sum::<u64>();
+        let failure = swept.failures.into_iter().next().map(|failure| failure.finding);
+        if let Some(finding) = result.err().or(failure) {
+            let scenario = format!("{} (failing operations)", scenario.script.name);
+            caught(found, &scenario, finding);
             return None;
         }
     }

@@ -13,6 +13,7 @@ use workloads::spec::Overrides;
 
 use super::damage;
 use super::explore::{Effort, Failure, Tally, explore, survival_text};
+use super::faults::{self, FaultEffort, Swept};
 use super::minimise::{Failing, failure_of, minimise};
 use super::play::{Recording, record};
 use super::prove::find;
@@ -34,6 +35,8 @@ use crate::scenarios::recovery;
 const MIXES: u64 = 60;
 /// Damages of each kind, for each scenario, without and with `--deep`.
 const DAMAGES: (usize, usize) = (150, 3_000);
+/// Places at which an operation fails, for each script, kind of operation and way to fail, without and with `--deep`.
+const FAULT_PLACES: (u64, u64) = (1, 200);
 /// How long `--deep` makes random mixes, unless `--duration` says otherwise.
 const DEEP: Duration = Duration::from_secs(600);
 /// Rounds of killing real processes with `--deep`, unless `--rounds` says otherwise.
@@ -75,6 +78,7 @@ pub(crate) fn run(directories: &Directories, args: &RunArgs) -> Result<RunRecord
     scenario.scripted(&scripted)?;
     let random_for = args.deep.then(|| args.duration.unwrap_or(DEEP));
     scenario.random(random_for)?;
+    scenario.faults(&scripted)?;
     scenario.planted(&scripted)?;
     scenario.test.duration_ns = begun.elapsed().as_nanos() as u64;
     if args.deep && requested() == Interrupt::None {
@@ -253,6 +257,27 @@ impl Run {
             found.duration_ns = begun.elapsed().as_nanos() as u64;
             self.test.random = Some(found.clone());
         }
+        Ok(())
+    }
+
+    fn faults(&mut self, scripted: &[Scenario]) -> Result<()> {
+        self.display
+            .begin_phase("failing operations", scripted.len() as u64, "scripts");
+        let effort = FaultEffort {
+            places: if self.deep { FAULT_PLACES.1 } else { FAULT_PLACES.0 },
+            threads: self.effort.threads,
+        };
+        let mut swept = Swept::default();
+        for (at, scenario) in scripted.iter().enumerate() {
+            if self.is_stopped() {
+                break;
+            }
+            faults::sweep_script(&scenario.script, &effort, self.seed, &mut swept)
+                .map_err(HarnessError::Verification)?;
+            self.show(at as u64 + 1);
+        }
+        self.test.faults = swept.sweeps;
+        self.test.failures.extend(swept.failures);
         Ok(())
     }
 

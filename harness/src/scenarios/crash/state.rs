@@ -1,6 +1,7 @@
 //! What the database must hold after each commit.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use engine::{CommitId, Database, Snapshot};
@@ -30,8 +31,40 @@ pub(crate) fn apply(state: &mut State, changes: &[Change]) {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct States {
     by_commit: BTreeMap<CommitId, Arc<State>>,
-    /// What a commit that failed half-way would have led to. Nothing can be committed after it.
-    uncertain: Option<Arc<State>>,
+    /// What commits that failed half-way could have led to. Nothing can be committed after them.
+    uncertain: Vec<Arc<State>>,
+}
+
+/// Why a database is not as it should be.
+#[derive(Debug)]
+pub(crate) enum Difference {
+    /// It could not be read.
+    Unreadable(String),
+    /// It holds something else.
+    Wrong(String),
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(what) | Self::Wrong(what) => f.write_str(what),
+        }
+    }
+}
+
+impl From<Difference> for String {
+    fn from(difference: Difference) -> Self {
+        difference.to_string()
+    }
+}
+
+impl Difference {
+    fn in_state(self, commit: CommitId) -> Self {
+        match self {
+            Self::Wrong(what) => Self::Wrong(format!("not the state of commit {commit}: {what}")),
+            unreadable @ Self::Unreadable(_) => unreadable,
+        }
+    }
 }
 
 impl States {
@@ -42,7 +75,14 @@ impl States {
 
     /// A commit failed whose fate is open; this is what it would have led to.
     pub(crate) fn insert_uncertain(&mut self, state: State) {
-        self.uncertain = Some(Arc::new(state));
+        self.uncertain.push(Arc::new(state));
+    }
+
+    /// The database has been opened with this state, and goes on from there.
+    pub(crate) fn go_back(&mut self, commit: CommitId, state: Arc<State>) {
+        self.uncertain.clear();
+        self.by_commit.retain(|later, _| *later < commit);
+        self.by_commit.insert(commit, state);
     }
 
     /// The newest state up to a commit; nothing at all before the first.
@@ -61,56 +101,85 @@ impl States {
     /// Compares a database with the state of its newest commit, and returns that state.
     ///
     /// # Errors
-    /// What is different, in words.
-    pub(crate) fn check(&self, database: &Database) -> Result<(CommitId, Arc<State>), String> {
-        let snapshot = database
-            .snapshot()
-            .map_err(|error| format!("snapshot: {error}"))?;
-        let commit = snapshot.commit_id();
-        let state = self.at(commit);
-        match compare(database, &snapshot, &state) {
-            Ok(()) => Ok((commit, state)),
-            Err(what) => {
-                if let Some(uncertain) = self.uncertain.as_ref().filter(|_| commit > self.last())
-                    && compare(database, &snapshot, uncertain).is_ok()
-                {
-                    return Ok((commit, Arc::clone(uncertain)));
-                }
-                Err(format!("not the state of commit {commit}: {what}"))
-            }
+    /// What is different.
+    pub(crate) fn check(&self, database: &Database) -> Result<(CommitId, Arc<State>), Difference> {
+        let (commit, found) = self.check_newest(database)?;
+        let Err(difference) = found else {
+            return Ok((commit, self.at(commit)));
+        };
+        let snapshot = snapshot(database)?;
+        let mut uncertain = self.uncertain.iter().filter(|_| commit > self.last());
+        match uncertain.find(|state| compare(database, &snapshot, state).is_ok()) {
+            Some(state) => Ok((commit, Arc::clone(state))),
+            None => Err(difference.in_state(commit)),
         }
     }
+
+    /// Like [`States::check`] for a database that is still open: it shows no rows whose fate is open. Which tables there
+    /// are follows no snapshot, so a table can be there, or gone, that is not for certain.
+    ///
+    /// # Errors
+    /// What is different.
+    pub(crate) fn check_certain(&self, database: &Database) -> Result<(), Difference> {
+        let (commit, found) = self.check_newest(database)?;
+        let Err(difference) = found else {
+            return Ok(());
+        };
+        let certain = self.at(commit);
+        let snapshot = snapshot(database)?;
+        let mut other_tables = self
+            .uncertain
+            .iter()
+            .filter(|state| !state.keys().eq(certain.keys()));
+        if other_tables.any(|state| compare(database, &snapshot, state).is_ok()) {
+            return Ok(());
+        }
+        Err(difference.in_state(commit))
+    }
+
+    #[expect(clippy::type_complexity, reason = "used twice, just here")]
+    fn check_newest(&self, database: &Database) -> Result<(CommitId, Result<(), Difference>), Difference> {
+        let snapshot = snapshot(database)?;
+        let commit = snapshot.commit_id();
+        Ok((commit, compare(database, &snapshot, &self.at(commit))))
+    }
+}
+
+fn snapshot(database: &Database) -> Result<Snapshot<'_>, Difference> {
+    database
+        .snapshot()
+        .map_err(|error| Difference::Unreadable(format!("snapshot: {error}")))
 }
 
 /// Compares what a snapshot shows with a state.
 ///
 /// # Errors
-/// The first difference, in words.
-pub(crate) fn compare(database: &Database, snapshot: &Snapshot<'_>, state: &State) -> Result<(), String> {
+/// The first difference.
+pub(crate) fn compare(database: &Database, snapshot: &Snapshot<'_>, state: &State) -> Result<(), Difference> {
     let names: Vec<String> = state.keys().map(|table| table_name(*table)).collect();
     let found = database.table_names();
     if found != names {
-        return Err(format!("the tables are {found:?} and should be {names:?}"));
+        return wrong(format!("the tables are {found:?} and should be {names:?}"));
     }
     let mut expected = Vec::new();
     for (number, rows) in state {
         let name = table_name(*number);
-        let failed = |error: engine::Error| format!("reading {name}: {error}");
+        let failed = |error: engine::Error| Difference::Unreadable(format!("reading {name}: {error}"));
         let table = database.table(&name).map_err(failed)?;
         let mut scan = snapshot.scan(table, ..).map_err(failed)?;
         for (key, value) in rows.iter() {
             let Some((found_key, found_value)) = scan.next_row().map_err(failed)? else {
-                return Err(format!("{name} ends before row {key}"));
+                return wrong(format!("{name} ends before row {key}"));
             };
             if found_key != key_bytes(*key) {
-                return Err(format!(
+                return wrong(format!(
                     "{name} has the key {} where row {key} should come",
                     found_key.escape_ascii()
                 ));
             }
             value_bytes(*key, *value, &mut expected);
             if found_value != expected {
-                return Err(format!(
+                return wrong(format!(
                     "{name} row {key} is not version {} ({} bytes where {} are expected)",
                     value.version,
                     found_value.len(),
@@ -119,11 +188,15 @@ pub(crate) fn compare(database: &Database, snapshot: &Snapshot<'_>, state: &Stat
             }
         }
         if let Some((key, _)) = scan.next_row().map_err(failed)? {
-            return Err(format!(
+            return wrong(format!(
                 "{name} has a row too many, with key {}",
                 key.escape_ascii()
             ));
         }
     }
     Ok(())
+}
+
+fn wrong(what: String) -> Result<(), Difference> {
+    Err(Difference::Wrong(what))
 }

@@ -1,0 +1,298 @@
+//! Failing file operations: each operation of each script fails once, in each way that a device or file system can fail
+//! it, alone or with all that follow; and disks of every size that is too small.
+//!
+//! 1. A run without faults counts the operations of each kind ([`one::run`] with a fault that never strikes).
+//! 2. Each `n` of each kind fails, in each way ([`effects`]); what the engine must do then is told in [`one`].
+//! 3. The same at opening: an image that needs recovery is opened while its `n`-th operation fails.
+
+mod one;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use engine::vfs::simulated::{Effect, FailedSync, Fault, OperationKind, Survival};
+use reports::record::{CrashFailure, FaultSweep};
+
+use super::check::quietly;
+use super::script::Script;
+use super::start::{Start, start, start_after};
+use one::Outcome;
+
+/// A run that takes longer than this does not come back.
+const HANGS_AFTER: Duration = Duration::from_secs(60);
+/// Findings that are kept with their details.
+const FAILURES_MAX: usize = 10;
+/// Room on the disk grows by this much from run to run, in bytes.
+const CAPACITY_STEP: u64 = 2048;
+
+/// What fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Injection {
+    /// An operation.
+    Operation(Fault),
+    /// Everything that needs more room than there was at the start and this many bytes.
+    Room(u64),
+}
+
+/// How much to try.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FaultEffort {
+    /// Places at which an operation fails, at most, for each script, kind, and way to fail.
+    pub places: u64,
+    /// Threads.
+    pub threads: usize,
+}
+
+/// A script, where it starts, and the operations that it comes to.
+struct Target {
+    script: Script,
+    start: Start,
+    is_opening: bool,
+    counts: BTreeMap<&'static str, u64>,
+}
+
+/// What the sweeps found: by kind of operation and of failure, and what went wrong.
+#[derive(Debug, Default)]
+pub(crate) struct Swept {
+    pub sweeps: Vec<FaultSweep>,
+    pub failures: Vec<CrashFailure>,
+}
+
+/// Sweeps over one script, and over opening what a power loss after it leaves.
+///
+/// # Errors
+/// A script that fails without faults.
+pub(crate) fn sweep_script(
+    script: &Script,
+    effort: &FaultEffort,
+    seed: u64,
+    swept: &mut Swept,
+) -> Result<(), String> {
+    let told = |what: String| format!("{}: {what}", script.name);
+    let opening = Script {
+        steps: Vec::new(),
+        ..script.clone()
+    };
+    let targets = [
+        (script.clone(), start(script, seed).map_err(told)?, false),
+        (
+            opening,
+            start_after(script, Survival::All, seed).map_err(told)?,
+            true,
+        ),
+    ];
+    for (script, start, is_opening) in targets {
+        let mut target = Target {
+            script,
+            start,
+            is_opening,
+            counts: BTreeMap::new(),
+        };
+        let never = Injection::Operation(Fault {
+            kind: OperationKind::Read,
+            nth: u64::MAX,
+            lasting: false,
+            effect: Effect::Error(ErrorKind::Other),
+        });
+        let plain = one::run(&target.script, &target.start, never, seed).map_err(told)?;
+        target.counts = plain.counts;
+        sweep_target(&Arc::new(target), plain.grown, effort, seed, swept);
+    }
+    Ok(())
+}
+
+fn sweep_target(target: &Arc<Target>, grown: u64, effort: &FaultEffort, seed: u64, swept: &mut Swept) {
+    let mut runs = Vec::new();
+    for kind in OperationKind::ALL {
+        let count = target.counts.get(kind.name()).copied().unwrap_or(0);
+        for (at, effect) in effects(kind).into_iter().enumerate() {
+            for lasting in [false, true] {
+                let offset = seed.wrapping_add(at as u64 * 2 + u64::from(lasting));
+                runs.extend(places(count, effort.places, offset).map(|nth| {
+                    Injection::Operation(Fault {
+                        kind,
+                        nth,
+                        lasting,
+                        effect,
+                    })
+                }));
+            }
+        }
+    }
+    let steps = grown / CAPACITY_STEP + 1;
+    runs.extend(places(steps, effort.places * 2, seed).map(|at| Injection::Room(at * CAPACITY_STEP)));
+
+    let next = AtomicUsize::new(0);
+    let planted = engine::planted::current();
+    let work = || {
+        let mut outcomes = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(&injection) = runs.get(at) else {
+                return outcomes;
+            };
+            let begun = Instant::now();
+            let seed = seed.wrapping_add(at as u64);
+            let outcome = run_watched(target, injection, seed, planted);
+            outcomes.push((injection, outcome, begun.elapsed()));
+        }
+    };
+    let outcomes: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..effort.threads.max(1)).map(|_| scope.spawn(work)).collect();
+        threads
+            .into_iter()
+            .filter_map(|thread| thread.join().ok())
+            .flatten()
+            .collect()
+    });
+    for (injection, outcome, duration) in outcomes {
+        swept.add(target, injection, outcome, duration);
+    }
+}
+
+/// Runs in a thread of its own, so that a run that hangs is found out.
+fn run_watched(
+    target: &Arc<Target>,
+    injection: Injection,
+    seed: u64,
+    planted: Option<engine::planted::Fault>,
+) -> Result<Outcome, String> {
+    let (tell, told) = channel();
+    let target = Arc::clone(target);
+    let thread = std::thread::spawn(move || {
+        let run = || quietly(|| one::run(&target.script, &target.start, injection, seed));
+        // Nobody listens any more when this took too long.
+        let _ = tell.send(engine::planted::with(planted, run));
+    });
+    let outcome = match told.recv_timeout(HANGS_AFTER) {
+        Ok(outcome) => outcome,
+        Err(RecvTimeoutError::Timeout) => return Err(format!("it hangs: no end after {HANGS_AFTER:?}")),
+        Err(RecvTimeoutError::Disconnected) => Err("the run's thread died".into()),
+    };
+    // It has told, so it ends.
+    drop(thread.join());
+    outcome
+}
+
+/// All of `0..count`, or `most` of them at even distances.
+fn places(count: u64, most: u64, offset: u64) -> impl Iterator<Item = u64> {
+    let stride = count.div_ceil(most.max(1)).max(1);
+    (offset % stride..count).step_by(stride as usize)
+}
+
+/// The ways in which an operation can fail.
+fn effects(kind: OperationKind) -> Vec<Effect> {
+    let error = Effect::Error(ErrorKind::Other);
+    let full = Effect::Error(ErrorKind::StorageFull);
+    match kind {
+        OperationKind::Read => vec![error, Effect::Short],
+        OperationKind::Write => vec![error, full, Effect::Short],
+        OperationKind::Open | OperationKind::SetLen | OperationKind::CreateDir => vec![error, full],
+        OperationKind::Sync => FailedSync::ALL.into_iter().map(Effect::Sync).collect(),
+        OperationKind::SyncDir | OperationKind::Rename | OperationKind::Remove | OperationKind::List => {
+            vec![error]
+        }
+    }
+}
+
+impl Injection {
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Operation(fault) => fault.kind.name(),
+            Self::Room(_) => "growth",
+        }
+    }
+
+    fn effect(self) -> &'static str {
+        let Self::Operation(fault) = self else {
+            return "disk full";
+        };
+        match fault.effect {
+            Effect::Error(ErrorKind::StorageFull) => "disk full",
+            Effect::Error(_) => "error",
+            Effect::Short => "short",
+            Effect::Sync(FailedSync::KeptDirty) => "failed sync: kept dirty",
+            Effect::Sync(FailedSync::MarkedClean) => "failed sync: marked clean",
+            Effect::Sync(FailedSync::Reverted) => "failed sync: reverted",
+        }
+    }
+
+    fn is_lasting(self) -> bool {
+        match self {
+            Self::Operation(fault) => fault.lasting,
+            Self::Room(_) => true,
+        }
+    }
+
+    /// Where it strikes, in words.
+    fn place(self) -> String {
+        match self {
+            Self::Operation(fault) => format!(
+                "{} {}{}",
+                fault.kind.name(),
+                fault.nth,
+                if fault.lasting { " and all after it" } else { "" }
+            ),
+            Self::Room(bytes) => format!("room for {bytes} bytes more"),
+        }
+    }
+}
+
+impl Swept {
+    fn add(
+        &mut self,
+        target: &Target,
+        injection: Injection,
+        outcome: Result<Outcome, String>,
+        duration: Duration,
+    ) {
+        let kind = match target.is_opening {
+            true => format!("{} at opening", injection.kind()),
+            false => injection.kind().to_owned(),
+        };
+        let (effect, lasting) = (injection.effect(), injection.is_lasting());
+        let known = self
+            .sweeps
+            .iter()
+            .position(|sweep| sweep.kind == kind && sweep.effect == effect && sweep.lasting == lasting);
+        let at = known.unwrap_or_else(|| {
+            self.sweeps.push(FaultSweep {
+                kind,
+                effect: effect.to_owned(),
+                lasting,
+                ..FaultSweep::default()
+            });
+            self.sweeps.len() - 1
+        });
+        let sweep = &mut self.sweeps[at];
+        sweep.runs += 1;
+        sweep.duration_ns += duration.as_nanos() as u64;
+        match outcome {
+            Ok(outcome) => {
+                sweep.struck += outcome.struck;
+                sweep.refused += outcome.refused;
+                sweep.poisoned += u64::from(outcome.is_poisoned);
+                sweep.reopened += outcome.reopened;
+            }
+            Err(finding) => {
+                sweep.failures += 1;
+                if self.failures.len() < FAILURES_MAX {
+                    let opening = if target.is_opening { "opening after " } else { "" };
+                    self.failures.push(CrashFailure {
+                        scenario: format!("{opening}{}", target.script.name),
+                        point: injection.place(),
+                        choice: effect.to_owned(),
+                        finding,
+                        replay: None,
+                    });
+                }
+            }
+        }
+    }
+}

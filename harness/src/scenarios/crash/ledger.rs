@@ -1,0 +1,75 @@
+//! What a run promised, and what it has been through.
+
+use engine::vfs::SimulatedVfs;
+use engine::{CommitId, Metrics};
+
+use super::state::States;
+
+/// A promise: when the file operations had come to `point`, everything up to `commit` was said to be durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Promise {
+    pub point: usize,
+    pub commit: CommitId,
+}
+
+/// What a run promised and what it should have led to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ledger {
+    pub states: States,
+    /// In order of their points.
+    pub promises: Vec<Promise>,
+    /// Where each step began, and its phase.
+    pub phases: Vec<(usize, &'static str)>,
+    /// What the database has been through.
+    pub reached: Reached,
+}
+
+/// What the database has been through, to hold a script to its purpose.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reached {
+    pub commits: u64,
+    pub evicted_dirty: u64,
+    pub checkpoints: u64,
+    pub largest_group: usize,
+    pub overflow_pages: u64,
+    pub levels: u8,
+    pub redone_commits: u64,
+    pub conflicts: u64,
+    pub rows: u64,
+}
+
+impl Reached {
+    pub(super) fn add(&mut self, metrics: &Metrics) {
+        self.commits += metrics.commits;
+        self.evicted_dirty += metrics.pages_evicted_dirty;
+        self.checkpoints += metrics.checkpoints;
+        self.conflicts += metrics.conflicts + metrics.busy;
+        let groups = metrics.group_sizes.iter().map(|(size, _)| *size as usize);
+        self.largest_group = self.largest_group.max(groups.max().unwrap_or(0));
+    }
+}
+
+impl Ledger {
+    /// The newest commit that was promised to be durable by `point`.
+    pub(crate) fn promised(&self, point: usize) -> CommitId {
+        let made = self.promises.partition_point(|promise| promise.point <= point);
+        made.checked_sub(1)
+            .map_or(CommitId(0), |at| self.promises[at].commit)
+    }
+
+    /// What the database was doing at `point`.
+    pub(crate) fn phase(&self, point: usize) -> &'static str {
+        let begun = self.phases.partition_point(|(begin, _)| *begin < point);
+        begun.checked_sub(1).map_or("create", |at| self.phases[at].1)
+    }
+
+    pub(super) fn promise(&mut self, vfs: &SimulatedVfs, commit: CommitId) {
+        self.promise_at(vfs.position(), commit);
+    }
+
+    pub(super) fn promise_at(&mut self, point: usize, commit: CommitId) {
+        let before = self.promises.last().map_or(CommitId(0), |last| last.commit);
+        let commit = commit.max(before);
+        self.promises.push(Promise { point, commit });
+    }
+}

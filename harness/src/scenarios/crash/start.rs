@@ -1,0 +1,85 @@
+//! Where the steps of a script begin, and recording them.
+
+use engine::vfs::SimulatedVfs;
+use engine::vfs::simulated::{Image, Survival, Trace};
+
+use super::ledger::{Ledger, Reached};
+use super::play::{DIRECTORY, Player, abandon};
+use super::script::Script;
+
+/// Where a run begins: files, and what they must hold.
+#[derive(Clone, Debug)]
+pub(crate) struct Start {
+    pub image: Image,
+    pub ledger: Ledger,
+}
+
+/// Everything about one run of a script.
+#[derive(Debug)]
+pub(crate) struct Recording {
+    pub trace: Trace,
+    pub ledger: Ledger,
+}
+
+/// Runs a script from an empty directory and records its steps.
+///
+/// # Errors
+/// What went wrong: without faults nothing may.
+pub(crate) fn record(script: &Script, seed: u64) -> Result<Recording, String> {
+    let (vfs, mut player) = prepare(script, seed)?;
+    player.run(&script.steps)?;
+    player.look_around()?;
+    player.close().map_err(|error| format!("close: {error}"))?;
+    Ok(Recording {
+        trace: vfs.take_trace(),
+        ledger: player.ledger,
+    })
+}
+
+/// Does what comes before the steps, and records from there on.
+fn prepare(script: &Script, seed: u64) -> Result<(SimulatedVfs, Player<'_>), String> {
+    let vfs = SimulatedVfs::from_image(&Image::with_dirs([DIRECTORY]), seed);
+    let mut player = Player::new(script, vfs.clone(), false);
+    if !script.before.is_empty() {
+        player.run(&script.before)?;
+        player.close().map_err(|error| format!("close: {error}"))?;
+    }
+    vfs.record();
+    player.ledger.promises.clear();
+    player.ledger.phases.clear();
+    player.ledger.reached = Reached::default();
+    player.ledger.promise(&vfs, player.ledger.states.last());
+    Ok((vfs, player))
+}
+
+/// Where the steps of a script begin.
+///
+/// # Errors
+/// What went wrong before them.
+pub(crate) fn start(script: &Script, seed: u64) -> Result<Start, String> {
+    let (vfs, player) = prepare(script, seed)?;
+    Ok(Start {
+        image: vfs.crash(Survival::All),
+        ledger: player.ledger,
+    })
+}
+
+/// What a power loss at the end of the steps leaves, before the database is closed.
+///
+/// # Errors
+/// What went wrong before it.
+pub(crate) fn start_after(script: &Script, survival: Survival, seed: u64) -> Result<Start, String> {
+    let (vfs, mut player) = prepare(script, seed)?;
+    player.run(&script.steps)?;
+    let image = vfs.crash(survival);
+    if let Some(database) = player.take_database() {
+        abandon(&vfs, database);
+    }
+    let promised = player.ledger.promised(usize::MAX);
+    player.ledger.promises.clear();
+    player.ledger.promise_at(0, promised);
+    Ok(Start {
+        image,
+        ledger: player.ledger,
+    })
+}
