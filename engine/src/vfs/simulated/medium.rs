@@ -18,6 +18,13 @@ pub struct Medium {
     name_changes: Vec<NameChange>,
 }
 
+/// Directories, names, and what the named files hold.
+type Files = (
+    BTreeSet<PathBuf>,
+    BTreeMap<PathBuf, Inode>,
+    Vec<(Inode, Arc<Vec<u8>>)>,
+);
+
 /// A file on the disk.
 #[derive(Clone, Debug, Default)]
 struct DiskFile {
@@ -140,13 +147,7 @@ impl Medium {
     }
 
     /// The files as those see them who use the file system: with every change.
-    pub(super) fn files(
-        &self,
-    ) -> (
-        BTreeSet<PathBuf>,
-        BTreeMap<PathBuf, Inode>,
-        Vec<(Inode, Arc<Vec<u8>>)>,
-    ) {
+    pub(super) fn files(&self) -> Files {
         let (mut dirs, mut names) = (self.dirs.clone(), self.names.clone());
         for change in &self.name_changes {
             change.apply(&mut names, &mut dirs);
