@@ -157,7 +157,7 @@ fn go_on(database: &Database, state: &mut State, seed: u64) -> engine::Result<()
     };
     let mut changes = vec![(number, NEW_KEY, Some(value))];
     if let Some(key) = state[&number].last_key_value().map(|(key, _)| *key) {
-        changes.push((number, key, (seed % 2 == 0).then_some(value)));
+        changes.push((number, key, seed.is_multiple_of(2).then_some(value)));
     }
     database.write(|transaction| {
         let mut bytes = Vec::new();

@@ -188,7 +188,7 @@ fn damages(image: &Image, flips: usize, seed: u64) -> Vec<Damage> {
         });
         changes.collect::<Vec<_>>()
     };
-    for change in flip(&[0..SUPERBLOCKS.min(bytes.len())]) {
+    for change in flip(std::slice::from_ref(&(0..SUPERBLOCKS.min(bytes.len())))) {
         push("superblock: bit flip", data, change);
     }
     let extents = extents(bytes);
@@ -236,10 +236,10 @@ fn damages(image: &Image, flips: usize, seed: u64) -> Vec<Damage> {
             .iter()
             .rposition(|&byte| byte != 0)
             .map_or(0, |last| last + 1);
-        for change in flip(&[0..used.min(LOG_HEADER)]) {
+        for change in flip(std::slice::from_ref(&(0..used.min(LOG_HEADER)))) {
             push("log header: bit flip", path, change);
         }
-        for change in flip(&[LOG_HEADER.min(used)..used]) {
+        for change in flip(std::slice::from_ref(&(LOG_HEADER.min(used)..used))) {
             push("log frames: bit flip", path, change);
         }
         for from in (LOG_HEADER..used).step_by(SECTOR) {

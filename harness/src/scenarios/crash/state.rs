@@ -137,7 +137,6 @@ impl States {
         Err(difference.in_state(commit))
     }
 
-    #[expect(clippy::type_complexity, reason = "used twice, just here")]
     fn check_newest(&self, database: &Database) -> Result<(CommitId, Result<(), Difference>), Difference> {
         let snapshot = snapshot(database)?;
         let commit = snapshot.commit_id();
