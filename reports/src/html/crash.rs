@@ -83,7 +83,7 @@ fn headline(crash: &CrashTest) -> String {
     let other = if other == 0 {
         String::new()
     } else {
-        format!("; {} faults or damages ended wrong", units::count(other))
+        format!("; faults and damages that ended wrong: {}", units::count(other))
     };
     format!(
         "{} images of {}: {lost}{planted}{other}.",
