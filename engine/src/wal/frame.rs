@@ -384,6 +384,17 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_mark_is_what_is_reserved_for_it() {
+        let mark = StoredMark {
+            frame_count: u64::MAX,
+            wall_clock_delta_ms: i64::MIN,
+            durable_distance: u64::MAX,
+        };
+        let frame = encode(7, 9, FrameKind::Image, Some(mark), &[0; 100], 1);
+        assert_eq!(frame.len(), 100 + FRAME_BYTES_MAX_BESIDE_BODY);
+    }
+
+    #[test]
     fn every_bit_flip_is_found() {
         let mark = StoredMark {
             frame_count: 1,

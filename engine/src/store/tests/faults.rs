@@ -276,3 +276,12 @@ fn what_is_held_back_is_for_the_thread_that_commits() {
     file.verify().unwrap();
     assert_contents(&reopen(&vfs).unwrap(), &model);
 }
+
+#[test]
+fn a_write_is_a_mebibyte_at_most() {
+    use crate::store::extent::OVERHEAD_BYTES;
+    use crate::store::writing::{Batch, WRITE_BYTES_MAX};
+    let batch = Batch::new();
+    assert!(!batch.would_overflow(WRITE_BYTES_MAX - OVERHEAD_BYTES));
+    assert!(batch.would_overflow(WRITE_BYTES_MAX - OVERHEAD_BYTES + 1));
+}
