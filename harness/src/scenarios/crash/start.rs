@@ -1,7 +1,7 @@
 //! Where the steps of a script begin, and recording them.
 
 use engine::vfs::SimulatedVfs;
-use engine::vfs::simulated::{Image, Survival, Trace};
+use engine::vfs::simulated::{Image, Medium, Survival, Trace};
 
 use super::ledger::{Ledger, Reached};
 use super::play::{DIRECTORY, Player, abandon};
@@ -10,7 +10,9 @@ use super::script::Script;
 /// Where a run begins: files, and what they must hold.
 #[derive(Clone, Debug)]
 pub(crate) struct Start {
-    pub image: Image,
+    pub medium: Medium,
+    /// File operations before.
+    pub position: usize,
     pub ledger: Ledger,
 }
 
@@ -59,19 +61,23 @@ fn prepare(script: &Script, seed: u64) -> Result<(SimulatedVfs, Player<'_>), Str
 pub(crate) fn start(script: &Script, seed: u64) -> Result<Start, String> {
     let (vfs, player) = prepare(script, seed)?;
     Ok(Start {
-        image: vfs.crash(Survival::All),
+        medium: Medium::new(&vfs.crash(Survival::All)),
+        position: 0,
         ledger: player.ledger,
     })
 }
 
-/// What a power loss at the end of the steps leaves, before the database is closed.
+/// What a process leaves that is killed at the end of the steps, while the machine goes on: not all of it is durable.
 ///
 /// # Errors
 /// What went wrong before it.
-pub(crate) fn start_after(script: &Script, survival: Survival, seed: u64) -> Result<Start, String> {
+pub(crate) fn start_after(script: &Script, seed: u64) -> Result<Start, String> {
     let (vfs, mut player) = prepare(script, seed)?;
     player.run(&script.steps)?;
-    let image = vfs.crash(survival);
+    let trace = vfs.take_trace();
+    let mut replay = trace.replay();
+    replay.step_to(trace.operations.len());
+    let (medium, position) = (replay.medium().clone(), replay.point());
     if let Some(database) = player.take_database() {
         abandon(&vfs, database);
     }
@@ -79,7 +85,8 @@ pub(crate) fn start_after(script: &Script, survival: Survival, seed: u64) -> Res
     player.ledger.promises.clear();
     player.ledger.promise_at(0, promised);
     Ok(Start {
-        image,
+        medium,
+        position,
         ledger: player.ledger,
     })
 }

@@ -48,7 +48,7 @@ pub(super) fn run(
     injection: Injection,
     seed: u64,
 ) -> Result<Outcome, String> {
-    let vfs = SimulatedVfs::from_image(&start.image, seed);
+    let vfs = SimulatedVfs::after_kill(&start.medium, start.position, seed);
     let before = vfs.used_bytes();
     let mut player = Player::from_start(script, vfs.clone(), start);
     match injection {
