@@ -39,13 +39,17 @@ impl Together {
         let Ok(table) = database.table(&table_name(self.table)) else {
             return Ok(done);
         };
-        let begin = Barrier::new(usize::from(self.threads));
+        // The checkpoints begin with the commits, or a busy machine would take them before or after, not beside.
+        let begin = Barrier::new(usize::from(self.threads) + usize::from(self.checkpoint));
         let planted = engine::planted::current();
         let working = AtomicUsize::new(usize::from(self.threads));
         let results: Vec<_> = std::thread::scope(|scope| {
-            let checkpoints = self
-                .checkpoint
-                .then(|| scope.spawn(|| engine::planted::with(planted, || checkpoints(database, &working))));
+            let checkpoints = self.checkpoint.then(|| {
+                scope.spawn(|| {
+                    begin.wait();
+                    engine::planted::with(planted, || checkpoints(database, &working))
+                })
+            });
             let threads: Vec<_> = (0..self.threads)
                 .map(|thread| {
                     let (begin, working) = (&begin, &working);
