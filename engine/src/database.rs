@@ -507,6 +507,10 @@ impl Database {
             return Ok(());
         }
         self.shared.signal.stop();
+        if std::thread::panicking() {
+            // Whatever went wrong may go wrong again, and a second panic would end the process. The log has everything.
+            return Ok(());
+        }
         self.manager().check_usable()?;
         if self.manager().needs_checkpoint() {
             self.checkpoint()?;

@@ -428,12 +428,14 @@ impl<'s> Player<'s> {
         let was_usable = is_usable(database);
         match open.transaction.commit() {
             Ok(commit) => {
+                // What changes nothing is no commit: it returns an older one, perhaps one of the engine's own, and promises
+                // nothing.
+                let promises = open.sync && state != self.state;
                 self.state = state;
-                // What changes nothing is no commit and returns an older one.
                 if commit > self.ledger.states.last() {
                     self.ledger.states.insert(commit, self.state.clone());
                 }
-                if open.sync {
+                if promises {
                     self.ledger.promise(&self.vfs, commit);
                 }
                 Ok(())
