@@ -40,6 +40,8 @@ pub enum Fault {
     SuperblockBeforeData,
     /// A checkpoint does not sync the superblock before the space of the one before is used again.
     SuperblockNotSynced,
+    /// Opening does not make the superblock that it found durable again.
+    SuperblockNotSettled,
     /// Every checkpoint writes the same superblock slot.
     SuperblockInPlace,
     /// The space of a replaced page image is free at once, while the durable checkpoint needs it.
@@ -121,6 +123,10 @@ impl Fault {
         (
             Fault::SuperblockNotSynced,
             "a checkpoint does not sync the superblock before the space of the one before is used again",
+        ),
+        (
+            Fault::SuperblockNotSettled,
+            "opening does not make the superblock that it found durable again",
         ),
         (
             Fault::SuperblockInPlace,

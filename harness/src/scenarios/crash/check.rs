@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use engine::vfs::SimulatedVfs;
-use engine::vfs::simulated::{Image, Replay, Survival, Trace};
+use engine::vfs::simulated::{Effect, FailedSync, Fault, Image, OperationKind, Replay, Survival, Trace};
 use engine::{CommitId, Database};
 
 use super::play::{DATABASE, Ledger, abandon};
@@ -113,6 +113,19 @@ fn check_inner(
 
     let mut state = State::clone(&state);
     go_on(&database, &mut state, seed).map_err(|error| format!("going on: {error}"))?;
+    if seed % 4 == 2 {
+        // The next power loss comes in the middle of a checkpoint, after all its pages are written.
+        vfs.set_faults([Fault {
+            kind: OperationKind::Sync,
+            nth: 0,
+            lasting: true,
+            effect: Effect::Sync(FailedSync::KeptDirty),
+        }]);
+        if database.checkpoint().is_ok() {
+            return Err("a checkpoint succeeded without a sync".into());
+        }
+        vfs.set_faults([]);
+    }
     let survival = match seed % 3 {
         0 => Survival::None,
         1 => Survival::All,
