@@ -1,7 +1,6 @@
 //! The database: open, close, tables, transactions, checkpoints, figures.
 
 use std::collections::HashSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -521,17 +520,7 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        // A panic on its way out may come from a broken invariant, which the last checkpoint would meet again: a second
-        // panic would end the process.
-        let closed = if std::thread::panicking() {
-            catch_unwind(AssertUnwindSafe(|| self.shut_down())).unwrap_or_else(|_| {
-                tracing::error!("closing the database panicked as well");
-                Ok(())
-            })
-        } else {
-            self.shut_down()
-        };
-        if let Err(error) = closed {
+        if let Err(error) = self.shut_down() {
             tracing::warn!(%error, "the database was closed without a last checkpoint");
         }
     }

@@ -32,7 +32,7 @@ use crate::runner::{parent, warnings};
 use crate::scenarios::recovery;
 
 /// Random mixes without `--deep`.
-const MIXES: u64 = 60;
+const MIXES: u64 = 12;
 /// Damages of each kind, for each scenario, without and with `--deep`.
 const DAMAGES: (usize, usize) = (150, 3_000);
 /// Places at which an operation fails, for each script, kind of operation and way to fail, without and with `--deep`.
