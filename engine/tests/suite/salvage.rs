@@ -129,7 +129,8 @@ fn every_lost_extent_costs_what_is_in_it_and_no_more() {
         let kind = kind_of(&file, &extents, extent.start);
         let context = format!("{kind} at {}", extent.start);
         let (report, found) = run(&vfs);
-        assert!(!report.is_complete(), "{context}");
+        // An inner page has no rows: where an older image of it is left, the fences of the leaves prove that all are there.
+        assert!(!report.is_complete() || kind == "inner", "{context}");
         let back: usize = found.values().map(|table| table.len()).sum();
         match &*kind {
             "catalog" => {

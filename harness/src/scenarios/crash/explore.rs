@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::check::{Expected, check, check_kill};
 use super::play::{Ledger, Recording};
 use super::script::Settings;
+use crate::runner::interrupt::{Interrupt, requested};
 
 /// How hard to try.
 #[derive(Clone, Copy, Debug)]
@@ -215,7 +216,8 @@ impl Explorer<'_> {
         let mut replay = trace.replay();
         loop {
             let point = next.fetch_add(1, Ordering::Relaxed);
-            if point >= points || self.stop.load(Ordering::Relaxed) {
+            let is_stopped = self.stop.load(Ordering::Relaxed) || requested() != Interrupt::None;
+            if point >= points || is_stopped {
                 return tally;
             }
             replay.step_to(point);

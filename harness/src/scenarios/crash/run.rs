@@ -34,9 +34,9 @@ use crate::scenarios::recovery;
 /// Random mixes without `--deep`.
 const MIXES: u64 = 12;
 /// Damages of each kind, for each scenario, without and with `--deep`.
-const DAMAGES: (usize, usize) = (150, 3_000);
+const DAMAGES: (usize, usize) = (150, 1_000);
 /// Places at which an operation fails, for each script, kind of operation and way to fail, without and with `--deep`.
-const FAULT_PLACES: (u64, u64) = (1, 200);
+const FAULT_PLACES: (u64, u64) = (1, 40);
 /// How long `--deep` makes random mixes, unless `--duration` says otherwise.
 const DEEP: Duration = Duration::from_secs(600);
 /// Rounds of killing real processes with `--deep`, unless `--rounds` says otherwise.
@@ -163,10 +163,10 @@ fn effort(deep: bool, threads: usize) -> Effort {
         return quick;
     }
     Effort {
-        choices: 64,
-        spread: 64,
-        deeper_every: 20,
-        choices_deeper: 8,
+        choices: 32,
+        spread: 16,
+        deeper_every: 40,
+        choices_deeper: 6,
         ..quick
     }
 }
