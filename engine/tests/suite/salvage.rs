@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use engine::vfs::MemoryVfs;
+use engine::vfs::{MemoryVfs, Vfs};
 use engine::{Error, SalvageReport, salvage};
 
 use crate::common::PATH;
@@ -123,14 +123,17 @@ fn every_lost_extent_costs_what_is_in_it_and_no_more() {
     let file = read_file(&base, path);
     let extents = live_extents(&file);
     let total: usize = whole.values().map(|table| table.len()).sum();
+    // The database was closed and needs no log, but recycled segments may still hold what a lost extent held.
+    for path in wal_files(&base) {
+        base.remove(&path).unwrap();
+    }
     for extent in &extents {
         let vfs = base.fork();
         write_file(&vfs, path, &vec![0; extent.units() * UNIT], extent.start);
         let kind = kind_of(&file, &extents, extent.start);
         let context = format!("{kind} at {}", extent.start);
         let (report, found) = run(&vfs);
-        // An inner page has no rows: where an older image of it is left, the fences of the leaves prove that all are there.
-        assert!(!report.is_complete() || kind == "inner", "{context}");
+        assert!(!report.is_complete(), "{context}");
         let back: usize = found.values().map(|table| table.len()).sum();
         match &*kind {
             "catalog" => {
