@@ -68,7 +68,7 @@ pub(crate) enum Command {
     },
     /// Do again what a failure file of the workload `crash` says.
     Replay {
-        /// The file, for instance target/harness/<run>/failure-1.json.
+        /// The file, for instance target/harness/RUN/failure-1.json.
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
