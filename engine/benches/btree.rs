@@ -39,7 +39,7 @@ fn reads(c: &mut Criterion) {
     group.bench_function("get", |b| {
         b.iter(|| {
             n = n.wrapping_add(STEP);
-            let snapshot = db.snapshot().expect("a snapshot");
+            let snapshot = db.snapshot();
             assert!(
                 snapshot
                     .get_into(table, &(n % ROWS).to_be_bytes(), &mut value)
@@ -52,7 +52,7 @@ fn reads(c: &mut Criterion) {
         b.iter(|| {
             n = n.wrapping_add(STEP);
             let start = (n % (ROWS - 100)).to_be_bytes();
-            let snapshot = db.snapshot().expect("a snapshot");
+            let snapshot = db.snapshot();
             let mut rows = snapshot.scan(table, &start[..]..).expect("a scan").limit(100);
             while let Some(row) = rows.next_row().expect("a row") {
                 black_box(row);

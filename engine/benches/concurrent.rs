@@ -40,7 +40,7 @@ fn concurrent(c: &mut Criterion) {
             b.iter_custom(|n| {
                 spread(threads, n, |i| {
                     let row = (i.wrapping_mul(0x9E37_79B9) % ROWS).to_be_bytes();
-                    let found = db.snapshot().and_then(|s| s.get(table, &row)).expect("a read");
+                    let found = db.snapshot().get(table, &row).expect("a read");
                     assert!(found.is_some());
                 })
             });

@@ -20,7 +20,7 @@ fn main() -> Result<()> {
         }
         Ok(())
     })?;
-    let info = db.storage_info()?;
+    let info = db.storage_info();
     println!("{} pages in use, {} bytes of log", info.used_pages, info.wal_size);
     db.close()?;
     std::fs::remove_dir_all(&dir).map_err(|e| engine::Error::io("remove", &dir, e))

@@ -236,11 +236,9 @@ impl Database {
     }
 
     /// A read-only view of the newest visible commit.
-    ///
-    /// # Errors
-    /// None at present.
-    pub fn snapshot(&self) -> Result<Snapshot<'_>> {
-        Ok(self.manager().snapshot())
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot<'_> {
+        self.manager().snapshot()
     }
 
     /// A read-only view of an older commit: one that an open snapshot sees, or as far back as
@@ -257,7 +255,7 @@ impl Database {
     /// # Errors
     /// Those of `f`.
     pub fn read<T>(&self, f: impl FnOnce(&Snapshot<'_>) -> Result<T>) -> Result<T> {
-        f(&self.snapshot()?)
+        f(&self.snapshot())
     }
 
     /// Runs `f` in a transaction and commits it; runs it again when it lost against another transaction.
@@ -345,12 +343,10 @@ impl Database {
     }
 
     /// Storage figures.
-    ///
-    /// # Errors
-    /// None at present.
-    pub fn storage_info(&self) -> Result<StorageMetrics> {
+    #[must_use]
+    pub fn storage_info(&self) -> StorageMetrics {
         let store = self.store_stats();
-        Ok(StorageMetrics {
+        StorageMetrics {
             page_count: store.page_count.into(),
             used_pages: store.used_pages.into(),
             free_pages: store.free_pages.into(),
@@ -364,7 +360,7 @@ impl Database {
             free_bytes: store.free_bytes,
             pending_bytes: store.pending_bytes,
             compression: self.manager().pool.store().codec().0.name(),
-        })
+        }
     }
 
     fn store_stats(&self) -> StoreStats {

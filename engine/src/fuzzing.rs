@@ -121,17 +121,4 @@ mod tests {
             assert!(inputs >= 5, "the corpus of {} has {inputs} inputs", target.name);
         }
     }
-
-    /// For `scripts/fuzz.sh`: what a search starts from.
-    #[test]
-    #[ignore = "writes files"]
-    fn write_seeds() {
-        for target in TARGETS {
-            let dir = corpus(target.name);
-            std::fs::create_dir_all(&dir).unwrap();
-            for (n, seed) in (target.seeds)().iter().enumerate() {
-                std::fs::write(dir.join(format!("seed-{n:02}")), seed).unwrap();
-            }
-        }
-    }
 }

@@ -20,7 +20,7 @@
 //! tx.put(stock, b"pears", b"3")?;
 //! let commit = tx.commit()?;
 //!
-//! let snapshot = db.snapshot()?;
+//! let snapshot = db.snapshot();
 //! assert_eq!(snapshot.commit_id(), commit);
 //! let names: Vec<_> = snapshot.scan(stock, "a".."z")?.map(|row| row.map(|(key, _)| key)).collect::<Result<_, _>>()?;
 //! assert_eq!(names, [b"apples".to_vec(), b"pears".to_vec()]);

@@ -87,14 +87,4 @@ mod tests {
         }
         assert!(inputs >= 5, "the corpus has {inputs} inputs");
     }
-
-    /// For `scripts/fuzz.sh`: what a search starts from.
-    #[test]
-    #[ignore = "writes files"]
-    fn write_seeds() {
-        std::fs::create_dir_all(corpus()).unwrap();
-        for name in BUILTIN_NAMES {
-            std::fs::write(corpus().join(format!("seed-{name}")), builtin_text(name).unwrap()).unwrap();
-        }
-    }
 }

@@ -45,7 +45,7 @@ pub(crate) fn put(db: &Database, table: Table, key: &[u8], value: &[u8]) -> engi
 }
 
 pub(crate) fn get(db: &Database, table: Table, key: &[u8]) -> Option<Vec<u8>> {
-    db.snapshot().unwrap().get(table, key).unwrap()
+    db.snapshot().get(table, key).unwrap()
 }
 
 pub(crate) fn assert_sound(db: &Database) {

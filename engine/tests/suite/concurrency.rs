@@ -102,7 +102,7 @@ fn transfers_keep_the_sum_in_every_snapshot() {
             scope.spawn(move || {
                 let mut rng = ChaCha8Rng::seed_from_u64(100 + reader);
                 while !stop.load(SeqCst) {
-                    let snapshot = db.snapshot().unwrap();
+                    let snapshot = db.snapshot();
                     let rows = if rng.random() {
                         snapshot.scan(table, ..)
                     } else {
@@ -139,10 +139,7 @@ fn transfers_keep_the_sum_in_every_snapshot() {
     db.close().unwrap();
     let db = small(&vfs).open(PATH).unwrap();
     let table = db.table("accounts").unwrap();
-    assert_eq!(
-        sum_of(db.snapshot().unwrap().scan(table, ..).unwrap()),
-        ACCOUNTS * START
-    );
+    assert_eq!(sum_of(db.snapshot().scan(table, ..).unwrap()), ACCOUNTS * START);
 }
 
 /// A committer that finds the applier taken relies on its holder, whoever that is.
@@ -184,7 +181,7 @@ fn commits_beside_verification_and_checkpoints_do_not_get_stuck() {
 #[test]
 fn commit_ids_are_dense_and_own_commits_are_visible_at_once() {
     let (_vfs, db, table) = fresh();
-    let first = db.snapshot().unwrap().commit_id().0;
+    let first = db.snapshot().commit_id().0;
     // Only puts of new rows: nothing for the engine's own housekeeping commits to do.
     let ids = Mutex::new(BTreeSet::new());
     std::thread::scope(|scope| {
@@ -201,7 +198,7 @@ fn commit_ids_are_dense_and_own_commits_are_visible_at_once() {
                     let mut tx = db.begin_with(TxOptions::new().durability(durability)).unwrap();
                     tx.put(table, &key, b"v").unwrap();
                     let commit = tx.commit().unwrap();
-                    assert!(db.snapshot().unwrap().commit_id() >= commit);
+                    assert!(db.snapshot().commit_id() >= commit);
                     assert!(
                         get(db, table, &key).is_some(),
                         "an own commit is visible when it has returned"
@@ -307,7 +304,7 @@ fn many_snapshots_can_be_open_at_once() {
     let mut open = Vec::new();
     for n in 0..300u64 {
         put(&db, table, b"k", &n.to_le_bytes());
-        open.push(db.snapshot().unwrap());
+        open.push(db.snapshot());
     }
     for (n, snapshot) in open.iter().enumerate() {
         assert_eq!(number(&snapshot.get(table, b"k").unwrap().unwrap()), n as u64);

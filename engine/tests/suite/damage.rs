@@ -33,7 +33,7 @@ pub(crate) fn options(vfs: &MemoryVfs) -> Options {
 }
 
 pub(crate) fn contents(db: &Database) -> engine::Result<Contents> {
-    let snapshot = db.snapshot()?;
+    let snapshot = db.snapshot();
     db.table_names()
         .into_iter()
         .map(|name| {
@@ -197,7 +197,7 @@ pub(crate) fn build(codec: &str) -> (MemoryVfs, [Contents; 1]) {
         db.write(|tx| tx.put(long, &[n], &value)).unwrap();
     }
     let all = contents(&db).unwrap();
-    let used = db.storage_info().unwrap().used_pages;
+    let used = db.storage_info().used_pages;
     db.close().unwrap();
     let extents = live_extents(&read_file(&vfs, Path::new(PATH)));
     let pages = extents.iter().filter(|e| e.kind == 1).count() as u64;

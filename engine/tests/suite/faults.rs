@@ -24,7 +24,7 @@ fn write(db: &Database, n: u32) -> engine::Result<()> {
 /// Every acknowledged transaction is there, and none in part.
 fn check(db: &Database, acknowledged: u32) {
     let table = db.open_or_create("t").unwrap();
-    let snapshot = db.snapshot().unwrap();
+    let snapshot = db.snapshot();
     for n in 0..acknowledged + 5 {
         let rows: Vec<_> = (0..5u32)
             .map(|k| snapshot.get(table, &(n * 5 + k).to_be_bytes()).unwrap())

@@ -61,7 +61,7 @@ fn apply(oracle: &mut Oracle, rows: &[(Vec<u8>, Option<Vec<u8>>)]) {
 }
 
 fn check(db: &Database, table: Table, oracle: &Oracle, context: &str) {
-    let snapshot = db.snapshot().unwrap();
+    let snapshot = db.snapshot();
     let rows: Oracle = snapshot
         .scan(table, ..)
         .unwrap()
@@ -151,7 +151,7 @@ fn housekeeping_on_a_full_disk_waits_for_room() {
     }
     db.write(|tx| (0..20u8).try_for_each(|k| tx.put(dropped, &[k], &[k; 50_000])))
         .unwrap();
-    let snapshot = db.snapshot().unwrap();
+    let snapshot = db.snapshot();
     for n in 0..40u64 {
         db.write(|tx| (0..200u64).try_for_each(|k| tx.delete(table, &(n * 200 + k).to_be_bytes()).map(drop)))
             .unwrap();
@@ -159,7 +159,7 @@ fn housekeeping_on_a_full_disk_waits_for_room() {
     db.drop_table("dropped").unwrap();
     db.checkpoint().unwrap();
     drop(snapshot);
-    let used = db.storage_info().unwrap().used_pages;
+    let used = db.storage_info().used_pages;
     vfs.set_capacity(Some(vfs.used_bytes()));
     for _ in 0..20 {
         db.gc(1);
@@ -172,13 +172,13 @@ fn housekeeping_on_a_full_disk_waits_for_room() {
     vfs.set_capacity(None);
     db.gc(1);
     db.checkpoint().unwrap();
-    let now = db.storage_info().unwrap().used_pages;
+    let now = db.storage_info().used_pages;
     assert!(now < 20 && used > 300, "{now} pages of {used} are still in use");
     assert_sound(&db);
     drop(db);
     let db = small(&vfs).open(PATH).unwrap();
     assert_sound(&db);
-    assert_eq!(db.snapshot().unwrap().scan(table_of(&db), ..).unwrap().count(), 0);
+    assert_eq!(db.snapshot().scan(table_of(&db), ..).unwrap().count(), 0);
 }
 
 fn table_of(db: &Database) -> Table {

@@ -96,7 +96,7 @@ fn concurrent_increments_under_locks_lose_nothing() {
             scope.spawn(|| add(IsolationLevel::Snapshot, b"b"));
         }
     });
-    let snapshot = db.snapshot().unwrap();
+    let snapshot = db.snapshot();
     for key in [b"a", b"b"] {
         assert_eq!(snapshot.get(table, key).unwrap().as_deref(), Some(&b"2000"[..]));
     }
@@ -105,7 +105,7 @@ fn concurrent_increments_under_locks_lose_nothing() {
 #[test]
 fn an_older_commit_is_readable_while_a_snapshot_or_the_kept_versions_hold_it() {
     let (db, table) = database();
-    let held = db.snapshot().unwrap();
+    let held = db.snapshot();
     let then = held.commit_id();
     for n in 0..200u32 {
         db.write(|tx| tx.put(table, b"a", &n.to_le_bytes())).unwrap();
@@ -117,7 +117,7 @@ fn an_older_commit_is_readable_while_a_snapshot_or_the_kept_versions_hold_it() {
     drop(held);
     db.gc(1);
     assert!(matches!(db.begin_at(then), Err(Error::SnapshotTooOld { .. })));
-    let newest = db.snapshot().unwrap().commit_id();
+    let newest = db.snapshot().commit_id();
     assert!(matches!(
         db.begin_at(newest.next()),
         Err(Error::NotYetVisible { .. })

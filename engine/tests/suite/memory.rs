@@ -15,7 +15,7 @@ fn a_snapshot_held_for_very_long_gets_an_error_before_memory_grows() {
     for n in 0..100u32 {
         put(&db, table, &n.to_be_bytes(), &[0; ROW]);
     }
-    let snapshot = db.snapshot().unwrap();
+    let snapshot = db.snapshot();
     let mut most = 0;
     for round in 0..60u8 {
         let mut tx = db.begin_with(nosync()).unwrap();
@@ -100,7 +100,7 @@ fn a_scan_and_a_transaction_larger_than_the_cache_get_by() {
         for _ in 0..4 {
             let db = &db;
             scope.spawn(move || {
-                let snapshot = db.snapshot().unwrap();
+                let snapshot = db.snapshot();
                 assert_eq!(snapshot.scan(table, ..).unwrap().count(), rows as usize);
             });
         }

@@ -105,14 +105,14 @@ impl History {
     fn snapshot<'db>(&self, db: &'db Database) -> (Snapshot<'db>, Arc<Model>) {
         // The writer commits with the lock held, so the snapshot's state is there and stays until it is taken.
         let states = self.states.lock().unwrap();
-        let snapshot = db.snapshot().unwrap();
+        let snapshot = db.snapshot();
         let state = states.range(..=snapshot.commit_id()).next_back().unwrap().1;
         (snapshot, Arc::clone(state))
     }
 }
 
 fn assert_same(db: &Database, table: Table, model: &Model, context: &str) {
-    let snapshot = db.snapshot().unwrap();
+    let snapshot = db.snapshot();
     let rows: Vec<_> = snapshot.scan(table, ..).unwrap().map(Result::unwrap).collect();
     let expected: Vec<_> = model.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
     assert!(
@@ -176,7 +176,7 @@ pub(crate) fn run(plan: Plan) -> Passed {
         passed.evicted_dirty += metrics.pages_evicted_dirty;
         passed.evicted_clean += metrics.pages_evicted_clean;
         passed.checkpoints += metrics.checkpoints;
-        passed.compression_ratio = db.storage_info().unwrap().compression_ratio.unwrap_or(0.0);
+        passed.compression_ratio = db.storage_info().compression_ratio.unwrap_or(0.0);
         for table in db.verify().unwrap().tables {
             passed.overflow_pages += table.overflow_pages;
             passed.levels = passed.levels.max(table.levels);

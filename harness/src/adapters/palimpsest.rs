@@ -218,7 +218,7 @@ impl Target for PalimpsestTarget {
 
     fn stats(&self) -> TargetStats {
         let metrics = self.database.metrics();
-        let storage = self.database.storage_info().ok();
+        let storage = self.database.storage_info();
         let recovery = self.database.recovery();
         TargetStats {
             commits: Some(metrics.commits),
@@ -235,16 +235,14 @@ impl Target for PalimpsestTarget {
             cache_misses: Some(metrics.pages_read),
             lock_waits: Some(metrics.lock_waits),
             conflicts: Some(metrics.conflicts),
-            wal_live_bytes: storage.as_ref().map(|storage| storage.wal_size),
+            wal_live_bytes: Some(storage.wal_size),
             file_bytes: self.file_bytes(),
-            page_count: storage.as_ref().map(|storage| storage.page_count),
-            pages_free: storage.as_ref().map(|storage| storage.free_pages),
+            page_count: Some(storage.page_count),
+            pages_free: Some(storage.free_pages),
             pages_dirty: Some(metrics.dirty_pages),
-            cache_bytes: storage
-                .as_ref()
-                .map(|storage| storage.page_size * metrics.cache_frames_used),
+            cache_bytes: Some(storage.page_size * metrics.cache_frames_used),
             version_bytes: Some(metrics.version_bytes),
-            compression_ratio: storage.and_then(|storage| storage.compression_ratio),
+            compression_ratio: storage.compression_ratio,
             redo_bytes: Some(recovery.bytes),
             redo_ns: Some(recovery.redo_ns),
             commits_per_flush: Some(
@@ -344,7 +342,7 @@ impl Session for PalimpsestSession<'_> {
             }
         };
         self.open = if options.read_only {
-            Open::Reading(database.snapshot().map_err(failed)?)
+            Open::Reading(database.snapshot())
         } else {
             let options = engine::TxOptions::new()
                 .isolation(isolation)

@@ -260,12 +260,20 @@ fn faults(noise: &mut Noise) -> Vec<FaultSweep> {
 }
 
 fn damage() -> DamageSweep {
-    let kinds = ["superblock", "page map", "extent", "log frame", "unused space"];
+    let kinds = [
+        "superblock",
+        "page map",
+        "extent",
+        "log frame",
+        "log's end",
+        "unused space",
+    ];
     let block = |kind: &str| DamagedBlock {
         kind: format!("{kind}: one bit"),
         flips: 4_096,
-        detected: if kind == "unused space" { 0 } else { 4_000 },
+        detected: if kind == "unused space" { 0 } else { 3_988 },
         harmless: if kind == "unused space" { 4_096 } else { 96 },
+        cut_off: if kind == "log's end" { 12 } else { 0 },
         missed: 0,
     };
     DamageSweep {

@@ -218,8 +218,16 @@ fn faults(crash: &CrashTest) -> Option<Table> {
 fn damage(crash: &CrashTest) -> Option<Table> {
     let mut table = table(
         "Files of a closed database, damaged in one place at a time. Harmless: the contents were right all the same, from \
-         a second copy, or because nothing uses those bytes. Missed: a wrong value or a panic.",
-        &["Block and damage", "#Tried", "#Detected", "#Harmless", "#Missed"],
+         a second copy, or because nothing uses those bytes. Cut off: the log ends before its last flush, as if that had \
+         never been; nothing behind it could tell. Missed: a wrong value or a panic.",
+        &[
+            "Block and damage",
+            "#Tried",
+            "#Detected",
+            "#Harmless",
+            "#Cut off",
+            "#Missed",
+        ],
     );
     for block in crash.damage.iter().flat_map(|damage| &damage.blocks) {
         table.rows.push(vec![
@@ -227,6 +235,7 @@ fn damage(crash: &CrashTest) -> Option<Table> {
             count(block.flips),
             count(block.detected),
             count(block.harmless),
+            count(block.cut_off),
             bad(block.missed),
         ]);
     }

@@ -138,7 +138,10 @@ pub struct DamagedBlock {
     pub detected: u64,
     /// Without effect: the contents were right all the same, from a second copy or because the bytes are not used.
     pub harmless: u64,
-    /// Neither: wrong contents, or a panic.
+    /// The log's last flush was taken for one that had never been: nothing behind it tells. What was there before it is
+    /// right.
+    pub cut_off: u64,
+    /// None of these: wrong contents, or a panic.
     pub missed: u64,
 }
 

@@ -140,6 +140,7 @@ fn damage(crash: &CrashTest) -> Option<Table> {
         .column("tried", Align::Right, 0)
         .column("detected", Align::Right, 1)
         .column("harmless", Align::Right, 1)
+        .column("cut off", Align::Right, 1)
         .column("missed", Align::Right, 0);
     for block in &damage.blocks {
         table.row(vec![
@@ -147,6 +148,7 @@ fn damage(crash: &CrashTest) -> Option<Table> {
             units::count(block.flips),
             units::count(block.detected),
             units::count(block.harmless),
+            units::count(block.cut_off),
             bad(block.missed),
         ]);
     }

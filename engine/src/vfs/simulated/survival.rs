@@ -23,6 +23,14 @@ pub enum Survival {
     Subset(u64),
     /// Each sector of each write, and each length, with even odds.
     Torn(u64),
+    /// The first so many changes whole, the one after them by sectors with even odds, nothing later: a device that
+    /// writes in order.
+    TornAfter {
+        /// Changes that survive whole.
+        whole: usize,
+        /// Decides the sectors.
+        seed: u64,
+    },
     /// As [`Survival::Torn`], and where a file gained its length, but not the bytes written there, are bytes that were
     /// on the disk before: anything.
     Garbage(u64),
@@ -37,6 +45,9 @@ impl Survival {
             Self::First(count) => change < count,
             Self::AllBut(dropped) => change != dropped,
             Self::Only(kept) => change == kept,
+            Self::TornAfter { whole, seed } => {
+                change < whole || change == whole && coin(seed, change, u64::MAX)
+            }
             Self::Subset(seed) | Self::Torn(seed) | Self::Garbage(seed) => coin(seed, change, u64::MAX),
         }
     }
@@ -45,6 +56,9 @@ impl Survival {
     pub(super) fn keeps_sector(self, change: usize, sector: u64) -> bool {
         match self {
             Self::Torn(seed) | Self::Garbage(seed) => coin(seed, change, sector),
+            Self::TornAfter { whole, seed } => {
+                change < whole || change == whole && coin(seed, change, sector)
+            }
             _ => self.keeps(change),
         }
     }
@@ -76,6 +90,10 @@ pub fn choices(pending: usize, at_least: usize, at_most: usize, seed: u64) -> Ve
         choices.extend(spread(pending - 1).map(|i| Survival::First(i + 1)));
         choices.extend(spread(pending).map(Survival::AllBut));
     }
+    choices.extend(spread(pending).map(|whole| Survival::TornAfter {
+        whole,
+        seed: mix(seed ^ whole as u64),
+    }));
     if pending > 2 {
         choices.extend(spread(pending).map(Survival::Only));
     }

@@ -110,6 +110,11 @@ fn check_inner(
         ));
     }
     sound(&database)?;
+    let mut openings = 2;
+    if seed % 5 == 3 {
+        stays(&vfs.crash(Survival::None), expected, commit, seed)?;
+        openings += 1;
+    }
 
     let mut state = State::clone(&state);
     go_on(&database, &mut state, seed).map_err(|error| format!("going on: {error}"))?;
@@ -135,7 +140,7 @@ fn check_inner(
     abandon(vfs, database);
     let vfs = SimulatedVfs::from_image(&image, seed);
     let database = open(&vfs, expected.settings).map_err(|error| format!("second open: {error}"))?;
-    let snapshot = database.snapshot().map_err(|error| error.to_string())?;
+    let snapshot = database.snapshot();
     compare(&database, &snapshot, &state).map_err(|what| format!("after going on: {what}"))?;
     drop(snapshot);
     sound(&database)?;
@@ -143,8 +148,23 @@ fn check_inner(
     Ok(Recovered {
         commit,
         trace,
-        openings: 2,
+        openings,
     })
+}
+
+/// What a recovery has shown is still there after a power loss right behind it, whether or not it was durable before.
+fn stays(image: &Image, expected: Expected<'_>, commit: CommitId, seed: u64) -> Result<(), String> {
+    let vfs = SimulatedVfs::from_image(image, seed);
+    let database = open(&vfs, expected.settings)
+        .map_err(|error| format!("open after a power loss right behind the recovery: {error}"))?;
+    let (still, _) = expected.ledger.states.check(&database)?;
+    abandon(&vfs, database);
+    if still < commit {
+        return Err(format!(
+            "lost: the recovery showed commit {commit}, and a power loss right behind it leaves commit {still}"
+        ));
+    }
+    Ok(())
 }
 
 fn open(vfs: &SimulatedVfs, settings: &Settings) -> engine::Result<Database> {

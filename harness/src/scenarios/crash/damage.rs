@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use engine::vfs::SimulatedVfs;
 use engine::vfs::simulated::{Image, Operation, Survival};
-use engine::{CommitId, Database};
+use engine::{CommitId, Database, Error};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use reports::record::{DamageSweep, DamagedBlock};
@@ -71,6 +71,8 @@ enum Change {
 enum Outcome {
     Detected,
     Harmless,
+    /// The log ends before its last flush, as if that had never been.
+    CutOff,
     Missed(String),
 }
 
@@ -89,10 +91,17 @@ pub(crate) fn sweep(
     replay.step_to(closing);
     let image = replay.image(Survival::None);
     let damages = thinned(damages(&image, flips, seed), flips);
+    let (last, stored) = match last_commits(&image, settings) {
+        Ok(commits) => commits,
+        Err(error) => {
+            let miss = format!("the files cannot be opened without any damage: {error}");
+            return (DamageSweep::default(), Some(miss));
+        }
+    };
     let undamaged = Undamaged {
         ledger: &recording.ledger,
         settings,
-        last: last_commit(&image, settings),
+        last,
     };
     let floor = before_last_flush(recording, closing);
     let next = AtomicUsize::new(0);
@@ -102,7 +111,8 @@ pub(crate) fn sweep(
         while let Some(damage) = damages.get(next.fetch_add(1, Ordering::Relaxed)) {
             let damaged = damage.apply(&image);
             let earliest = match damage.kind {
-                TAIL_ZEROED | SEGMENT_LOST => CommitId(0),
+                // What is in the data file does not depend on the log.
+                TAIL_ZEROED | SEGMENT_LOST => stored,
                 _ => floor,
             };
             let outcome = quietly(|| Ok(undamaged.judge(&damaged, earliest)));
@@ -140,6 +150,7 @@ pub(crate) fn sweep(
         match outcome {
             Outcome::Detected => block.detected += 1,
             Outcome::Harmless => block.harmless += 1,
+            Outcome::CutOff => block.cut_off += 1,
             Outcome::Missed(what) => {
                 block.missed += 1;
                 miss.get_or_insert(format!(
@@ -247,7 +258,7 @@ fn damages(image: &Image, flips: usize, seed: u64) -> Vec<Damage> {
             let has_frame_behind = bytes[from + SECTOR..used.max(from + SECTOR)]
                 .windows(4)
                 .any(|bytes| bytes == FRAME_MAGIC);
-            let kind = if has_frame_behind {
+            let kind = if has_frame_behind || Some(*path) != newest {
                 SECTOR_ZEROED
             } else {
                 TAIL_ZEROED
@@ -364,18 +375,31 @@ struct Undamaged<'a> {
     last: CommitId,
 }
 
-/// The newest commit of a sound database.
-fn last_commit(image: &Image, settings: &Settings) -> CommitId {
+/// The newest commit of a sound database, and the newest that its data file holds.
+fn last_commits(image: &Image, settings: &Settings) -> engine::Result<(CommitId, CommitId)> {
     let vfs = SimulatedVfs::from_image(image, 1);
-    let opened = settings.options(&vfs).and_then(|options| options.open(DATABASE));
-    let Ok(database) = opened else {
-        return CommitId(0);
-    };
-    let last = database
-        .snapshot()
-        .map_or(CommitId(0), |snapshot| snapshot.commit_id());
+    let database = settings.options(&vfs)?.open(DATABASE)?;
+    let last = database.snapshot().commit_id();
+    let stored = CommitId(last.0.saturating_sub(database.recovery().commits));
     abandon(&vfs, database);
-    last
+    Ok((last, stored))
+}
+
+/// Whether an error says that files are damaged.
+fn names_damage(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Corruption { .. } | Error::NotADatabase { .. } | Error::UnsupportedVersion { .. }
+    )
+}
+
+/// What an error of the engine means here.
+fn answered(error: &Error) -> Outcome {
+    if names_damage(error) {
+        Outcome::Detected
+    } else {
+        Outcome::Missed(format!("the error does not name the damage: {error}"))
+    }
 }
 
 impl Undamaged<'_> {
@@ -386,8 +410,9 @@ impl Undamaged<'_> {
             .settings
             .options(&vfs)
             .and_then(|options| options.open(DATABASE));
-        let Ok(database) = opened else {
-            return Outcome::Detected;
+        let database = match opened {
+            Ok(database) => database,
+            Err(error) => return answered(&error),
         };
         let outcome = self.judge_open(&database, earliest);
         abandon(&vfs, database);
@@ -395,15 +420,17 @@ impl Undamaged<'_> {
     }
 
     fn judge_open(&self, database: &Database, earliest: CommitId) -> Outcome {
-        if reads(database).is_err() {
-            return Outcome::Detected;
+        if let Err(error) = reads(database) {
+            return answered(&error);
         }
         let commit = match self.ledger.states.check(database) {
             Ok((commit, _)) => commit,
             Err(what) => return Outcome::Missed(what.into()),
         };
-        if !database.verify().is_ok_and(|report| report.is_sound()) {
-            return Outcome::Detected;
+        match database.verify() {
+            Ok(report) if report.is_sound() => {}
+            Ok(_) => return Outcome::Detected,
+            Err(error) => return answered(&error),
         }
         if commit >= self.last {
             return Outcome::Harmless;
@@ -414,17 +441,13 @@ impl Undamaged<'_> {
                 self.last
             ));
         }
-        if database.recovery().torn_tail {
-            Outcome::Detected
-        } else {
-            Outcome::Harmless
-        }
+        Outcome::CutOff
     }
 }
 
 /// Reads every row.
 fn reads(database: &Database) -> engine::Result<()> {
-    let snapshot = database.snapshot()?;
+    let snapshot = database.snapshot();
     for name in database.table_names() {
         let mut scan = snapshot.scan(database.table(&name)?, ..)?;
         while scan.next_row()?.is_some() {}

@@ -354,7 +354,7 @@ impl Explorer<'_> {
             replay.step_to(point);
             self.count_point(tally, phase, trace, point);
             let seed = seed_of(self.seed ^ losses[losses.len() - 1].point as u64, point);
-            let few = choices(replay.pending(), 0, 1, seed);
+            let few = deeper_choices(replay.pending(), seed);
             for survival in few.into_iter().take(self.effort.choices_deeper) {
                 tally.choices += 1;
                 let mut losses = losses.to_vec();
@@ -369,6 +369,23 @@ impl Explorer<'_> {
             }
         }
     }
+}
+
+/// Choices for a power loss during recovery, the most telling first: there is time for a few only.
+fn deeper_choices(pending: usize, seed: u64) -> [Survival; 8] {
+    [
+        Survival::None,
+        Survival::Torn(seed),
+        Survival::All,
+        Survival::TornAfter {
+            whole: seed as usize % pending.max(1),
+            seed,
+        },
+        Survival::Subset(seed),
+        Survival::Garbage(seed),
+        Survival::First(pending / 2),
+        Survival::AllBut(0),
+    ]
 }
 
 /// An operation in a few words.
@@ -406,6 +423,7 @@ pub(crate) mod survival_text {
             Survival::Subset(seed) => format!("subset {seed}"),
             Survival::Torn(seed) => format!("torn {seed}"),
             Survival::Garbage(seed) => format!("garbage {seed}"),
+            Survival::TornAfter { whole, seed } => format!("torn after {whole}, {seed}"),
         }
     }
 
@@ -415,6 +433,13 @@ pub(crate) mod survival_text {
                 Survival::None
             } else {
                 Survival::All
+            });
+        }
+        if let Some(rest) = text.strip_prefix("torn after ") {
+            let (whole, seed) = rest.split_once(", ")?;
+            return Some(Survival::TornAfter {
+                whole: whole.parse().ok()?,
+                seed: seed.parse().ok()?,
             });
         }
         let (kind, number) = text.rsplit_once(' ')?;

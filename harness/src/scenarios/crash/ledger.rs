@@ -36,6 +36,7 @@ pub(crate) struct Reached {
     pub redone_commits: u64,
     pub conflicts: u64,
     pub rows: u64,
+    pub free_pages: u64,
 }
 
 impl Reached {

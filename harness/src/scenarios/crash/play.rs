@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use engine::vfs::SimulatedVfs;
 use engine::{Database, Durability, Error, Savepoint, Table, Transaction, TxOptions};
 
-pub(crate) use super::ledger::{Ledger, Reached};
+pub(crate) use super::ledger::Ledger;
 use super::script::{Script, Step, key_bytes, table_name, value_bytes};
 use super::start::Start;
 pub(crate) use super::start::{Recording, record};
@@ -261,7 +261,9 @@ impl<'s> Player<'s> {
         if !report.is_sound() {
             return Err(format!("verify: {}", report.problems.join("; ")));
         }
+        let storage = database.storage_info();
         let reached = &mut self.ledger.reached;
+        reached.free_pages = storage.free_pages;
         for table in &report.tables {
             reached.levels = reached.levels.max(table.levels);
             reached.overflow_pages += table.overflow_pages;
@@ -430,7 +432,8 @@ impl<'s> Player<'s> {
             Ok(commit) => {
                 // What changes nothing is no commit: it returns an older one, perhaps one of the engine's own, and promises
                 // nothing.
-                let promises = open.sync && state != self.state;
+                let puts = open.changes.iter().any(|(.., value)| value.is_some());
+                let promises = open.sync && (puts || state != self.state);
                 self.state = state;
                 if commit > self.ledger.states.last() {
                     self.ledger.states.insert(commit, self.state.clone());
@@ -473,7 +476,7 @@ impl<'s> Player<'s> {
         let was_usable = is_usable(database);
         match change(database) {
             Ok(()) => {
-                let commit = database.snapshot()?.commit_id();
+                let commit = database.snapshot().commit_id();
                 self.state = state;
                 self.ledger.states.insert(commit, self.state.clone());
                 self.ledger.promise(&self.vfs, commit);

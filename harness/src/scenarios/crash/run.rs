@@ -400,6 +400,7 @@ fn add_damage(sum: &mut DamageSweep, sweep: DamageSweep) {
                 other.flips += block.flips;
                 other.detected += block.detected;
                 other.harmless += block.harmless;
+                other.cut_off += block.cut_off;
                 other.missed += block.missed;
             }
             None => sum.blocks.push(block),

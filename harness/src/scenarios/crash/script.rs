@@ -178,6 +178,64 @@ pub(crate) struct Script {
     pub steps: Vec<Step>,
 }
 
+/// Largest log segment and value of a script, in bytes.
+const SEGMENT_BYTES_MAX: u64 = 1 << 20;
+const VALUE_BYTES_MAX: u32 = 1 << 20;
+/// Most pages of memory.
+const CACHE_PAGES_MAX: usize = 1 << 12;
+/// Most steps, and most threads at once.
+const STEPS_MAX: usize = 10_000;
+const THREADS_MAX: u8 = 8;
+/// The highest key; threads use some above.
+const KEY_MAX: KeyNumber = 1 << 30;
+
+impl Script {
+    /// Whether the script is of a size that a crash test can have: it may come from a file.
+    ///
+    /// # Errors
+    /// What is out of range, and what would be in it.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let within = |what: &str, found: u64, most: u64| {
+            if found <= most {
+                return Ok(());
+            }
+            Err(format!("{what} is {found}; at most {most} is possible"))
+        };
+        within("segment_bytes", self.settings.segment_bytes, SEGMENT_BYTES_MAX)?;
+        within(
+            "cache_pages",
+            self.settings.cache_pages as u64,
+            CACHE_PAGES_MAX as u64,
+        )?;
+        let steps = self.before.iter().chain(&self.steps);
+        within(
+            "the number of steps",
+            steps.clone().count() as u64,
+            STEPS_MAX as u64,
+        )?;
+        for step in steps {
+            let (key, len, threads) = match *step {
+                Step::Put { key, value, .. } => (key, value.len, 0),
+                Step::Delete { key, .. } => (key, 0, 0),
+                Step::Together {
+                    key, len, threads, ..
+                } => (key, len, threads),
+                _ => continue,
+            };
+            within("a key", key.into(), KEY_MAX.into())?;
+            within("the length of a value", len.into(), VALUE_BYTES_MAX.into())?;
+            within("the number of threads", threads.into(), THREADS_MAX.into())?;
+        }
+        Ok(())
+    }
+
+    /// Whether its threads make each run another one.
+    pub(crate) fn has_threads(&self) -> bool {
+        let mut steps = self.before.iter().chain(&self.steps);
+        steps.any(|step| matches!(step, Step::Together { .. }))
+    }
+}
+
 /// The name of a table.
 pub(crate) fn table_name(table: TableNumber) -> String {
     format!("table-{table}")

@@ -5,7 +5,8 @@
 
 use engine::vfs::simulated::Operation;
 
-use super::play::{Reached, Recording};
+use super::ledger::Ledger;
+use super::play::Recording;
 use super::script::{KeyNumber, Script, Settings, Step, Value};
 
 /// A script and what it must reach.
@@ -17,13 +18,7 @@ pub(crate) struct Scenario {
 impl Scenario {
     /// The first thing that the script is for and that its run did not do.
     pub(crate) fn missed_goal(&self, recording: &Recording) -> Option<Goal> {
-        let is_recycling = |operation: &&Operation| matches!(operation, Operation::Rename { .. });
-        let recycled = recording.trace.operations.iter().filter(is_recycling).count();
-        let reached = &recording.ledger.reached;
-        self.reaches
-            .iter()
-            .copied()
-            .find(|goal| !goal.is_met(reached, recycled))
+        self.reaches.iter().copied().find(|goal| !goal.is_met(recording))
     }
 }
 
@@ -38,12 +33,21 @@ pub(crate) enum Goal {
     Groups,
     Conflicts,
     Recycled,
-    FewRows(u64),
+    Rows(u64),
+    FreePages,
+    DirectWrites,
+    UnsyncedCommits,
 }
 
 impl Goal {
-    /// Whether the run got there. `recycled` is the number of log segments that were renamed for another use.
-    fn is_met(self, reached: &Reached, recycled: usize) -> bool {
+    fn is_met(self, recording: &Recording) -> bool {
+        let Ledger {
+            reached,
+            states,
+            promises,
+            ..
+        } = &recording.ledger;
+        let has = |is_it: fn(&Operation) -> bool| recording.trace.operations.iter().any(is_it);
         match self {
             Self::Levels(levels) => reached.levels >= levels,
             Self::OverflowPages => reached.overflow_pages > 0,
@@ -52,8 +56,13 @@ impl Goal {
             Self::RedoneCommits => reached.redone_commits > 0,
             Self::Groups => reached.largest_group > 1,
             Self::Conflicts => reached.conflicts > 0,
-            Self::Recycled => recycled > 0,
-            Self::FewRows(most) => reached.rows <= most,
+            Self::Recycled => has(|operation| matches!(operation, Operation::Rename { .. })),
+            Self::Rows(rows) => reached.rows == rows,
+            Self::FreePages => reached.free_pages > 0,
+            Self::DirectWrites => has(|operation| matches!(operation, Operation::SyncWrite { .. })),
+            Self::UnsyncedCommits => states
+                .commits()
+                .any(|commit| promises.iter().all(|promise| promise.commit != commit)),
         }
     }
 }
@@ -147,7 +156,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             new()
                 .table(0)
                 .each(0..8, |s, key| s.put(true, 0, [key * 3], 80, 1)),
-            &[],
+            &[Goal::Rows(8)],
         ),
         scenario(
             "split",
@@ -181,7 +190,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
                 .delete(true, 0, (0..240).filter(|key| key % 9 == 0 && key % 2 == 0))
                 .then(Step::Collect)
                 .put(true, 0, [1, 100, 239], 50, 3),
-            &[Goal::FewRows(20)],
+            &[Goal::FreePages],
         ),
         scenario(
             "update",
@@ -191,7 +200,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             new().each(0..10, |s, at| {
                 s.put(true, 0, [at * 7, at * 7 + 1], 20 + at * 60, at + 1)
             }),
-            &[],
+            &[Goal::Rows(80)],
         ),
         scenario(
             "delete",
@@ -202,7 +211,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
                 s.delete(true, 0, [at * 9, at * 9 + 2])
                     .put(true, 0, [at * 9], 60, at + 10)
             }),
-            &[],
+            &[Goal::Rows(74)],
         ),
         scenario(
             "overflow",
@@ -326,7 +335,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
                 })
                 .then(Step::Checkpoint)
             }),
-            &[Goal::Recycled],
+            &[Goal::Recycled, Goal::DirectWrites],
         ),
         scenario(
             "eviction",
@@ -376,7 +385,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
                 .put(false, 0, [1, 2, 3], 66, 60)
                 .then(Step::Checkpoint)
                 .put(false, 0, [4], 66, 61),
-            &[],
+            &[Goal::UnsyncedCommits],
         ),
         scenario(
             "recovery",

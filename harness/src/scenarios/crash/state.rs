@@ -91,6 +91,11 @@ impl States {
         found.map(|(_, state)| Arc::clone(state)).unwrap_or_default()
     }
 
+    /// All commits.
+    pub(crate) fn commits(&self) -> impl Iterator<Item = CommitId> {
+        self.by_commit.keys().copied()
+    }
+
     /// The newest commit.
     pub(crate) fn last(&self) -> CommitId {
         self.by_commit
@@ -107,7 +112,7 @@ impl States {
         let Err(difference) = found else {
             return Ok((commit, self.at(commit)));
         };
-        let snapshot = snapshot(database)?;
+        let snapshot = database.snapshot();
         let mut uncertain = self.uncertain.iter().filter(|_| commit > self.last());
         match uncertain.find(|state| compare(database, &snapshot, state).is_ok()) {
             Some(state) => Ok((commit, Arc::clone(state))),
@@ -126,7 +131,7 @@ impl States {
             return Ok(());
         };
         let certain = self.at(commit);
-        let snapshot = snapshot(database)?;
+        let snapshot = database.snapshot();
         let mut other_tables = self
             .uncertain
             .iter()
@@ -138,16 +143,10 @@ impl States {
     }
 
     fn check_newest(&self, database: &Database) -> Result<(CommitId, Result<(), Difference>), Difference> {
-        let snapshot = snapshot(database)?;
+        let snapshot = database.snapshot();
         let commit = snapshot.commit_id();
         Ok((commit, compare(database, &snapshot, &self.at(commit))))
     }
-}
-
-fn snapshot(database: &Database) -> Result<Snapshot<'_>, Difference> {
-    database
-        .snapshot()
-        .map_err(|error| Difference::Unreadable(format!("snapshot: {error}")))
 }
 
 /// Compares what a snapshot shows with a state.

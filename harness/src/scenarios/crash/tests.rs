@@ -156,6 +156,18 @@ fn what_is_no_replay_is_refused() {
             r#"{"palimpsest_crash_replay": 9, "seed": 1, "finding": "", "losses": [], "script": {"name": "", "title": "", "steps": []}}"#,
             "version 9",
         ),
+        (
+            r#"{"palimpsest_crash_replay": 1, "seed": 1, "finding": "", "losses": [], "script": {"name": "", "title": "", "settings": {"cache_pages": 99999999}, "steps": []}}"#,
+            "cache_pages is 99999999",
+        ),
+        (
+            r#"{"palimpsest_crash_replay": 1, "seed": 1, "finding": "", "losses": [], "script": {"name": "", "title": "", "steps": [{"put": {"slot": 0, "table": 0, "key": 1, "value": {"len": 4000000000, "version": 1}}}]}}"#,
+            "length of a value",
+        ),
+        (
+            r#"{"palimpsest_crash_replay": 1, "seed": 1, "finding": "", "losses": [{"point": 1}, {"point": 2, "survival": "all"}], "script": {"name": "", "title": "", "steps": []}}"#,
+            "not the last one",
+        ),
     ] {
         std::fs::write(&path, text).expect("written");
         let message = replay(&path).expect_err("refused").to_string();

@@ -11,6 +11,7 @@ mod one;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -110,8 +111,9 @@ fn sweep_target(target: &Arc<Target>, grown: u64, effort: &FaultEffort, seed: u6
         let count = target.counts.get(kind.name()).copied().unwrap_or(0);
         for (at, effect) in effects(kind).into_iter().enumerate() {
             for lasting in [false, true] {
-                let offset = seed.wrapping_add(at as u64 * 2 + u64::from(lasting));
-                runs.extend(places(count, effort.places, offset).map(|nth| {
+                let mut hasher = DefaultHasher::new();
+                (seed, &target.script.name, target.is_opening, kind, at, lasting).hash(&mut hasher);
+                runs.extend(places(count, effort.places, hasher.finish()).map(|nth| {
                     Injection::Operation(Fault {
                         kind,
                         nth,
@@ -177,7 +179,7 @@ fn run_watched(
     outcome
 }
 
-/// All of `0..count`, or `most` of them at even distances.
+/// All of `0..count`, or `most` of them at even distances, the first where `offset` says.
 fn places(count: u64, most: u64, offset: u64) -> impl Iterator<Item = u64> {
     let stride = count.div_ceil(most.max(1)).max(1);
     (offset % stride..count).step_by(stride as usize)
