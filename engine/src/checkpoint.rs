@@ -1,7 +1,8 @@
 //! Fuzzy checkpoints, beside running commits.
 //!
 //! 1. Between two commits: note the end of the log (redo will start there) and take the dirty set.
-//! 2. Copy each page of the set, compress it, write it to a new extent.
+//! 2. Copy each page of the set, compress it, write it to a new extent. A page that a commit is changing just then is copied
+//!    at the end, between two commits: a copy never has half of a commit.
 //! 3. Between two commits: freeze the page map and note the end of the log again. Every page in the frozen map, those
 //!    that eviction wrote included, holds only commits before that end.
 //! 4. Flush the log to that end, so no page image becomes durable before the log of its commits.
@@ -14,11 +15,12 @@ use std::time::Duration;
 use crate::error::Result;
 use crate::ids::{CommitId, LogPosition, PageNumber};
 use crate::planted::{self, Fault};
+use crate::pool::{PageCopy, ToCopy};
 use crate::store::PageImage;
 use crate::txn::TransactionManager;
 
-/// Pages copied and written together.
-const BATCH: usize = 32;
+/// Pages copied and written together: at most so many, and a quarter of the cache.
+const BATCH_MAX: usize = 32;
 
 /// What a checkpoint did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,20 +64,9 @@ impl TransactionManager {
         // A page that was evicted and changed again is in the set twice.
         dirty.sort_unstable();
         dirty.dedup();
-        let mut pages = 0;
-        for (batch_index, batch) in dirty.chunks(BATCH).enumerate() {
-            let batch_start = self.vfs.monotonic();
-            match self.write_batch(batch) {
-                Ok(written) => pages += written,
-                Err(error) => {
-                    self.pool.return_dirty(&dirty[batch_index * BATCH..]);
-                    return Err(error);
-                }
-            }
-            if pace() == Pace::Gentle {
-                std::thread::sleep(self.vfs.monotonic().saturating_sub(batch_start));
-            }
-        }
+        let pages = self
+            .write_dirty(&dirty, &mut pace)
+            .inspect_err(|_| self.pool.return_dirty(&dirty))?;
         if planted::makes(Fault::RedoPositionTooLate) {
             // Time for commits whose log would be passed over.
             std::thread::sleep(Duration::from_millis(2));
@@ -98,16 +89,7 @@ impl TransactionManager {
         } else {
             self.flush()
         };
-        let result = flushed.and_then(|durable| {
-            self.pool
-                .store()
-                .commit_checkpoint(frozen, redo, durable)
-                .inspect_err(|error| {
-                    if self.pool.store().is_poisoned() {
-                        let _ = self.poison(error);
-                    }
-                })
-        });
+        let result = flushed.and_then(|durable| self.pool.store().commit_checkpoint(frozen, redo, durable));
         if let Err(error) = result {
             self.pool.return_dirty(&dirty);
             return Err(error);
@@ -127,11 +109,48 @@ impl TransactionManager {
         })
     }
 
-    fn write_batch(&self, batch: &[PageNumber]) -> Result<u64> {
-        let copies: Vec<_> = batch
-            .iter()
-            .filter_map(|page| self.pool.copy_dirty(*page))
-            .collect();
+    /// Writes the pages of a dirty set; returns how many that were.
+    fn write_dirty(&self, dirty: &[PageNumber], pace: &mut impl FnMut() -> Pace) -> Result<u64> {
+        let mut pages = 0;
+        // Pages that a commit was changing when they were to be copied.
+        let mut unfinished = Vec::new();
+        let batch_pages = BATCH_MAX.min(self.pool.frames() / 4);
+        for batch in dirty.chunks(batch_pages) {
+            let batch_start = self.vfs.monotonic();
+            pages += self.write_copies(self.copy_batch(batch, &mut unfinished))?;
+            if pace() == Pace::Gentle {
+                std::thread::sleep(self.vfs.monotonic().saturating_sub(batch_start));
+            }
+        }
+        for batch in unfinished.chunks(batch_pages) {
+            let mut still_unfinished = Vec::new();
+            let copies = {
+                let _applier = self.pause();
+                self.copy_batch(batch, &mut still_unfinished)
+            };
+            debug_assert!(
+                still_unfinished.is_empty(),
+                "between two commits no page has half of one"
+            );
+            pages += self.write_copies(copies)?;
+        }
+        Ok(pages)
+    }
+
+    /// Copies those of the pages that are still dirty; puts those aside that a commit is changing just now.
+    fn copy_batch(&self, batch: &[PageNumber], unfinished: &mut Vec<PageNumber>) -> Vec<PageCopy<'_>> {
+        let mut copies = Vec::with_capacity(batch.len());
+        for page in batch {
+            match self.pool.copy_dirty(*page) {
+                ToCopy::Copied(copy) => copies.push(copy),
+                ToCopy::NoNeed => {}
+                ToCopy::Unfinished => unfinished.push(*page),
+            }
+        }
+        copies
+    }
+
+    fn write_copies(&self, copies: Vec<PageCopy<'_>>) -> Result<u64> {
         let images: Vec<_> = copies
             .iter()
             .map(|copy| PageImage {
@@ -142,7 +161,7 @@ impl TransactionManager {
             .collect();
         self.pool.store().write_pages(&images)?;
         let written = copies.len() as u64;
-        copies.into_iter().for_each(crate::pool::PageCopy::written);
+        copies.into_iter().for_each(PageCopy::written);
         Ok(written)
     }
 

@@ -59,10 +59,8 @@ pub enum Error {
         /// The database.
         path: PathBuf,
     },
-    /// An earlier flush failed, so nothing more can be promised until the database is opened again.
-    #[error(
-        "the database stopped accepting commits because a flush failed ({cause}); open it again to recover"
-    )]
+    /// A flush failed, or a commit was left half way, so nothing more can be promised until the database is opened again.
+    #[error("the database has stopped accepting commits ({cause}); open it again to recover")]
     Poisoned {
         /// The first failure.
         cause: Arc<str>,

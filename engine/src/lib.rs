@@ -46,6 +46,7 @@ mod options;
 mod page;
 #[doc(hidden)]
 pub mod planted;
+mod poison;
 mod pool;
 mod recovery;
 mod salvage;

@@ -79,10 +79,12 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened> {
         create_catalog(&pool)?;
         needs_checkpoint = true;
     }
+    let poison = Arc::clone(pool.store().poison());
+    let wal = Wal::start_sharing(Arc::clone(vfs), wal_options, end, poison)?;
     let manager = TransactionManager::new(Start {
         vfs: Arc::clone(vfs),
         pool,
-        wal: Wal::start(Arc::clone(vfs), wal_options, end)?,
+        wal,
         last,
         busy_timeout: options.busy_timeout,
         max_transaction_size: options.max_transaction_size,
@@ -137,7 +139,7 @@ fn create_catalog(pool: &Pool) -> Result<()> {
         high: None,
         first_child: PageNumber::NONE,
     };
-    let frame = pool.take_frame()?;
+    let frame = pool.reader().take_frame()?;
     let mut latched = pool.create(page, frame);
     latched
         .node_mut()

@@ -62,6 +62,8 @@ pub enum Fault {
     SyncPromisesNothing,
     /// A failed sync of the log is reported once, and the next flush goes on as if nothing was wrong.
     FailedSyncForgotten,
+    /// A page is copied in the middle of a commit as if it had all of the commit's changes.
+    HalfCommitCopied,
 }
 
 impl Fault {
@@ -164,6 +166,10 @@ impl Fault {
         (
             Fault::FailedSyncForgotten,
             "a failed sync of the log is reported once, and the next flush goes on as if nothing was wrong",
+        ),
+        (
+            Fault::HalfCommitCopied,
+            "a page is copied in the middle of a commit as if it had all of the commit's changes",
         ),
     ];
 }

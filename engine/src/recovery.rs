@@ -174,6 +174,12 @@ fn redo_page(pool: &Pool, page: PageNumber, frames: &[Redo]) -> Result<()> {
     let stored = pool.store().page_commit(page);
     let is_skipped =
         |stored: CommitId, commit| planted::makes(Fault::RedoSkipsNextCommit) && commit == stored.next();
+    // An image in the file can be of the middle of its commit, if the page had to make way then; the commit has logged the
+    // page whole in that case.
+    let is_due = |frame: &Redo, stored: CommitId| match frame.kind {
+        FrameKind::Delta => stored < frame.commit,
+        _ => stored <= frame.commit,
+    };
     // All before the last frame that says everything about the page can be left out.
     let from = frames
         .iter()
@@ -181,7 +187,7 @@ fn redo_page(pool: &Pool, page: PageNumber, frames: &[Redo]) -> Result<()> {
         .unwrap_or(0);
     let frames: Vec<&Redo> = frames[from..]
         .iter()
-        .filter(|f| stored.is_none_or(|s| s < f.commit && !is_skipped(s, f.commit)))
+        .filter(|f| stored.is_none_or(|s| is_due(f, s) && !is_skipped(s, f.commit)))
         .collect();
     let Some((first, rest)) = frames.split_first() else {
         return Ok(());
@@ -209,7 +215,7 @@ fn redo_page(pool: &Pool, page: PageNumber, frames: &[Redo]) -> Result<()> {
         return Ok(());
     }
     loop {
-        let Some(found) = pool.get(page)? else {
+        let Some(found) = pool.reader().get(page)? else {
             return Err(bad(deltas[0], "the page that it changes does not exist"));
         };
         let Some(mut latched) = found.latch() else {
@@ -243,7 +249,7 @@ fn redo_image(pool: &Pool, page: PageNumber, frame: &Redo) -> Result<(), Stop> {
         None => return Err(Stop::Bad("empty page image".into())),
     };
     pool.store().mark_allocated(page)?;
-    let index = pool.take_frame()?;
+    let index = pool.reader().take_frame()?;
     // What the data file has of the page does not matter: the image is newer and complete.
     let mut latched = pool.create(page, index);
     image::decode(bytes, page, latched.words_mut())

@@ -6,18 +6,17 @@
 use super::read::{RowState, append_state};
 use super::{Touched, Tree};
 use crate::error::{Error, Result};
-use crate::ids::{CommitId, PageNumber};
+use crate::ids::{CommitId, PageNumber, TableId};
 use crate::mvcc::VersionStore;
 use crate::page::delta::Operation;
 use crate::page::layout::{OVERFLOW, max_inline_value};
-use crate::pool::{Latched, Optimistic, Pool};
-use crate::store::Committing;
+use crate::pool::{Latched, Optimistic, Pages, UnfinishedCommit};
 use crate::wal::Wal;
 
 /// Changes trees on behalf of one commit. Whoever has it holds the applier.
 #[derive(Debug)]
 pub(crate) struct Changer<'a, 't> {
-    pub(super) pool: &'a Pool,
+    pub(super) pool: Pages<'a>,
     versions: &'a VersionStore,
     pub(super) wal: &'a Wal,
     pub(super) touched: &'t mut Touched,
@@ -28,8 +27,7 @@ pub(crate) struct Changer<'a, 't> {
     frames: Vec<u32>,
     /// Bytes of log that are certain to be there.
     pub(super) log_secured: usize,
-    /// What is held back for the applier may be used.
-    _committing: Committing<'a>,
+    pub(super) unfinished: &'t UnfinishedCommit<'a>,
     /// The leaf changed last: rows come in key order, so the next one is likely to be there too.
     last_leaf: PageNumber,
     before: Vec<u8>,
@@ -39,7 +37,7 @@ pub(crate) struct Changer<'a, 't> {
 
 impl<'a, 't> Changer<'a, 't> {
     pub(crate) fn new(
-        pool: &'a Pool,
+        unfinished: &'t UnfinishedCommit<'a>,
         versions: &'a VersionStore,
         wal: &'a Wal,
         touched: &'t mut Touched,
@@ -48,7 +46,7 @@ impl<'a, 't> Changer<'a, 't> {
     ) -> Self {
         touched.clear();
         Self {
-            pool,
+            pool: unfinished.pages(),
             versions,
             wal,
             touched,
@@ -56,20 +54,27 @@ impl<'a, 't> Changer<'a, 't> {
             ghost_horizon,
             frames: Vec::new(),
             log_secured: 0,
-            _committing: pool.store().committing(),
+            unfinished,
             last_leaf: PageNumber::NONE,
             before: Vec::new(),
             has_changed: false,
         }
     }
 
-    /// All changes are made. The guard keeps what is held back for the commit at hand.
-    pub(crate) fn finish_changes(self) -> Committing<'a> {
-        self.pool.store().committing()
+    /// A tree as this commit has it: what is reserved for it can be used to bring pages in.
+    pub(crate) fn tree(&self, root: PageNumber, table: TableId) -> Tree<'a> {
+        Tree {
+            pool: self.pool,
+            root,
+            table,
+        }
     }
 
-    /// Whether the commit has changed something and must be completed.
-    pub(crate) fn has_changed(&self) -> bool {
+    /// All changes are made. Pages that were moved out before that are logged whole. Returns whether anything has changed.
+    pub(crate) fn finish_changes(self) -> bool {
+        for page in self.unfinished.moved() {
+            self.touched.log_whole(page);
+        }
         self.has_changed
     }
 
@@ -236,7 +241,7 @@ impl<'a, 't> Changer<'a, 't> {
     }
 
     /// Creates the empty root of a new tree for `table` and returns its page.
-    pub(crate) fn create_tree(&mut self, table: crate::ids::TableId) -> Result<PageNumber> {
+    pub(crate) fn create_tree(&mut self, table: TableId) -> Result<PageNumber> {
         self.reserve(1)?;
         let (page, mut latched) = self.create_page()?;
         let header = crate::page::builder::NodeHeader {

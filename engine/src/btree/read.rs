@@ -6,12 +6,12 @@ use crate::ids::{CommitId, PageNumber, TableId};
 use crate::mvcc::{Lookup, VersionStore};
 use crate::page::layout::{KIND_INNER, KIND_LEAF};
 use crate::page::node::{Node, OverflowRef, Payload};
-use crate::pool::{Optimistic, Pool};
+use crate::pool::{Optimistic, Pages};
 
 /// A tree to read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tree<'p> {
-    pub(crate) pool: &'p Pool,
+    pub(crate) pool: Pages<'p>,
     pub(crate) root: PageNumber,
     pub(crate) table: TableId,
 }

@@ -39,6 +39,8 @@ pub(crate) struct Need {
     pub(crate) created: usize,
     /// Pages changed, those created not counted.
     pub(crate) changed: usize,
+    /// Different ones among these.
+    pub(crate) distinct: usize,
     /// Pages brought into the cache, each as often as that can be necessary.
     pub(crate) faults: usize,
 }
@@ -48,6 +50,7 @@ impl AddAssign for Need {
         self.log_bytes += other.log_bytes;
         self.created += other.created;
         self.changed += other.changed;
+        self.distinct += other.distinct;
         self.faults += other.faults;
     }
 }
@@ -110,15 +113,27 @@ impl<'a> Changer<'a, '_> {
     ///
     /// # Errors
     /// A full disk, or an exhausted cache. Nothing has changed then.
-    pub(crate) fn secure(&mut self, need: Need) -> Result<()> {
+    pub(crate) fn secure(&mut self, mut need: Need) -> Result<()> {
+        let touched = self.touched.pages().len();
+        let needs_evictions = need.created + need.faults > self.pool.frames_at_hand();
+        let moves = needs_evictions && !self.unfinished.can_pin(touched + need.distinct + need.created);
+        if moves {
+            // Each page that was there before may be moved out, and is then logged whole.
+            let whole = touched + need.distinct;
+            need.log_bytes += whole * (self.pool.page_size() + FRAME_OVERHEAD);
+            need.faults += whole;
+        }
         let log_bytes = self.touched.log_bytes() + need.log_bytes;
         if log_bytes > self.log_secured {
             self.wal.appender().reserve(log_bytes)?;
             self.log_secured = log_bytes;
         }
-        if need.created + need.faults > self.pool.frames_at_hand() {
+        if needs_evictions {
             let evictions = need.dirty_evictions(self.pool.frames());
-            self.pool.store().hold(evictions)?;
+            self.unfinished.reserve_evictions(evictions)?;
+        }
+        if moves {
+            self.unfinished.allow_moves();
         }
         self.reserve(FRAMES_AT_ONCE)
     }
@@ -153,6 +168,7 @@ impl<'a> Changer<'a, '_> {
         let mut rough = all;
         rough += self.need_of_splits(SPLITS_OF_A_ROW * count, levels);
         rough.changed += count;
+        rough.distinct += count;
         rough.log_bytes += count * FRAME_OVERHEAD;
         // With pages outside the cache, what the old values are matters too.
         if !self.pool.may_be_absent() && self.is_at_hand(rough) {
@@ -176,6 +192,7 @@ impl<'a> Changer<'a, '_> {
             log_bytes: key.len() + inline + OPERATION_OVERHEAD + links * (page_size + FRAME_OVERHEAD),
             created: links,
             changed: 0,
+            distinct: 0,
             // The pages are looked at once more when they are logged.
             faults: links,
         }
@@ -193,6 +210,7 @@ impl<'a> Changer<'a, '_> {
             log_bytes: created * (page_size + 2 * (key + OPERATION_OVERHEAD) + 3 * FRAME_OVERHEAD),
             created,
             changed: 2 * created,
+            distinct: created,
             faults: created * (2 * levels + 2),
         }
     }
@@ -248,6 +266,7 @@ impl<'a> Changer<'a, '_> {
             // A page with many changes is logged as an image, for which it is looked at again.
             need.log_bytes += FRAME_OVERHEAD + if log_bytes > page_size { page_size } else { 0 };
             need.changed += 1;
+            need.distinct += 1;
             need.faults += 2 + levels;
         }
         need += self.need_of_splits(splits, levels);
@@ -260,6 +279,7 @@ impl<'a> Changer<'a, '_> {
             log_bytes: self.pool.page_size() + FRAME_OVERHEAD,
             created: 1,
             changed: 0,
+            distinct: 0,
             faults: 1,
         }
     }
@@ -273,6 +293,7 @@ impl<'a> Changer<'a, '_> {
             log_bytes: merges * (page_size + key + OPERATION_OVERHEAD + 3 * FRAME_OVERHEAD),
             created: 0,
             changed: 2 * merges,
+            distinct: 2 * merges,
             faults: 4 * merges,
         })
     }
@@ -284,6 +305,7 @@ impl<'a> Changer<'a, '_> {
             log_bytes: 2 * (key + OPERATION_OVERHEAD + FRAME_OVERHEAD) + FRAME_OVERHEAD,
             created: 0,
             changed: 2,
+            distinct: 2,
             // The path to it may have to be read again.
             faults: 16,
         }
@@ -347,6 +369,7 @@ mod tests {
             log_bytes: 0,
             created: 2,
             changed: 3,
+            distinct: 3,
             faults: 1000,
         };
         assert_eq!(need.dirty_evictions(64), 64 + 10);

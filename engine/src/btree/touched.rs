@@ -116,6 +116,15 @@ impl Touched {
         self.replace(page, Change::Image);
     }
 
+    /// If the page is to be logged as operations, it goes to the log whole instead.
+    pub(super) fn log_whole(&mut self, page: PageNumber) {
+        if let Some(at) = self.find(page)
+            && matches!(self.pages[at].1, Change::Delta(_))
+        {
+            self.image(page);
+        }
+    }
+
     pub(crate) fn freed(&mut self, page: PageNumber) {
         self.replace(page, Change::Freed);
     }

@@ -7,21 +7,24 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::Pool;
 use super::frame::Frame;
+use super::unfinished::Standing;
+use super::write_back::ToCopy;
 use crate::error::Result;
 use crate::ids::PageNumber;
-use crate::store::PageImage;
+use crate::store::{PageImage, Privilege};
 
 /// Steps of the clock in which dirty pages are passed by.
 const PATIENCE: usize = 32;
 
-/// Clean pages that must be left on a full disk. With fewer, those on one path down a tree would push each other out.
+/// Clean pages that must be left on a full disk, and by a commit that takes up the cache. With fewer, those on one path down a tree would push each other out.
 const CLEAN_MIN: usize = 24;
 
 impl Pool {
     /// Frees one frame; `None` if no page could be moved out.
-    pub(super) fn evict(&self) -> Result<Option<u32>> {
+    pub(super) fn evict(&self, privilege: Option<Privilege>) -> Result<Option<u32>> {
         let frames = self.frames();
         let mut no_room = None;
+        let mut has_others = None;
         // Clean pages that were not used lately are taken where they are found. The first steps pass dirty ones by, since
         // a clean one is likely to be near; after that dirty ones are written too. The later rounds are for frames
         // that were used or busy in the earlier ones.
@@ -36,7 +39,19 @@ impl Pool {
                 if step < PATIENCE || no_room.is_some() {
                     continue;
                 }
-                match self.write_frame(frame, page) {
+                // Pages of the commit that is being applied go last, if at all.
+                let Some(seen) = frame.try_optimistic() else {
+                    continue;
+                };
+                let is_passed_by = match self.unfinished.standing(seen.node().commit_id()) {
+                    Standing::Finished => false,
+                    Standing::Pinned => true,
+                    Standing::Movable => *has_others.get_or_insert_with(|| self.has_clean_frames(CLEAN_MIN)),
+                };
+                if is_passed_by {
+                    continue;
+                }
+                match self.write_frame(frame, page, privilege) {
                     Ok(true) => {}
                     Ok(false) => continue,
                     // What can be read must stay readable: a clean page will do.
@@ -76,18 +91,19 @@ impl Pool {
     }
 
     /// Writes a dirty frame; `false` if somebody else is writing it or it is no longer dirty.
-    fn write_frame(&self, frame: Frame<'_>, page: PageNumber) -> Result<bool> {
+    fn write_frame(&self, frame: Frame<'_>, page: PageNumber, privilege: Option<Privilege>) -> Result<bool> {
         if !frame.begin_write() {
             return Ok(false);
         }
-        let Some(copy) = self.copy_reserved(frame, page) else {
+        let ToCopy::Copied(copy) = self.copy_reserved(frame, page, true) else {
             return Ok(false);
         };
-        self.store.write_pages(&[PageImage {
+        let image = PageImage {
             page,
             commit: copy.commit,
             raw: &copy.image,
-        }])?;
+        };
+        self.store.write_pages_for(&[image], privilege)?;
         copy.written();
         Ok(true)
     }

@@ -7,10 +7,12 @@ mod arena;
 mod evict;
 mod frame;
 mod table;
+mod unfinished;
 mod write_back;
 
 pub(crate) use frame::{Latched, Optimistic};
-pub(crate) use write_back::PageCopy;
+pub(crate) use unfinished::{Pages, UnfinishedCommit};
+pub(crate) use write_back::{PageCopy, ToCopy};
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -22,10 +24,11 @@ use parking_lot::{Condvar, Mutex};
 use crate::error::{Error, Result};
 use crate::ids::PageNumber;
 use crate::page::image;
-use crate::store::DataFile;
+use crate::store::{DataFile, Privilege};
 use arena::Arena;
 use frame::{FRAME_HEADER_WORDS, Frame};
 use table::{PageTable, Residence};
+use unfinished::Unfinished;
 
 /// Fewest frames a pool works with: the deepest tree path, a split and some readers at once.
 pub(crate) const FRAMES_MIN: usize = 64;
@@ -52,6 +55,7 @@ pub(crate) struct Pool {
     /// Waiters for pages that another thread is bringing in.
     arrivals: Mutex<()>,
     arrived: Condvar,
+    unfinished: Unfinished,
     pub(crate) counters: PoolCounters,
 }
 
@@ -86,6 +90,7 @@ impl Pool {
             may_be_absent: AtomicBool::new(!fresh),
             arrivals: Mutex::new(()),
             arrived: Condvar::new(),
+            unfinished: Unfinished::default(),
             counters: PoolCounters::default(),
         }
     }
@@ -145,17 +150,8 @@ impl Pool {
         None
     }
 
-    /// The page, brought in if need be; `None` if there is no such page.
-    #[inline]
-    pub(crate) fn get(&self, page: PageNumber) -> Result<Option<Optimistic<'_>>> {
-        match self.resident(page) {
-            Some(optimistic) => Ok(Some(optimistic)),
-            None => self.fault_in(page),
-        }
-    }
-
     #[cold]
-    fn fault_in(&self, page: PageNumber) -> Result<Option<Optimistic<'_>>> {
+    fn fault_in(&self, page: PageNumber, privilege: Option<Privilege>) -> Result<Option<Optimistic<'_>>> {
         if page == PageNumber::NONE {
             return Ok(None);
         }
@@ -169,7 +165,7 @@ impl Pool {
             }
             // Latched until the table knows the frame: before that nobody may move the page out again.
             let latched = self
-                .read_into_frame(page)
+                .read_into_frame(page, privilege)
                 .inspect_err(|_| self.end_claim(page, None))?;
             self.end_claim(page, latched.as_ref().map(|latched| latched.frame().index()));
             if latched.is_none() {
@@ -179,7 +175,7 @@ impl Pool {
     }
 
     /// Reads a claimed page into a frame of its own; `None` if there is no such page.
-    fn read_into_frame(&self, page: PageNumber) -> Result<Option<Latched<'_>>> {
+    fn read_into_frame(&self, page: PageNumber, privilege: Option<Privilege>) -> Result<Option<Latched<'_>>> {
         IMAGE.with_borrow_mut(|bytes| {
             bytes.clear();
             // A freed page keeps its image until the next checkpoint; only a page in use is one.
@@ -187,7 +183,7 @@ impl Pool {
                 return Ok(None);
             }
             self.counters.faults.fetch_add(1, Relaxed);
-            let index = self.take_frame()?;
+            let index = self.take_frame(privilege)?;
             let mut latched = self.latch_free_frame(index);
             if let Err(what) = image::decode(bytes, page, latched.words_mut()) {
                 drop(latched);
@@ -224,7 +220,7 @@ impl Pool {
         }
     }
 
-    /// A new page in a frame that [`Pool::take_frame`] gave, latched, dirty and without content.
+    /// A new page in a frame that [`Pages::take_frame`] gave, latched, dirty and without content.
     pub(crate) fn create(&self, page: PageNumber, frame: u32) -> Latched<'_> {
         // A reader that followed an outdated pointer may be finding out that the page does not exist, or, if the number
         // has come into use again meanwhile, may just have brought in what the page was before.
@@ -286,11 +282,8 @@ impl Pool {
         self.free.lock().extend(frames);
     }
 
-    /// A frame that holds no page, evicting one if need be. No latch may be held by the caller.
-    ///
-    /// # Errors
-    /// [`Error::CacheExhausted`] when every frame is in use by somebody, or what writing a dirty page ran into.
-    pub(crate) fn take_frame(&self) -> Result<u32> {
+    /// [`Pages::take_frame`].
+    fn take_frame(&self, privilege: Option<Privilege>) -> Result<u32> {
         if let Some(index) = self.free.lock().pop() {
             return Ok(index);
         }
@@ -300,13 +293,9 @@ impl Pool {
         }
         self.used.store(self.frames(), Relaxed);
         self.may_be_absent.store(true, Relaxed);
-        let attempts = if self.store.is_committing() {
-            COMMIT_ATTEMPTS
-        } else {
-            1
-        };
+        let attempts = if privilege.is_some() { COMMIT_ATTEMPTS } else { 1 };
         for _ in 0..attempts {
-            if let Some(index) = self.evict()? {
+            if let Some(index) = self.evict(privilege)? {
                 return Ok(index);
             }
         }

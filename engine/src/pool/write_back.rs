@@ -6,6 +6,7 @@
 use super::Pool;
 use super::frame::{Frame, Optimistic};
 use super::table::Residence;
+use super::unfinished::Standing;
 use crate::ids::{CommitId, PageNumber};
 use crate::page::image;
 use crate::page::words::{Words, private_page};
@@ -17,6 +18,16 @@ pub(crate) struct PageCopy<'p> {
     pub(crate) page: PageNumber,
     pub(crate) commit: CommitId,
     pub(crate) image: Vec<u8>,
+}
+
+/// What became of a wish to copy a page.
+#[derive(Debug)]
+pub(crate) enum ToCopy<'p> {
+    Copied(PageCopy<'p>),
+    /// It is not in memory, or not dirty, any more.
+    NoNeed,
+    /// The commit that is being applied has changed it.
+    Unfinished,
 }
 
 impl PageCopy<'_> {
@@ -46,13 +57,12 @@ impl Drop for Reservation<'_> {
 }
 
 impl Pool {
-    /// Copies a page that is resident and dirty; `None` if it is neither any more. Waits while another thread is
-    /// writing it.
-    pub(crate) fn copy_dirty(&self, page: PageNumber) -> Option<PageCopy<'_>> {
+    /// Copies a page that is resident and dirty. Waits while another thread is writing it.
+    pub(crate) fn copy_dirty(&self, page: PageNumber) -> ToCopy<'_> {
         loop {
             let Residence::Frame(index) = self.table.get(page) else {
                 // Absent: evicted, which wrote it. Claimed: it is just being read back, so it is clean.
-                return None;
+                return ToCopy::NoNeed;
             };
             let frame = self.frame(index);
             if frame.page_number() != page {
@@ -60,30 +70,33 @@ impl Pool {
                 continue;
             }
             if !frame.is_dirty() && !frame.is_being_written() {
-                return None;
+                return ToCopy::NoNeed;
             }
             if !frame.begin_write() {
                 std::thread::yield_now();
                 continue;
             }
-            if let Some(copy) = self.copy_reserved(frame, page) {
-                return Some(copy);
+            match self.copy_reserved(frame, page, false) {
+                ToCopy::NoNeed => std::thread::yield_now(),
+                copied_or_unfinished => return copied_or_unfinished,
             }
-            std::thread::yield_now();
         }
     }
 
-    /// Copies a frame whose write reservation the caller has just taken, and releases it if there is nothing to copy.
-    pub(super) fn copy_reserved<'p>(&'p self, frame: Frame<'p>, page: PageNumber) -> Option<PageCopy<'p>> {
+    /// Copies a frame whose write reservation the caller has just taken, and releases it if there is nothing to copy. A
+    /// page of the unfinished commit is copied only if it may be moved out and `moves` is set.
+    pub(super) fn copy_reserved<'p>(&'p self, frame: Frame<'p>, page: PageNumber, moves: bool) -> ToCopy<'p> {
         let mut reservation = Reservation(Some(frame));
         let memory = private_page(self.page_size);
         let private = Words::new(&memory);
         loop {
             // Not waited for: the caller may be bringing a page in that the holder of the latch waits for.
-            let source = frame.try_optimistic()?;
+            let Some(source) = frame.try_optimistic() else {
+                return ToCopy::NoNeed;
+            };
             if frame.page_number() != page || !frame.is_dirty() {
                 if source.is_valid() {
-                    return None;
+                    return ToCopy::NoNeed;
                 }
                 continue;
             }
@@ -91,14 +104,19 @@ impl Pool {
             for index in 0..self.page_size / 8 {
                 private.set_word(index, words.word(index));
             }
-            if !source.is_valid() {
+            let node = crate::page::node::Node::new(private);
+            let is_stable = match self.unfinished.standing(node.commit_id()) {
+                Standing::Finished => source.is_valid(),
+                Standing::Movable if moves => self.unfinished.note_moved(page, source),
+                _ => return ToCopy::Unfinished,
+            };
+            if !is_stable {
                 continue;
             }
-            let node = crate::page::node::Node::new(private);
             let mut bytes = Vec::with_capacity(node.used() + 64);
             image::encode(node, &mut bytes);
             reservation.0 = None;
-            return Some(PageCopy {
+            return ToCopy::Copied(PageCopy {
                 source,
                 page,
                 commit: node.commit_id(),

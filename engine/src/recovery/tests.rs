@@ -149,7 +149,7 @@ fn put(page: u32, key: &str, value: &str) -> TestFrame {
 
 /// The commit and the rows of a page; `None` if there is no such page.
 fn page(pool: &Pool, page: u32) -> Option<(u64, Vec<(String, String)>)> {
-    let found = pool.get(PageNumber(page)).unwrap()?;
+    let found = pool.reader().get(PageNumber(page)).unwrap()?;
     let node = found.node();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let rows = (0..node.count()).map(|index| {

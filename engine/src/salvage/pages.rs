@@ -205,7 +205,12 @@ impl Pages {
         });
         let mut is_newest = true;
         for frame in self.log.get(&page).map_or(&[][..], Vec::as_slice) {
-            if at.is_some_and(|at| frame.commit <= at) {
+            // An image of the middle of a commit is possible; that commit has logged the page whole.
+            let is_old = |at| match frame.kind {
+                FrameKind::Delta => frame.commit <= at,
+                _ => frame.commit < at,
+            };
+            if at.is_some_and(is_old) {
                 continue;
             }
             let is_redone = match (frame.kind, &frame.body[..]) {

@@ -114,7 +114,7 @@ impl DataFile {
         redo: LogPosition,
         must_reach: LogPosition,
     ) -> Result<()> {
-        self.check_usable()?;
+        self.poison.check()?;
         let before = frozen.durable.superblock;
         let last_commit = frozen.last_commit;
         assert!(redo <= must_reach, "redo starts in the durable part of the log");
@@ -225,7 +225,7 @@ impl DataFile {
             stamp: generation,
         };
         batch.push(self, identity, &raw, &NoCompression)?;
-        let written = self.write_batch(&mut batch)?;
+        let written = self.write_batch(&mut batch, None)?;
         new_map.root = written.first().map(|root| ExtentPlace {
             offset: root.offset(),
             length: root.length,
@@ -243,7 +243,7 @@ impl DataFile {
         generation: u64,
         new_map: &mut NewMap,
     ) -> Result<()> {
-        let written = self.write_batch(batch)?;
+        let written = self.write_batch(batch, None)?;
         for (of, written) in encoded.drain(..).zip(&written) {
             let place = ExtentPlace {
                 offset: written.offset(),
@@ -277,7 +277,7 @@ impl DataFile {
         let durable = self.durable.lock();
         self.write_superblock(&durable.superblock)
             .and_then(|()| self.sync())
-            .inspect_err(|error| self.poison(error))
+            .inspect_err(|error| drop(self.poison.set(&error.to_string())))
     }
 
     fn write_superblock(&self, superblock: &Superblock) -> Result<()> {
@@ -310,7 +310,7 @@ impl DataFile {
         } else {
             sync().and_then(|()| write()).and_then(|()| sync())
         };
-        answer.inspect_err(|error| self.poison(error))
+        answer.inspect_err(|error| drop(self.poison.set(&error.to_string())))
     }
 
     /// Step 6: the new checkpoint is the durable one.
@@ -334,11 +334,5 @@ impl DataFile {
             space.retire_with_sealed(place.units());
         }
         space.release_sealed();
-    }
-
-    /// Stops all writing to this file.
-    fn poison(&self, cause: &Error) {
-        // Whoever came first gave the cause.
-        let _already = self.poisoned.set(cause.to_string().into());
     }
 }

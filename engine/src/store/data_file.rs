@@ -17,14 +17,14 @@
 //! | `resize` | the length of the file |
 //! | `numbers` | page numbers in use; held over every change of map entries, so that entry, number and space change together |
 //! | chunk (in `map`) | 512 map entries |
-//! | `held` | extents held back for commits |
+//! | `reserved` | extents reserved for commits |
 //! | `space` | the extent allocator |
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use parking_lot::{Mutex, RwLock};
@@ -39,6 +39,7 @@ use super::superblock::Superblock;
 use crate::compress::{Codec, Compressor, compressor_for};
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, PageNumber};
+use crate::poison::Poison;
 use crate::vfs::{Vfs, VfsFile};
 
 /// What is fixed when a data file is created.
@@ -80,11 +81,11 @@ pub struct DataFile {
     pub(super) numbers: Mutex<PageNumbers>,
     pub(super) map: PageMap,
     pub(super) space: Mutex<ExtentAllocator>,
-    /// Extents held back for commits, all of one length.
-    pub(super) held: Mutex<Vec<UnitRange>>,
+    /// Extents reserved for commits, all of one length.
+    pub(super) reserved: Mutex<Vec<UnitRange>>,
     pub(super) counters: Counters,
-    /// Why nothing more may be written: a sync or a superblock write failed.
-    pub(super) poisoned: OnceLock<Arc<str>>,
+    /// Why nothing more may be written.
+    pub(super) poison: Arc<Poison>,
 }
 
 /// What the durable checkpoint consists of.
@@ -142,10 +143,9 @@ impl DataFile {
         self.numbers.lock().allocated()
     }
 
-    /// Whether a sync or superblock write has failed, so that nothing more is written.
-    #[must_use]
-    pub fn is_poisoned(&self) -> bool {
-        self.poisoned.get().is_some()
+    /// What stops all writing to this file, and to what shares it.
+    pub(crate) fn poison(&self) -> &Arc<Poison> {
+        &self.poison
     }
 
     /// Damage of a page whose bytes were intact: what they say makes no sense.
@@ -239,16 +239,6 @@ impl DataFile {
             generation: superblock.generation,
             last_checkpoint: (superblock.generation > 1)
                 .then(|| SystemTime::UNIX_EPOCH + Duration::from_millis(superblock.wall_clock_ms)),
-        }
-    }
-
-    /// The error for anything that would write, once a sync or a superblock write has failed.
-    pub(super) fn check_usable(&self) -> Result<()> {
-        match self.poisoned.get() {
-            Some(cause) => Err(Error::Poisoned {
-                cause: Arc::clone(cause),
-            }),
-            None => Ok(()),
         }
     }
 

@@ -20,12 +20,12 @@ mod data_file;
 mod extent;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
-mod held;
 mod map_format;
 mod opening;
 mod page_map;
 mod page_numbers;
 mod reading;
+mod reservation;
 mod stats;
 mod superblock;
 mod survey;
@@ -37,7 +37,7 @@ mod tests;
 
 pub use committing::FrozenMap;
 pub use data_file::{CreateOptions, DataFile, PageImage};
-pub(crate) use held::Committing;
+pub(crate) use reservation::{Privilege, Reservation};
 pub use stats::StoreStats;
 pub use superblock::{PAGE_SIZE_MAX, PAGE_SIZE_MIN, Superblock};
 pub(crate) use survey::Survey;

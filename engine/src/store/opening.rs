@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Mutex, RwLock};
@@ -157,9 +157,9 @@ impl DataFile {
             numbers: Mutex::new(loaded.numbers),
             map: loaded.map,
             space: Mutex::new(space),
-            held: Mutex::default(),
+            reserved: Mutex::default(),
             counters: Counters::default(),
-            poisoned: OnceLock::new(),
+            poison: Arc::default(),
         })
     }
 }

@@ -17,6 +17,7 @@ use super::data_file::{DataFile, PageImage};
 use super::extent::{self, ExtentIdentity, ExtentKind, OVERHEAD_BYTES, UNIT_BYTES, units_for};
 use super::page_map::MapEntry;
 use super::page_numbers::PageState;
+use super::reservation::Privilege;
 use crate::compress::Compressor;
 use crate::error::{Error, Result};
 use crate::planted::{self, Fault};
@@ -123,14 +124,23 @@ impl DataFile {
     /// [`Error::InvalidOption`] for an image longer than a page. Images go out in groups of up to 1 MiB: those of the groups before the error are in the map, the
     /// others are not.
     pub fn write_pages(&self, pages: &[PageImage<'_>]) -> Result<()> {
-        self.check_usable()?;
+        self.write_pages_for(pages, None)
+    }
+
+    /// [`DataFile::write_pages`], on behalf of a commit if it has the privilege.
+    pub(crate) fn write_pages_for(
+        &self,
+        pages: &[PageImage<'_>],
+        privilege: Option<Privilege>,
+    ) -> Result<()> {
+        self.poison.check()?;
         let compressor = Arc::clone(&self.compressor.read());
         let mut batch = Batch::new();
         let mut batch_start = 0;
         for (index, image) in pages.iter().enumerate() {
             self.check_image(image)?;
             if batch.would_overflow(image.raw.len()) && !batch.is_empty() {
-                self.write_batch_of_pages(&mut batch, &pages[batch_start..index])?;
+                self.write_batch_of_pages(&mut batch, &pages[batch_start..index], privilege)?;
                 batch_start = index;
             }
             let identity = ExtentIdentity {
@@ -141,7 +151,7 @@ impl DataFile {
             batch.push(self, identity, image.raw, &*compressor)?;
         }
         if !batch.is_empty() {
-            self.write_batch_of_pages(&mut batch, &pages[batch_start..])?;
+            self.write_batch_of_pages(&mut batch, &pages[batch_start..], privilege)?;
         }
         Ok(())
     }
@@ -158,9 +168,14 @@ impl DataFile {
     }
 
     /// Writes a batch and changes the map entries of its pages; leaves the batch empty.
-    fn write_batch_of_pages(&self, batch: &mut Batch, pages: &[PageImage<'_>]) -> Result<()> {
+    fn write_batch_of_pages(
+        &self,
+        batch: &mut Batch,
+        pages: &[PageImage<'_>],
+        privilege: Option<Privilege>,
+    ) -> Result<()> {
         debug_assert_eq!(batch.units.len(), pages.len(), "one extent for each page");
-        let written = self.write_batch(batch)?;
+        let written = self.write_batch(batch, privilege)?;
         let mut kept = Vec::with_capacity(pages.len());
         let mut dropped = Vec::new();
         let mut replaced = Vec::with_capacity(pages.len());
@@ -210,13 +225,17 @@ impl DataFile {
     ///
     /// # Errors
     /// [`Error::Io`]; nothing is reserved then.
-    pub(super) fn write_batch(&self, batch: &mut Batch) -> Result<Vec<Written>> {
+    pub(super) fn write_batch(
+        &self,
+        batch: &mut Batch,
+        privilege: Option<Privilege>,
+    ) -> Result<Vec<Written>> {
         let starts = self.reserve(&batch.units).or_else(|error| {
-            let held = match batch.units[..] {
-                [units] if error.is_disk_full() => self.take_held(units),
+            let reserved = match (&batch.units[..], privilege) {
+                ([units], Some(privilege)) if error.is_disk_full() => self.take_reserved(*units, privilege),
                 _ => None,
             };
-            held.map(|start| vec![start]).ok_or(error)
+            reserved.map(|start| vec![start]).ok_or(error)
         })?;
         let written: Vec<Written> = starts
             .iter()

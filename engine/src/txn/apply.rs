@@ -11,12 +11,13 @@ use super::catalog::{Dropped, Entry};
 use super::manager::{TransactionManager, Work};
 use super::panics::{NewPanic, PANICKED};
 use super::write_set::WriteSet;
-use crate::btree::{Budget, Change, Changer, Need, NewRow, Touched, Tree};
+use crate::btree::{Budget, Change, Changer, Need, NewRow, Touched};
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition, PageNumber, TableId};
 use crate::mvcc::Reclaimed;
 use crate::page::image;
 use crate::planted::{self, Fault};
+use crate::pool::Pages;
 use crate::wal::{CommitMark, FrameKind};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -68,7 +69,7 @@ struct PoisonOnPanic<'m>(&'m TransactionManager, NewPanic);
 impl Drop for PoisonOnPanic<'_> {
     fn drop(&mut self) {
         if self.1.is_happening() {
-            self.0.wal.poison(PANICKED);
+            let _ = self.0.poison.set(PANICKED);
         }
     }
 }
@@ -80,10 +81,6 @@ const CATALOG: Table = Table {
 };
 
 impl TransactionManager {
-    fn catalog_tree(&self) -> Tree<'_> {
-        self.tree(CATALOG)
-    }
-
     /// Applies work as the next commit. Returns the commit and the log position behind it; work that changes nothing
     /// is no commit and returns the last one.
     pub(super) fn apply_work(&self, applier: &mut Applier, work: &Work) -> Result<(CommitId, LogPosition)> {
@@ -107,13 +104,13 @@ impl TransactionManager {
         let mut need = Need::default();
         for (table, changes) in writes.tables() {
             let rows = changes.iter().map(|(key, value)| (&key[..], value.as_deref()));
-            need += changer.need_of_rows(self.tree(*table), rows)?;
+            need += changer.need_of_rows(changer.tree(table.root, table.id), rows)?;
         }
         changer.secure(need)?;
         let mut rows = 0;
         let mut bytes = 0;
         for (table, changes) in writes.tables() {
-            let tree = self.tree(*table);
+            let tree = changer.tree(table.root, table.id);
             for (key, value) in changes {
                 match value {
                     Some(value) => changer.put(tree, key, value)?,
@@ -143,6 +140,7 @@ impl TransactionManager {
         })?;
         let mut root = PageNumber::NONE;
         let done = self.apply_commit(applier, |changer| {
+            let catalog = changer.tree(CATALOG.root, CATALOG.id);
             let entry = |root| Entry::Table {
                 name: name.to_owned(),
                 id,
@@ -152,12 +150,12 @@ impl TransactionManager {
             let (key, value) = entry(root).encode();
             let rows: [NewRow<'_>; 2] = [(&next_key, Some(&next_value)), (&key, Some(&value))];
             let mut need = changer.need_to_create_tree();
-            need += changer.need_of_rows(self.catalog_tree(), rows.into_iter())?;
+            need += changer.need_of_rows(catalog, rows.into_iter())?;
             changer.secure(need)?;
             root = changer.create_tree(id)?;
             let (key, value) = entry(root).encode();
-            changer.put(self.catalog_tree(), &next_key, &next_value)?;
-            changer.put(self.catalog_tree(), &key, &value)
+            changer.put(catalog, &next_key, &next_value)?;
+            changer.put(catalog, &key, &value)
         })?;
         applier.next_table = next;
         applier.live.insert(id);
@@ -179,13 +177,14 @@ impl TransactionManager {
             });
         };
         let done = self.apply_commit(applier, |changer| {
+            let catalog = changer.tree(CATALOG.root, CATALOG.id);
             let name = Entry::table_key(name);
             let (key, value) = Entry::Dropped { id, root }.encode();
             let rows: [NewRow<'_>; 2] = [(&key, Some(&value)), (&name, None)];
-            let need = changer.need_of_rows(self.catalog_tree(), rows.into_iter())?;
+            let need = changer.need_of_rows(catalog, rows.into_iter())?;
             changer.secure(need)?;
-            changer.delete(self.catalog_tree(), &name)?;
-            changer.put(self.catalog_tree(), &key, &value)
+            changer.delete(catalog, &name)?;
+            changer.put(catalog, &key, &value)
         })?;
         applier.live.remove(&id);
         applier.dropped.push(Dropped {
@@ -214,8 +213,10 @@ impl TransactionManager {
         self.check_usable()?;
         let _guard = PoisonOnPanic(self, NewPanic::watch());
         let commit = last.next();
+        // Until the commit is in the log.
+        let unfinished = self.pool.begin_commit(commit);
         let mut changer = Changer::new(
-            &self.pool,
+            &unfinished,
             &self.versions,
             &self.wal,
             touched,
@@ -223,9 +224,7 @@ impl TransactionManager {
             *ghost_horizon,
         );
         let result = change(&mut changer);
-        let has_changed = changer.has_changed();
-        // Until the commit is in the log, what is held back for it stays at hand.
-        let _committing = changer.finish_changes();
+        let has_changed = changer.finish_changes();
         match result {
             Ok(()) if !has_changed => return Ok((*last, self.wal.end())),
             Ok(()) => {}
@@ -236,14 +235,20 @@ impl TransactionManager {
             Err(error) => return Err(self.poison(&error)),
         }
         let end = self
-            .log(touched, commit, image)
+            .log(unfinished.pages(), touched, commit, image)
             .map_err(|error| self.poison(&error))?;
         *last = commit;
         Ok((commit, end))
     }
 
     /// Appends a commit's frames to the log; the last carries the commit mark.
-    fn log(&self, touched: &Touched, commit: CommitId, image: &mut Vec<u8>) -> Result<LogPosition> {
+    fn log(
+        &self,
+        pool: Pages<'_>,
+        touched: &Touched,
+        commit: CommitId,
+        image: &mut Vec<u8>,
+    ) -> Result<LogPosition> {
         let pages = touched.pages();
         let left_out = usize::from(pages.len() > 1 && planted::makes(Fault::PageMissingFromLog));
         let pages = &pages[left_out..];
@@ -262,7 +267,7 @@ impl TransactionManager {
                     })?
                 }
                 Change::Image => {
-                    self.copy_image(*page, image)?;
+                    copy_image(pool, *page, image)?;
                     appender.frame(*page, commit, FrameKind::Image, mark, |out| {
                         out.push(IMAGE_CODEC_NONE);
                         out.extend_from_slice(image);
@@ -272,22 +277,6 @@ impl TransactionManager {
             };
         }
         Ok(end)
-    }
-
-    fn copy_image(&self, page: PageNumber, image: &mut Vec<u8>) -> Result<()> {
-        loop {
-            let Some(found) = self.pool.get(page)? else {
-                return Err(self
-                    .pool
-                    .store()
-                    .damage(page, "a page of the commit does not exist"));
-            };
-            // Latched, because encoding relies on a well-formed page; nobody but the applier could change it.
-            let Some(latched) = found.latch() else { continue };
-            image.clear();
-            image::encode(latched.node(), image);
-            return Ok(());
-        }
     }
 
     /// Drops old versions; then ghosts, small pages and dropped tables that nobody can read any more, as much as fits in
@@ -320,17 +309,14 @@ impl TransactionManager {
         let result = self.apply_commit(applier, |changer| {
             self.purge(changer, &mut reclaimed)?;
             if let Some(Dropped { table, root, .. }) = due {
-                let tree = Tree {
-                    pool: &self.pool,
-                    root,
-                    table,
-                };
+                let tree = changer.tree(root, table);
+                let catalog = changer.tree(CATALOG.root, CATALOG.id);
                 let key = Entry::dropped_key(table);
                 let row: [NewRow<'_>; 1] = [(&key, None)];
-                let need = changer.need_of_rows(self.catalog_tree(), row.into_iter())?;
+                let need = changer.need_of_rows(catalog, row.into_iter())?;
                 let mut budget = Budget::new(DROP_BUDGET, need);
                 if changer.drop_tree(tree, &mut budget)? {
-                    changer.delete(self.catalog_tree(), &key)?;
+                    changer.delete(catalog, &key)?;
                     finished = Some(table);
                 }
             }
@@ -371,7 +357,8 @@ impl TransactionManager {
                 reclaimed.retain(|r| r.table != table);
                 continue;
             };
-            let Some(low) = changer.purge(self.tree(*found), key)? else {
+            let tree = changer.tree(found.root, found.id);
+            let Some(low) = changer.purge(tree, key)? else {
                 break;
             };
             reclaimed.pop();
@@ -386,3 +373,19 @@ impl TransactionManager {
         !applier.dropped.is_empty() || !applier.reclaimed.is_empty()
     }
 }
+
+fn copy_image(pool: Pages<'_>, page: PageNumber, image: &mut Vec<u8>) -> Result<()> {
+    loop {
+        let Some(found) = pool.get(page)? else {
+            return Err(pool.store().damage(page, "a page of the commit does not exist"));
+        };
+        // Latched, because encoding relies on a well-formed page; nobody but the applier could change it.
+        let Some(latched) = found.latch() else { continue };
+        image.clear();
+        image::encode(latched.node(), image);
+        return Ok(());
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -28,6 +28,7 @@ use crate::ids::{CommitId, LogPosition};
 use crate::lock::RowLocks;
 use crate::metrics::{Counters, GroupSizes};
 use crate::mvcc::{SnapshotRegistry, VersionStore};
+use crate::poison::Poison;
 use crate::pool::Pool;
 use crate::vfs::Vfs;
 use crate::wal::Wal;
@@ -70,6 +71,7 @@ pub struct TransactionManager {
     pub(crate) registry: SnapshotRegistry,
     pub(crate) locks: RowLocks,
     pub(crate) wal: Wal,
+    pub(crate) poison: Arc<Poison>,
     pub(crate) catalog: Catalog,
     pub(crate) counters: Counters,
     applier: Mutex<Applier>,
@@ -102,6 +104,7 @@ impl TransactionManager {
         static DATABASES: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
         Self {
             vfs: start.vfs,
+            poison: Arc::clone(start.pool.store().poison()),
             pool: start.pool,
             versions: VersionStore::new(start.last, start.version_budget, start.keep_versions),
             registry: SnapshotRegistry::new(start.last),
@@ -122,7 +125,7 @@ impl TransactionManager {
 
     pub(crate) fn tree(&self, table: Table) -> Tree<'_> {
         Tree {
-            pool: &self.pool,
+            pool: self.pool.reader(),
             root: table.root,
             table: table.id,
         }
@@ -142,13 +145,12 @@ impl TransactionManager {
     }
 
     pub(crate) fn check_usable(&self) -> Result<()> {
-        self.wal.poisoned().map_or(Ok(()), Err)
+        self.poison.check()
     }
 
     /// Stops the database: pages may hold half a commit, or a flush has failed.
     pub(crate) fn poison(&self, error: &Error) -> Error {
-        self.wal.poison(&error.to_string());
-        self.wal.poisoned().unwrap_or_else(|| error.clone())
+        self.poison.set(&error.to_string())
     }
 
     /// Commits and returns when the commit is visible, and durable if that was asked for.
@@ -331,12 +333,10 @@ impl TransactionManager {
 
     /// The holder of the applier panicked: nothing is applied any more, and nobody may wait for it.
     pub(super) fn abandon(&self) {
-        self.wal.poison(PANICKED);
+        let error = self.poison.set(PANICKED);
         let queued = std::mem::take(&mut *self.queue.lock());
         self.refuse(queued);
-        if let Some(error) = self.wal.poisoned() {
-            self.group.fail(&error);
-        }
+        self.group.fail(&error);
     }
 
     /// Ends requests that will not be applied, because a panic has stopped the database.
@@ -344,9 +344,7 @@ impl TransactionManager {
         for Request { work, waiter, .. } in requests {
             // What stands in line ends with the line.
             if !waiter.is_in_line() && !waiter.is_done() {
-                let _ = waiter.finish(Err(self.wal.poisoned().unwrap_or_else(|| Error::Poisoned {
-                    cause: PANICKED.into(),
-                })));
+                let _ = waiter.finish(Err(self.poison.set(PANICKED)));
             }
             self.release(work);
         }

@@ -66,7 +66,7 @@ impl TxOptions {
 /// tx.rollback_to(savepoint)?;
 /// assert_eq!(tx.get(table, b"alice")?.as_deref(), Some(&b"10"[..]));
 /// let commit = tx.commit()?;
-/// assert_eq!(db.snapshot()?.commit_id(), commit);
+/// assert_eq!(db.snapshot().commit_id(), commit);
 /// # Ok(())
 /// # }
 /// ```

@@ -126,7 +126,7 @@ impl LogAppender<'_> {
         self.state.check_order(page, commit, kind, mark);
         let end = self
             .write_frame(page, commit, kind, mark, body)
-            .inspect_err(|error| self.wal.poison.set(&error.to_string()))?;
+            .inspect_err(|error| drop(self.wal.poison.set(&error.to_string())))?;
         let state = &mut *self.state;
         state.last_commit = Some(commit);
         state.open_frames = if mark.is_some() { 0 } else { state.open_frames + 1 };

@@ -14,12 +14,12 @@ use super::appender::{AppendState, LogAppender};
 use super::discover::discover;
 use super::frame::{CommitMark, FRAME_BYTES_MAX_BESIDE_BODY, FrameKind};
 use super::options::{WalOptions, WalStats, WalSync};
-use super::poison::Poison;
 use super::segments::Segments;
 use super::writer::Writer;
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition, PageNumber};
 use crate::planted::{self, Fault};
+use crate::poison::Poison;
 use crate::vfs::Vfs;
 
 /// The write-ahead log. Dropping it does not flush: what was not flushed was not promised.
@@ -52,7 +52,7 @@ use crate::vfs::Vfs;
 /// ```
 pub struct Wal {
     pub(super) segments: Segments,
-    pub(super) poison: Poison,
+    pub(super) poison: Arc<Poison>,
     /// Position behind everything durable.
     pub(super) durable: CachePadded<AtomicU64>,
     /// Most that a frame with a page image takes, in bytes.
@@ -98,6 +98,16 @@ impl Wal {
     /// Options out of range, I/O errors, a segment of a newer format version; `WalSync::Direct` where the file system
     /// cannot do it.
     pub fn start(vfs: Arc<dyn Vfs>, options: WalOptions, after: LogPosition) -> Result<Self> {
+        Self::start_sharing(vfs, options, after, Arc::default())
+    }
+
+    /// [`Wal::start`] with the poison that the log has in common with the data file.
+    pub(crate) fn start_sharing(
+        vfs: Arc<dyn Vfs>,
+        options: WalOptions,
+        after: LogPosition,
+        poison: Arc<Poison>,
+    ) -> Result<Self> {
         options.validate()?;
         let dir = &options.dir;
         vfs.create_dir(dir)
@@ -112,7 +122,7 @@ impl Wal {
         let begin = first.header.first_frame();
         let wal = Self {
             segments,
-            poison: Poison::default(),
+            poison,
             durable: CachePadded::new(AtomicU64::new(begin.0)),
             frame_bytes_usual: (options.page_size + FRAME_BYTES_MAX_BESIDE_BODY + 64) as u64,
             vfs,
@@ -209,8 +219,8 @@ impl Wal {
     }
 
     /// Stops the log for good: `cause` is what every later call is answered with. The first cause stays.
-    pub fn poison(&self, cause: &str) {
-        self.poison.set(cause);
+    pub fn poison(&self, cause: &str) -> Error {
+        self.poison.set(cause)
     }
 
     /// The error that every call is answered with, once the log is poisoned.
@@ -288,7 +298,7 @@ impl Wal {
         }
         writer.sync().inspect_err(|error| {
             if !planted::makes(Fault::FailedSyncForgotten) {
-                self.poison.set(&error.to_string());
+                drop(self.poison.set(&error.to_string()));
             }
         })?;
         self.durable.store(end.0, Ordering::Release);
@@ -312,7 +322,7 @@ impl Wal {
         let taken = writer.taken.frame_bytes() as u64;
         let written = writer
             .write_taken()
-            .inspect_err(|error| self.poison.set(&error.to_string()))?;
+            .inspect_err(|error| drop(self.poison.set(&error.to_string())))?;
         self.counters.bytes_taken.fetch_add(taken, Ordering::Relaxed);
         self.counters.bytes_written.fetch_add(written, Ordering::Relaxed);
         Ok(())

@@ -9,7 +9,7 @@
 //! [`Wal::recover`] reads it back (`reader`) and decides what a damaged end means (`tail`).
 //!
 //! Invariants: commit IDs in the log are dense; a frame's CRC is seeded with its segment's salt, so that nothing that an
-//! earlier use left in the file can be taken for a frame; a failed write or sync is final (`poison`); the durable
+//! earlier use left in the file can be taken for a frame; a failed write or sync is final ([`crate::poison`]); the durable
 //! position never passes a byte that was not synced.
 
 mod appender;
@@ -23,7 +23,6 @@ mod frame;
 pub(crate) mod fuzzing;
 mod log;
 mod options;
-mod poison;
 mod probe;
 mod reader;
 mod segment;

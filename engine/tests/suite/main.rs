@@ -9,6 +9,7 @@ mod concurrency;
 mod damage;
 mod faults;
 mod full_disk;
+mod half_commits;
 mod isolation;
 mod limits;
 mod memory;

@@ -227,8 +227,9 @@ fn what_is_held_back_is_for_the_thread_that_commits() {
     let mut model = Model::new();
     write(&file, CommitId(1), &all, &mut model).unwrap();
     checkpoint(&file, CommitId(1)).unwrap();
-    file.hold(3).unwrap();
-    file.hold(2).unwrap();
+    let reservation = file.reservation();
+    reservation.extend_to(3).unwrap();
+    reservation.extend_to(2).unwrap();
     let held_bytes = file.stats().reserved_bytes;
     assert_eq!(
         held_bytes,
@@ -236,16 +237,17 @@ fn what_is_held_back_is_for_the_thread_that_commits() {
         "three pages of 4096 bytes and what an extent costs"
     );
     vfs.set_capacity(Some(vfs.used_bytes()));
-    let put = |page: PageNumber, commit: u64| {
+    let put_for = |page: PageNumber, commit: u64, privilege| {
         let raw = [commit as u8; 1500];
         let image = PageImage {
             page,
             commit: CommitId(commit),
             raw: &raw,
         };
-        let answer = file.write_pages(&[image]);
+        let answer = file.write_pages_for(&[image], privilege);
         answer.map(|()| (page, (CommitId(commit), raw.to_vec())))
     };
+    let put = |page, commit| put_for(page, commit, None);
     // Everybody else's room is used up first.
     let mut commit = 2;
     let error = loop {
@@ -258,8 +260,8 @@ fn what_is_held_back_is_for_the_thread_that_commits() {
     assert!(error.is_disk_full(), "{error}");
     assert_eq!(file.stats().reserved_bytes, held_bytes);
     {
-        let _committing = file.committing();
-        model.extend([put(all[1], commit).unwrap()]);
+        let privilege = Some(reservation.privilege());
+        model.extend([put_for(all[1], commit, privilege).unwrap()]);
         assert_eq!(
             file.stats().reserved_bytes,
             held_bytes - 9 * 512,
@@ -271,7 +273,8 @@ fn what_is_held_back_is_for_the_thread_that_commits() {
     file.verify().unwrap();
     vfs.set_capacity(None);
     checkpoint(&file, CommitId(commit)).unwrap();
-    file.let_go(0);
+    drop(reservation);
+    file.release_reserved(0);
     assert_eq!(file.stats().reserved_bytes, 0);
     file.verify().unwrap();
     assert_contents(&reopen(&vfs).unwrap(), &model);

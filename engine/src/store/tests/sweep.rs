@@ -94,7 +94,7 @@ fn script(vfs: &SimulatedVfs, before: &Model) -> Outcome {
         file.free_page(freed, commit);
         pages.remove(&freed);
         outcome.checkpoint(&file, commit, &pages);
-        if file.is_poisoned() {
+        if file.poison().error().is_some() {
             // What the file holds is not known any more: no more is written.
             outcome.note(write(&file, commit, &more, &mut Model::new()));
             outcome.checkpoint(&file, commit, &pages);

@@ -1,0 +1,82 @@
+//! Room in the data file that is reserved for the commit that is being applied.
+//!
+//! A commit that has changed a page must be completed, and on the way it may have to move dirty pages out of the cache,
+//! which takes room in the file. So extents for that are taken from free space before it begins. They are used only when
+//! the file is full, only on behalf of that commit, and stay for the next one.
+
+use super::allocator::UnitRange;
+use super::data_file::DataFile;
+use super::extent::{OVERHEAD_BYTES, units_for};
+use crate::error::Result;
+
+/// Extents that stay reserved after a commit.
+const KEPT_MAX: usize = 64;
+
+/// The right to use what is reserved. Only a [`Reservation`] gives it out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Privilege(());
+
+/// The extents reserved for one commit; its holder holds the applier.
+#[derive(Debug)]
+pub(crate) struct Reservation<'s> {
+    store: &'s DataFile,
+}
+
+impl Reservation<'_> {
+    pub(crate) fn privilege(&self) -> Privilege {
+        Privilege(())
+    }
+
+    /// Makes sure that extents for `count` pages are reserved.
+    ///
+    /// # Errors
+    /// [`crate::Error::Io`] when the file cannot be made long enough.
+    pub(crate) fn extend_to(&self, count: usize) -> Result<()> {
+        let store = self.store;
+        let reserved = store.reserved.lock().len();
+        if reserved >= count {
+            return Ok(());
+        }
+        let len = store.reserved_units();
+        let starts = store.reserve(&vec![len; count - reserved])?;
+        let ranges = starts.into_iter().map(|start| UnitRange { start, len });
+        store.reserved.lock().extend(ranges);
+        Ok(())
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        self.store.release_reserved(KEPT_MAX);
+    }
+}
+
+impl DataFile {
+    /// Begins the reservation of a commit.
+    pub(crate) fn reservation(&self) -> Reservation<'_> {
+        Reservation { store: self }
+    }
+
+    /// One reserved extent, cut to `units`.
+    pub(super) fn take_reserved(&self, units: u64, _privilege: Privilege) -> Option<u64> {
+        let UnitRange { start, len } = self.reserved.lock().pop()?;
+        if len > units {
+            self.space.lock().cancel_tail(UnitRange { start, len }, units);
+        }
+        Some(start)
+    }
+
+    /// Gives back all but `keep` of what is reserved.
+    pub(crate) fn release_reserved(&self, keep: usize) {
+        let mut reserved = self.reserved.lock();
+        if reserved.len() > keep {
+            let mut space = self.space.lock();
+            reserved.drain(keep..).for_each(|range| space.cancel(range));
+        }
+    }
+
+    /// Units of the longest extent of a page.
+    fn reserved_units(&self) -> u64 {
+        units_for(self.page_size() + OVERHEAD_BYTES)
+    }
+}
