@@ -7,7 +7,6 @@ mod damage;
 mod everyday;
 mod faults;
 mod format_document;
-mod recorder;
 mod sweep;
 
 use std::collections::BTreeMap;

@@ -10,7 +10,6 @@ mod recycling;
 mod restart;
 mod round_trip;
 mod sweep;
-mod synced;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

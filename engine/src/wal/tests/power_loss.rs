@@ -2,32 +2,30 @@
 //! others not. Recovery must always succeed, keep what was flushed, and go on from there, over many crashes and
 //! checkpoints.
 
-use rand::{Rng, RngExt, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::synced::SyncedVfs;
 use super::*;
+use crate::vfs::SimulatedVfs;
+use crate::vfs::simulated::{self, Survival, choices};
+use crate::wal::WalSync;
 
-const SECTOR_BYTES: usize = 512;
-
-/// What may be on the disk after a power failure: each sector as of the last sync or as written since.
-fn mix(synced: &Image, written: &Image, rng: &mut impl Rng) -> Image {
-    let kept_per_mille = rng.random_range(0..=1000);
-    let mut mixed = written.clone();
-    for ((_, bytes), (_, old)) in mixed.iter_mut().zip(synced) {
-        for (sector, old) in bytes.chunks_mut(SECTOR_BYTES).zip(old.chunks(SECTOR_BYTES)) {
-            if rng.random_range(0..1000) >= kept_per_mille {
-                sector.copy_from_slice(old);
-            }
-        }
+/// Writes that wait for a sync; direct ones are durable at once.
+fn cached() -> WalOptions {
+    WalOptions {
+        sync: WalSync::Fdatasync,
+        ..options()
     }
-    mixed
+}
+
+fn disk(seed: u64) -> SimulatedVfs {
+    SimulatedVfs::from_image(&simulated::Image::with_dirs([DIR]), seed)
 }
 
 /// A log that lives through crashes.
 struct Survivor {
     rng: ChaCha8Rng,
-    vfs: SyncedVfs,
+    vfs: SimulatedVfs,
     wal: Wal,
     /// Where recovery would begin, and the first commit after it.
     from: LogPosition,
@@ -41,8 +39,8 @@ struct Survivor {
 
 impl Survivor {
     fn new(seed: u64) -> Self {
-        let vfs = SyncedVfs::new(MemoryVfs::with_seed(seed), &Image::new());
-        let wal = Wal::start(Arc::new(vfs.clone()), options(), LogPosition(0)).unwrap();
+        let vfs = disk(seed);
+        let wal = Wal::start(Arc::new(vfs.clone()), cached(), LogPosition(0)).unwrap();
         Self {
             rng: ChaCha8Rng::seed_from_u64(seed),
             from: wal.end(),
@@ -84,9 +82,9 @@ impl Survivor {
     fn crash(&mut self) {
         self.wal.write_out().unwrap();
         let must_reach = self.wal.durable();
-        let (synced, written) = self.vfs.images();
-        let on_disk = mix(&synced, &written, &mut self.rng);
-        self.vfs = SyncedVfs::new(restore(&on_disk), &on_disk);
+        let choices = choices(self.vfs.pending(), 12, 12, self.rng.random());
+        let survival = choices[self.rng.random_range(0..choices.len())];
+        self.vfs = SimulatedVfs::from_image(&self.vfs.crash(survival), self.rng.random());
         let (recovered, read) = recover(&self.vfs, self.from, must_reach).unwrap();
         assert!(read.len() >= self.durable_count, "an acknowledged commit is lost");
         assert_eq!(read, self.commits[..read.len()], "a prefix of what was written");
@@ -94,7 +92,7 @@ impl Survivor {
         self.kept_unsynced += read.len() - self.durable_count;
         self.commits = read;
         self.durable_count = self.commits.len();
-        self.wal = Wal::start(Arc::new(self.vfs.clone()), options(), recovered.end).unwrap();
+        self.wal = Wal::start(Arc::new(self.vfs.clone()), cached(), recovered.end).unwrap();
         // Unless a checkpoint follows, the next recovery begins in the old log and goes over into the new.
         let (again, read) = recover(&self.vfs, self.from, must_reach).unwrap();
         assert_eq!((again.end, read.len()), (recovered.end, self.commits.len()));
@@ -132,17 +130,16 @@ fn no_flushed_commit_is_lost_over_many_crashes() {
 
 #[test]
 fn what_recovery_read_is_durable_afterwards() {
-    let vfs = SyncedVfs::new(MemoryVfs::default(), &Image::new());
-    let wal = Wal::start(Arc::new(vfs.clone()), options(), LogPosition(0)).unwrap();
+    let vfs = disk(1);
+    let wal = Wal::start(Arc::new(vfs.clone()), cached(), LogPosition(0)).unwrap();
     let begin = wal.end();
     for id in 1..=60 {
         append(&wal, &commit(id, 200)).unwrap();
     }
     wal.write_out().unwrap();
-    let (synced, _) = vfs.images();
-    assert!(recover(&restore(&synced), begin, begin).unwrap().1.is_empty());
+    let certain = || SimulatedVfs::from_image(&vfs.crash(Survival::None), 1);
+    assert!(recover(&certain(), begin, begin).unwrap().1.is_empty());
     let shown = recover(&vfs, begin, begin).unwrap().1.len();
     assert_eq!(shown, 60);
-    let (synced, _) = vfs.images();
-    assert_eq!(recover(&restore(&synced), begin, begin).unwrap().1.len(), shown);
+    assert_eq!(recover(&certain(), begin, begin).unwrap().1.len(), shown);
 }
