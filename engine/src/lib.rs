@@ -54,6 +54,7 @@ mod salvage;
 pub mod store;
 mod txn;
 pub mod vfs;
+#[doc(hidden)]
 pub mod wal;
 
 pub use checkpoint::CheckpointReport;
@@ -65,6 +66,5 @@ pub use options::{Options, WalSync};
 pub use recovery::RecoveryReport;
 pub use salvage::{LostRange, SalvageReport, SalvagedTable, salvage};
 pub use txn::{
-    Durability, IsolationLevel, KeyRange, Row, Savepoint, Scan, Snapshot, Table, Transaction,
-    TransactionManager, TxOptions,
+    Durability, IsolationLevel, KeyRange, Row, Savepoint, Scan, Snapshot, Table, Transaction, TxOptions,
 };

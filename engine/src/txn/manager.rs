@@ -64,7 +64,7 @@ struct Request {
 
 /// Runs transactions: snapshots, locks, the commit pipeline. The rest of the database hangs below it.
 #[derive(Debug)]
-pub struct TransactionManager {
+pub(crate) struct TransactionManager {
     pub(crate) vfs: Arc<dyn Vfs>,
     pub(crate) pool: Pool,
     pub(crate) versions: VersionStore,

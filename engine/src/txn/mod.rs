@@ -13,14 +13,13 @@ mod transaction;
 mod write_set;
 
 pub use key_range::KeyRange;
-pub use manager::TransactionManager;
 pub use scan::{Row, Scan};
 pub use snapshot::Snapshot;
 pub use transaction::{Transaction, TxOptions};
 pub use write_set::Savepoint;
 
 pub(crate) use apply::IMAGE_CODEC_NONE;
-pub(crate) use manager::{Start, Work};
+pub(crate) use manager::{Start, TransactionManager, Work};
 
 use crate::ids::{PageNumber, TableId};
 
