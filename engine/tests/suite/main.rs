@@ -13,6 +13,8 @@ mod isolation;
 mod limits;
 mod memory;
 mod model;
+mod ordered;
 mod panics;
 mod plans;
+mod ranges;
 mod salvage;
