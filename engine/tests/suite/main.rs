@@ -18,3 +18,4 @@ mod panics;
 mod plans;
 mod ranges;
 mod salvage;
+mod whole_api;
