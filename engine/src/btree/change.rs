@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::ids::{CommitId, PageNumber, TableId};
 use crate::mvcc::VersionStore;
 use crate::page::delta::Operation;
+use crate::page::edit::Refused;
 use crate::page::layout::{OVERFLOW, max_inline_value};
 use crate::pool::{Latched, Optimistic, Pages, UnfinishedCommit};
 use crate::wal::Wal;
@@ -178,10 +179,14 @@ impl<'a, 't> Changer<'a, 't> {
                 }
                 None => latched.node_mut().put(key, value, 0, self.ghost_horizon),
             };
-            if result.is_err() {
-                drop(latched);
-                self.split(tree, key)?;
-                continue;
+            match result {
+                Ok(()) => {}
+                Err(Refused::NoRoom) => {
+                    drop(latched);
+                    self.split(tree, key)?;
+                    continue;
+                }
+                Err(Refused::NotCovered) => return Err(tree.unstable()),
             }
             let operation = match reference {
                 Some(reference) => Operation::PutOverflow { key, reference },
@@ -212,11 +217,12 @@ impl<'a, 't> Changer<'a, 't> {
             let Some(mut latched) = leaf.latch() else { continue };
             match latched.node_mut().delete(key, self.commit, self.ghost_horizon) {
                 Ok(existed) => debug_assert!(existed, "the row was there a moment ago"),
-                Err(_) => {
+                Err(Refused::NoRoom) => {
                     drop(latched);
                     self.split(tree, key)?;
                     continue;
                 }
+                Err(Refused::NotCovered) => return Err(tree.unstable()),
             }
             self.finish(latched, Operation::Delete { key });
             break;

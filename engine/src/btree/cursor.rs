@@ -8,6 +8,7 @@
 //! What is left of the range behind a leaf is bounded by the leaf's fence, so a leaf that is split, merged or evicted
 //! meanwhile costs one more descent and nothing else.
 
+use super::read::{Below, To};
 use super::{Stop, Tree, until_stable};
 use crate::error::{Error, Result};
 use crate::ids::CommitId;
@@ -210,24 +211,15 @@ impl<'p> Cursor<'p> {
 
     /// One attempt; returns the leaf's far fence, and whether anything can lie behind it.
     fn try_next_leaf(&mut self) -> Result<(Vec<u8>, bool), Stop> {
+        let upper = self.upper.as_deref();
         let found = match self.direction {
-            Direction::Forward => self
-                .tree
-                .try_descend(|node| node.child_index(&self.lower), |_| ())?,
-            Direction::Backward => self.tree.try_descend(
-                |node| match &self.upper {
-                    Some(upper) => node.child_index_before(upper),
-                    None => node.count(),
-                },
-                |_| (),
-            )?,
+            Direction::Forward => self.tree.try_descend(To(&self.lower), |_| ())?.leaf,
+            Direction::Backward => self.tree.try_descend(Below(upper), |_| ())?.leaf,
         };
         let node = found.node();
+        // The leaf covers one of the bounds at most; the other can lie anywhere.
         let start = node.search(&self.lower).0;
-        let end = self
-            .upper
-            .as_ref()
-            .map_or(node.count(), |upper| node.search(upper).0);
+        let end = upper.map_or(node.count(), |upper| node.search(upper).0);
         self.leaf.fill(node);
         let mut fence = Vec::new();
         let has_fence = match self.direction {

@@ -24,6 +24,74 @@ pub(crate) enum RowState {
     Overflow(OverflowRef),
 }
 
+/// Which leaf a descent ends at. On the way down every page covers the goal, because its parent's separators say so; so no
+/// page compares the goal with its own prefix.
+pub(super) trait Goal: Copy {
+    /// The child of an inner page to go on with.
+    fn child_index(self, node: Node<'_>) -> usize;
+    /// Whether the leaf's fences agree that it is the one.
+    fn is_met_by(self, leaf: Node<'_>) -> bool;
+}
+
+/// The leaf that covers a key.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct To<'k>(pub(super) &'k [u8]);
+
+impl Goal for To<'_> {
+    #[inline]
+    fn child_index(self, node: Node<'_>) -> usize {
+        node.child_index_covered(self.0)
+    }
+
+    fn is_met_by(self, leaf: Node<'_>) -> bool {
+        leaf.covers(self.0)
+    }
+}
+
+/// The leaf that covers the keys just below a key; without a key, the last one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Below<'k>(pub(super) Option<&'k [u8]>);
+
+impl Goal for Below<'_> {
+    fn child_index(self, node: Node<'_>) -> usize {
+        self.0.map_or(node.count(), |key| node.search_covered(key).0)
+    }
+
+    fn is_met_by(self, leaf: Node<'_>) -> bool {
+        match self.0 {
+            Some(key) => leaf.covers_below(key),
+            None => leaf.high_fence().is_none(),
+        }
+    }
+}
+
+/// The leaf at the end of a descent. What is read there counts only if it is valid afterwards.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Descended<'p, G> {
+    pub(super) leaf: Optimistic<'p>,
+    goal: G,
+}
+
+impl<'p, G> Descended<'p, G> {
+    #[inline]
+    pub(super) fn node(&self) -> Node<'p> {
+        self.leaf.node()
+    }
+
+    #[inline]
+    pub(super) fn is_valid(&self) -> bool {
+        self.leaf.is_valid()
+    }
+}
+
+impl Descended<'_, To<'_>> {
+    /// Appends the inline value of the row that was looked for to `out` and says what the row is.
+    #[inline]
+    fn append_state(&self, out: &mut Vec<u8>) -> RowState {
+        append_found(self.node(), self.node().search_covered(self.goal.0), out)
+    }
+}
+
 impl<'p> Tree<'p> {
     pub(super) fn gone(&self) -> Error {
         Error::NoSuchTable {
@@ -39,12 +107,12 @@ impl<'p> Tree<'p> {
         )
     }
 
-    /// One attempt to descend to a leaf; `choose` picks the child index in each inner page.
-    pub(super) fn try_descend(
+    /// One attempt to descend to the leaf that a goal names.
+    pub(super) fn try_descend<G: Goal>(
         &self,
-        choose: impl Fn(Node<'p>) -> usize,
+        goal: G,
         mut visit: impl FnMut(PageNumber),
-    ) -> Result<Optimistic<'p>, Stop> {
+    ) -> Result<Descended<'p, G>, Stop> {
         let mut page = self.root;
         let mut current = self.pool.get(page)?.ok_or_else(|| self.gone())?;
         loop {
@@ -58,9 +126,17 @@ impl<'p> Tree<'p> {
                         Stop::Restart
                     });
                 }
-                return Ok(current);
+                // Only a tree whose fences contradict its separators can fail here.
+                if cfg!(debug_assertions) && !goal.is_met_by(node) {
+                    return Err(if current.is_valid() {
+                        self.unstable().into()
+                    } else {
+                        Stop::Restart
+                    });
+                }
+                return Ok(Descended { leaf: current, goal });
             }
-            let child = node.child(choose(node));
+            let child = node.child(goal.child_index(node));
             if node.kind() != KIND_INNER {
                 return Err(if current.is_valid() {
                     self.gone().into()
@@ -97,7 +173,8 @@ impl<'p> Tree<'p> {
 
     /// The leaf of a key. The caller validates what it reads there.
     pub(super) fn find_leaf(&self, key: &[u8]) -> Result<Optimistic<'p>> {
-        until_stable(|| self.try_descend(|node| node.child_index(key), |_| ()))?
+        until_stable(|| self.try_descend(To(key), |_| ()))?
+            .map(|found| found.leaf)
             .ok_or_else(|| self.unstable())
     }
 
@@ -110,7 +187,7 @@ impl<'p> Tree<'p> {
     pub(super) fn path(&self, key: &[u8]) -> Result<Vec<PageNumber>> {
         until_stable(|| {
             let mut path = Vec::with_capacity(8);
-            self.try_descend(|node| node.child_index(key), |page| path.push(page))?;
+            self.try_descend(To(key), |page| path.push(page))?;
             Ok(path)
         })?
         .ok_or_else(|| self.unstable())
@@ -127,10 +204,9 @@ impl<'p> Tree<'p> {
         let start = out.len();
         until_stable(|| {
             out.truncate(start);
-            let leaf = self.try_descend(|node| node.child_index(key), |_| ())?;
-            let node = leaf.node();
-            let commit = node.commit_id();
-            let state = append_state(node, key, out);
+            let leaf = self.try_descend(To(key), |_| ())?;
+            let commit = leaf.node().commit_id();
+            let state = leaf.append_state(out);
             if !leaf.is_valid() {
                 return Err(Stop::Restart);
             }
@@ -160,8 +236,8 @@ impl<'p> Tree<'p> {
         let start = out.len();
         until_stable(|| {
             out.truncate(start);
-            let leaf = self.try_descend(|node| node.child_index(key), |_| ())?;
-            let state = append_state(leaf.node(), key, out);
+            let leaf = self.try_descend(To(key), |_| ())?;
+            let state = leaf.append_state(out);
             if !leaf.is_valid() {
                 return Err(Stop::Restart);
             }
@@ -178,7 +254,7 @@ impl<'p> Tree<'p> {
         versions: &VersionStore,
     ) -> Result<Option<CommitId>> {
         let page_commit = until_stable(|| {
-            let leaf = self.try_descend(|node| node.child_index(key), |_| ())?;
+            let leaf = self.try_descend(To(key), |_| ())?;
             let commit = leaf.node().commit_id();
             if leaf.is_valid() {
                 Ok(commit)
@@ -207,9 +283,12 @@ impl<'p> Tree<'p> {
     }
 }
 
-/// Appends the inline value of a row to `out` and says what the row is.
+/// Appends the inline value of a row to `out` and says what the row is. Any key may be asked for.
 pub(super) fn append_state(node: Node<'_>, key: &[u8], out: &mut Vec<u8>) -> RowState {
-    let (index, found) = node.search(key);
+    append_found(node, node.search(key), out)
+}
+
+fn append_found(node: Node<'_>, (index, found): (usize, bool), out: &mut Vec<u8>) -> RowState {
     if !found {
         return RowState::Absent;
     }

@@ -16,6 +16,7 @@
 
 use std::ops::AddAssign;
 
+use super::read::To;
 use super::{Changer, Tree};
 use crate::error::Result;
 use crate::page::layout::{HEADER, max_inline_value, max_key};
@@ -228,7 +229,7 @@ impl<'a> Changer<'a, '_> {
         let mut rows = rows.peekable();
         while let Some((first, _)) = rows.peek().copied() {
             let (leaf, high, room) = super::until_stable(|| {
-                let leaf = tree.try_descend(|node| node.child_index(first), |_| ())?;
+                let leaf = tree.try_descend(To(first), |_| ())?.leaf;
                 let facts = (leaf, leaf.node().high_fence(), leaf.node().room());
                 if leaf.is_valid() {
                     Ok(facts)
@@ -339,7 +340,7 @@ impl Tree<'_> {
     /// Length of a row's value if it is in overflow pages, else 0.
     fn long_value_len(&self, key: &[u8]) -> Result<usize> {
         super::until_stable(|| {
-            let leaf = self.try_descend(|node| node.child_index(key), |_| ())?;
+            let leaf = self.try_descend(To(key), |_| ())?;
             let len = long_value_len(leaf.node(), key);
             if leaf.is_valid() {
                 Ok(len)

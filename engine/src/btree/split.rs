@@ -131,7 +131,7 @@ impl<'a> Changer<'a, '_> {
             parent
                 .node_mut()
                 .put_child(&cut.separator, right_page)
-                .expect("the parent was found to have room");
+                .expect("the parent was found to have room, and the separator is a key of its child");
             self.stamp(&mut left);
             self.stamp(&mut parent);
             let left_page = left.frame().page_number();

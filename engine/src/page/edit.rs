@@ -8,9 +8,14 @@ use super::node::{Node, Payload};
 use super::words::Words;
 use crate::ids::{CommitId, PageNumber};
 
-/// The page has no room for the change, even when compacted: it must be split.
+/// Why a page does not take a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct NoRoom;
+pub(crate) enum Refused {
+    /// It has no room for it, even when compacted: it must be split.
+    NoRoom,
+    /// The key does not lie between its fences: the row belongs to another page.
+    NotCovered,
+}
 
 /// A page that may be changed.
 pub(crate) struct NodeMut<'a>(Node<'a>);
@@ -61,16 +66,24 @@ impl<'a> NodeMut<'a> {
     }
 
     /// Makes `bytes` of contiguous room, compacting if that helps.
-    fn make_room(&mut self, bytes: usize, horizon: CommitId) -> Result<(), NoRoom> {
+    fn make_room(&mut self, bytes: usize, horizon: CommitId) -> Result<(), Refused> {
         if self.contiguous_room() >= bytes {
             return Ok(());
         }
         if self.room() + self.dead_bytes(horizon) < bytes {
-            return Err(NoRoom);
+            return Err(Refused::NoRoom);
         }
         self.compact(horizon);
         debug_assert!(self.contiguous_room() >= bytes);
         Ok(())
+    }
+
+    fn check_covers(&self, key: &[u8]) -> Result<(), Refused> {
+        if self.covers(key) {
+            Ok(())
+        } else {
+            Err(Refused::NotCovered)
+        }
     }
 
     /// Leaf: inserts or replaces a row.
@@ -80,9 +93,9 @@ impl<'a> NodeMut<'a> {
         payload: &[u8],
         flags: u8,
         horizon: CommitId,
-    ) -> Result<(), NoRoom> {
+    ) -> Result<(), Refused> {
         debug_assert!(self.is_leaf());
-        debug_assert!(self.covers(key));
+        self.check_covers(key)?;
         let (mut index, mut found) = self.search(key);
         if found {
             let slot = self.slot(index);
@@ -109,7 +122,7 @@ impl<'a> NodeMut<'a> {
                 0
             };
             if self.room() + self.dead_bytes(horizon) + reclaimed < cell + 8 {
-                return Err(NoRoom);
+                return Err(Refused::NoRoom);
             }
             if found {
                 self.remove(index);
@@ -145,8 +158,9 @@ impl<'a> NodeMut<'a> {
     }
 
     /// Inner: inserts a separator and the child right of it.
-    pub(crate) fn put_child(&mut self, key: &[u8], child: PageNumber) -> Result<(), NoRoom> {
+    pub(crate) fn put_child(&mut self, key: &[u8], child: PageNumber) -> Result<(), Refused> {
         debug_assert!(!self.is_leaf());
+        self.check_covers(key)?;
         let suffix_len = key.len() - self.prefix_len();
         let cell = INNER_CELL_HEADER + suffix_len;
         let (index, found) = self.search(key);
@@ -195,7 +209,12 @@ impl<'a> NodeMut<'a> {
     }
 
     /// Leaf: turns the row into a ghost; `false` if there is no such row.
-    pub(crate) fn delete(&mut self, key: &[u8], commit: CommitId, horizon: CommitId) -> Result<bool, NoRoom> {
+    pub(crate) fn delete(
+        &mut self,
+        key: &[u8],
+        commit: CommitId,
+        horizon: CommitId,
+    ) -> Result<bool, Refused> {
         let (index, found) = self.search(key);
         if !found || self.slot(index).flags == GHOST {
             return Ok(false);
@@ -210,6 +229,7 @@ impl<'a> NodeMut<'a> {
 
     /// Drops all rows from `key` on, which becomes the high fence.
     pub(crate) fn cut(&mut self, key: &[u8]) {
+        debug_assert!(self.covers(key) && !self.is_low_fence(key));
         let mut header = NodeHeader::of(self.0);
         header.high = Some(key.to_vec());
         let end = self.search(key).0;

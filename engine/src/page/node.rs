@@ -2,6 +2,9 @@
 //!
 //! All reads are total (see [`Words`]): on a page that is being changed they return some wrong answer, which the
 //! caller discards when the version check fails. A page read under a valid version is well formed.
+//!
+//! The keys of a page are stored without the bytes that its fences share, so a key means something to a page only if it
+//! begins with those. [`Node::search`] looks; only a descent, which has just chosen the page for the key, need not.
 
 use std::cmp::Ordering;
 
@@ -158,6 +161,15 @@ impl<'a> Node<'a> {
                 .is_none_or(|(o, l)| self.words.compare(o, l, key) == Ordering::Greater)
     }
 
+    /// Whether the keys just below `key` belong to this page by its fences.
+    pub(crate) fn covers_below(self, key: &[u8]) -> bool {
+        let (offset, len) = self.low_position();
+        self.words.compare(offset, len, key) == Ordering::Less
+            && self
+                .high_position()
+                .is_none_or(|(o, l)| self.words.compare(o, l, key) != Ordering::Less)
+    }
+
     /// Whether `key` is the low fence: nothing of the page lies below it.
     pub(crate) fn is_low_fence(self, key: &[u8]) -> bool {
         let (offset, len) = self.low_position();
@@ -188,9 +200,28 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The slot of `key`, or where it would be inserted.
+    /// How the bytes that all keys of the page begin with compare with a key; equal if the key begins with them.
+    fn compare_prefix(self, key: &[u8]) -> Ordering {
+        let (low, low_len) = self.low_position();
+        let len = self.prefix_len().min(low_len);
+        self.words.compare(low, len, &key[..len.min(key.len())])
+    }
+
+    /// The slot of `key`, or where it would be inserted. For any key: one that does not begin with the page's prefix lies
+    /// before or behind all keys of the page.
     #[inline]
     pub(crate) fn search(self, key: &[u8]) -> (usize, bool) {
+        match self.compare_prefix(key) {
+            Ordering::Less => (self.count(), false),
+            Ordering::Greater => (0, false),
+            Ordering::Equal => self.search_covered(key),
+        }
+    }
+
+    /// [`Node::search`] without a look at the prefix, for a key that lies between the page's fences or is the upper one:
+    /// a descent from the root has just chosen the page for it. Any other key gives a wrong answer.
+    #[inline]
+    pub(crate) fn search_covered(self, key: &[u8]) -> (usize, bool) {
         let suffix = key.get(self.prefix_len()..).unwrap_or_default();
         let head = key_head(suffix);
         let cell_header = self.cell_header();
@@ -217,15 +248,14 @@ impl<'a> Node<'a> {
     }
 
     /// Inner: which child covers `key`, as a child index (0 is the leftmost child, i + 1 the child of slot i).
-    #[inline]
     pub(crate) fn child_index(self, key: &[u8]) -> usize {
-        let (index, found) = self.search(key);
-        if found { index + 1 } else { index }
+        child_at(self.search(key))
     }
 
-    /// Inner: the child index that covers the keys just below `key`.
-    pub(crate) fn child_index_before(self, key: &[u8]) -> usize {
-        self.search(key).0
+    /// [`Node::child_index`] of a key that the page covers, as [`Node::search_covered`].
+    #[inline]
+    pub(crate) fn child_index_covered(self, key: &[u8]) -> usize {
+        child_at(self.search_covered(key))
     }
 
     /// Inner: the child at a child index.
@@ -308,11 +338,17 @@ impl<'a> Node<'a> {
 
     /// Inner: whether a separator and its child fit, perhaps after a compaction.
     pub(crate) fn has_room_for_child(self, separator: &[u8]) -> bool {
-        self.room() >= 8 + INNER_CELL_HEADER + separator.len() - self.prefix_len()
+        self.room() >= 8 + INNER_CELL_HEADER + separator.len().saturating_sub(self.prefix_len())
     }
 
     /// Bytes that slots, cells and fences take, without garbage.
     pub(crate) fn used(self) -> usize {
         self.words.size().saturating_sub(HEADER + self.room())
     }
+}
+
+/// The child index of what a search of an inner page found.
+#[inline]
+fn child_at((slot, found): (usize, bool)) -> usize {
+    if found { slot + 1 } else { slot }
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::builder::{NodeBuilder, NodeHeader};
 use super::delta::{self, Operation};
-use super::edit::NodeMut;
+use super::edit::{NodeMut, Refused};
 use super::image;
 use super::layout::GHOST;
 use super::node::{Node, Payload};
@@ -38,6 +38,25 @@ fn rows(node: Node<'_>) -> BTreeMap<Vec<u8>, Vec<u8>> {
             (node.key(i), value)
         })
         .collect()
+}
+
+/// Keys of the page, and others that share some of its prefix, or nothing.
+fn foreign_key() -> impl Strategy<Value = Vec<u8>> {
+    let bytes = prop_oneof![
+        Just(b'k'),
+        Just(b'e'),
+        Just(b'y'),
+        Just(b'/'),
+        Just(b'~'),
+        Just(0),
+        Just(0xFF),
+        b'a'..b'd'
+    ];
+    prop_oneof![
+        key(),
+        (0usize..=5, prop::collection::vec(bytes, 0..5))
+            .prop_map(|(len, tail)| [&b"key/~"[..len], &tail].concat()),
+    ]
 }
 
 #[derive(Clone, Debug)]
@@ -108,6 +127,29 @@ proptest! {
             prop_assert_eq!(delta::redo(&mut redone, &log), Ok(()));
             prop_assert_eq!(rows(*redone), model.clone());
         }
+    }
+
+    #[test]
+    fn any_key_is_searched_as_in_a_sorted_list(keys in prop::collection::btree_set(key(), 0..40), asked in prop::collection::vec(foreign_key(), 1..40)) {
+        let memory = private_page(SIZE);
+        let mut node = NodeMut::new(Words::new(&memory));
+        node.replace(&NodeBuilder::new(SIZE, &header()).finish());
+        for key in &keys {
+            node.put(key, b"v", 0, CommitId(0)).unwrap();
+        }
+        let sorted: Vec<_> = keys.into_iter().collect();
+        for key in asked {
+            let expected = match sorted.binary_search(&key) {
+                Ok(at) => (at, true),
+                Err(at) => (at, false),
+            };
+            prop_assert_eq!(node.search(&key), expected, "{:?}", key.escape_ascii().to_string());
+            if !node.covers(&key) {
+                prop_assert_eq!(node.put(&key, b"w", 0, CommitId(0)), Err(Refused::NotCovered));
+                prop_assert_eq!(node.delete(&key, CommitId(2), CommitId(0)), Ok(false));
+            }
+        }
+        prop_assert_eq!(node.count(), sorted.len());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Plans of the model test: a million operations in all, each plan held to what it is there to reach.
 
-use crate::model::{Plan, run};
+use crate::model::volume::{Plan, run};
 
 #[test]
 fn a_tiny_cache_evicts_beside_readers() {
@@ -13,7 +13,7 @@ fn a_tiny_cache_evicts_beside_readers() {
         "{passed:?}"
     );
     assert!(
-        passed.overflow_pages > 0 && passed.redone_commits > 0 && passed.checkpoints >= 4,
+        passed.overflow_pages > 0 && passed.redone_commits > 0 && passed.checkpoints > 0,
         "{passed:?}"
     );
 }

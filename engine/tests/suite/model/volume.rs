@@ -2,6 +2,7 @@
 //! mixed in.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,7 +12,16 @@ use engine::{CommitId, Database, Durability, IsolationLevel, Options, Snapshot, 
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+use crate::ordered::{Bounds, Rows, difference, rows_between};
+
+type Model = Rows;
+
+fn borrowed((low, high): &(Bound<Vec<u8>>, Bound<Vec<u8>>)) -> Bounds<'_> {
+    (
+        low.as_ref().map(|key| &key[..]),
+        high.as_ref().map(|key| &key[..]),
+    )
+}
 
 /// What one run of the model test looks like.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +90,15 @@ impl Plan {
             1 => format!("a/long/common/prefix/for/many/keys/{n:08}").into_bytes(),
             2 => n.to_be_bytes().to_vec(),
             _ => [vec![b'x'; (n % 300) as usize], n.to_le_bytes().to_vec()].concat(),
+        }
+    }
+
+    /// A range with `key` for one bound; the other is drawn like a key, or missing.
+    fn bounds(&self, rng: &mut impl Rng, key: Vec<u8>) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+        match rng.random_range(0..4) {
+            0 => (Bound::Included(key), Bound::Unbounded),
+            1 => (Bound::Unbounded, Bound::Excluded(key)),
+            _ => (Bound::Included(key), Bound::Excluded(self.key(rng))),
         }
     }
 
@@ -265,35 +284,21 @@ fn one_transaction(
                 assert_eq!(tx.delete(table, &key).unwrap(), undo.set(model, key, None));
             }
             65..85 => assert_eq!(tx.get(table, &key).unwrap().as_ref(), model.get(&key)),
-            85..93 => {
-                let limit = rng.random_range(1..50);
-                let rows: Vec<_> = tx
-                    .scan(table, key.clone()..)
-                    .unwrap()
-                    .limit(limit)
-                    .map(Result::unwrap)
-                    .collect();
-                let expected: Vec<_> = model
-                    .range(key..)
-                    .take(limit)
-                    .map(|(k, v)| (k.clone(), v.clone()))
-                    .collect();
-                assert!(rows == expected, "a scan in a transaction differs");
-            }
-            93..96 => {
-                let rows: Vec<_> = tx
-                    .scan_rev(table, ..key.clone())
-                    .unwrap()
-                    .limit(20)
-                    .map(Result::unwrap)
-                    .collect();
-                let expected: Vec<_> = model
-                    .range(..key)
-                    .rev()
-                    .take(20)
-                    .map(|(k, v)| (k.clone(), v.clone()))
-                    .collect();
-                assert!(rows == expected, "a reverse scan in a transaction differs");
+            85..96 => {
+                let (bounds, is_reverse, limit) =
+                    (plan.bounds(rng, key), rng.random(), rng.random_range(1..50));
+                let bounds = borrowed(&bounds);
+                let scan = if is_reverse {
+                    tx.scan_rev(table, bounds)
+                } else {
+                    tx.scan(table, bounds)
+                };
+                let expected = rows_between(model, bounds, is_reverse).take(limit);
+                let difference = difference(scan.unwrap().limit(limit), expected);
+                assert_eq!(
+                    difference, None,
+                    "a scan in a transaction, {bounds:?}, reverse {is_reverse}"
+                );
             }
             96..98 => savepoint = Some((tx.savepoint(), undo.0.len())),
             _ => {
@@ -351,21 +356,16 @@ fn read_along(
             snapshot.commit_id()
         );
         if rng.random_bool(0.1) {
-            let rows: Vec<_> = snapshot
-                .scan(table, key.clone()..)
-                .unwrap()
-                .limit(100)
-                .map(Result::unwrap)
-                .collect();
-            let expected: Vec<_> = state
-                .range(key..)
-                .take(100)
-                .map(|(k, v)| (k.clone(), v.clone()))
-                .collect();
-            assert!(
-                rows == expected,
-                "seed {seed}: scan of snapshot {} differs",
-                snapshot.commit_id()
+            let bounds = plan.bounds(&mut rng, key);
+            let bounds = borrowed(&bounds);
+            let difference = difference(
+                snapshot.scan(table, bounds).unwrap().limit(100),
+                rows_between(&state, bounds, false).take(100),
+            );
+            let commit = snapshot.commit_id();
+            assert_eq!(
+                difference, None,
+                "seed {seed}: scan of snapshot {commit}, {bounds:?}"
             );
         }
         checked.fetch_add(1, Ordering::SeqCst);
