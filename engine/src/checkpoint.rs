@@ -56,6 +56,7 @@ impl TransactionManager {
             let _applier = self.pause();
             (self.wal.end(), self.pool.take_dirty())
         };
+        crate::interleave::here(crate::interleave::Place::SetTaken);
         if planted::makes(Fault::DirtyPageForgotten) {
             dirty.pop();
         }
@@ -68,6 +69,7 @@ impl TransactionManager {
             match self.write_batch(batch) {
                 Ok(written) => pages += written,
                 Err(error) => {
+                    crate::reach::mark(crate::reach::Mechanism::CheckpointCancelled);
                     self.pool.return_dirty(&dirty[batch_index * BATCH..]);
                     return Err(error);
                 }
@@ -84,6 +86,11 @@ impl TransactionManager {
             let applier = self.pause();
             (self.pool.store().freeze(applier.last), applier.last)
         };
+        crate::interleave::here(crate::interleave::Place::MapFrozen);
+        let (end, segment_size) = (self.wal.end(), self.pool.store().superblock().wal_segment_size);
+        crate::reach::mark_if(end > redo, crate::reach::Mechanism::CheckpointBesideCommits);
+        let is_switched = end.0 / segment_size > redo.0 / segment_size;
+        crate::reach::mark_if(is_switched, crate::reach::Mechanism::SegmentSwitchInCheckpoint);
         let redo = if planted::makes(Fault::RedoPositionTooLate) {
             self.wal.end()
         } else {
@@ -109,9 +116,11 @@ impl TransactionManager {
                 })
         });
         if let Err(error) = result {
+            crate::reach::mark(crate::reach::Mechanism::CheckpointCancelled);
             self.pool.return_dirty(&dirty);
             return Err(error);
         }
+        crate::interleave::here(crate::interleave::Place::CheckpointDurable);
         self.wal.checkpoint(redo)?;
         let duration = self.vfs.monotonic().saturating_sub(start);
         self.counters.checkpoints.fetch_add(1, Relaxed);

@@ -38,6 +38,8 @@ pub mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod ids;
+#[doc(hidden)]
+pub mod interleave;
 mod lock;
 mod metrics;
 mod mvcc;
@@ -47,6 +49,8 @@ mod page;
 #[doc(hidden)]
 pub mod planted;
 mod pool;
+#[doc(hidden)]
+pub mod reach;
 mod recovery;
 mod salvage;
 #[doc(hidden)]

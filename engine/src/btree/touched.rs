@@ -106,6 +106,7 @@ impl Touched {
         };
         self.log_bytes += added;
         if is_long {
+            crate::reach::mark(crate::reach::Mechanism::PageImageLogged);
             self.image(page);
         }
     }

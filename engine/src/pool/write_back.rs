@@ -22,8 +22,14 @@ pub(crate) struct PageCopy<'p> {
 impl PageCopy<'_> {
     /// The copy is in the data file and the page map: the frame is clean, unless it has changed meanwhile.
     pub(crate) fn written(self) {
-        if let Some(mut latched) = self.source.latch() {
-            latched.set_clean();
+        crate::interleave::here(crate::interleave::Place::AfterWrite);
+        let mut source = self.source;
+        if crate::planted::makes(crate::planted::Fault::DirtyMarkCleared) {
+            source = source.frame().optimistic();
+        }
+        match source.latch() {
+            Some(mut latched) => latched.set_clean(),
+            None => crate::reach::mark(crate::reach::Mechanism::PageChangedBehindCopy),
         }
     }
 }
@@ -76,6 +82,7 @@ impl Pool {
     /// Copies a frame whose write reservation the caller has just taken, and releases it if there is nothing to copy.
     pub(super) fn copy_reserved<'p>(&'p self, frame: Frame<'p>, page: PageNumber) -> Option<PageCopy<'p>> {
         let mut reservation = Reservation(Some(frame));
+        crate::interleave::here(crate::interleave::Place::BeforeCopy);
         let memory = private_page(self.page_size);
         let private = Words::new(&memory);
         loop {
@@ -91,13 +98,16 @@ impl Pool {
             for index in 0..self.page_size / 8 {
                 private.set_word(index, words.word(index));
             }
+            crate::interleave::here(crate::interleave::Place::Copying);
             if !source.is_valid() {
+                crate::reach::mark(crate::reach::Mechanism::PageChangedWhileCopied);
                 continue;
             }
             let node = crate::page::node::Node::new(private);
             let mut bytes = Vec::with_capacity(node.used() + 64);
             image::encode(node, &mut bytes);
             reservation.0 = None;
+            crate::interleave::here(crate::interleave::Place::AfterCopy);
             return Some(PageCopy {
                 source,
                 page,

@@ -58,7 +58,7 @@ impl DataFile {
     /// [`crate::Error::Io`] when the file cannot be made long enough.
     pub(crate) fn hold(&self, count: usize) -> Result<()> {
         let held = self.held.lock().len();
-        if held >= count {
+        if held >= count || crate::planted::makes(crate::planted::Fault::RoomNotHeld) {
             return Ok(());
         }
         let len = self.held_units();
@@ -74,6 +74,7 @@ impl DataFile {
             return None;
         }
         let UnitRange { start, len } = self.held.lock().pop()?;
+        crate::reach::mark(crate::reach::Mechanism::HeldRoomUsed);
         if len > units {
             self.space.lock().cancel_tail(UnitRange { start, len }, units);
         }
