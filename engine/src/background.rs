@@ -60,16 +60,17 @@ impl Signal {
     fn wait(&self, tick: Duration) {
         let mut state = self.state.lock();
         if !state.stop && !state.woken {
-            self.changed.wait_for(&mut state, tick);
+            self.changed.wait_for(&mut state, crate::interleave::tick(tick));
         }
         state.woken = false;
     }
 }
 
 pub(crate) fn start(shared: Arc<Shared>) -> Result<JoinHandle<()>> {
+    let inherited = crate::planted::inherit();
     std::thread::Builder::new()
         .name("palimpsest-background".into())
-        .spawn(move || run(&shared))
+        .spawn(move || inherited.with(|| run(&shared)))
         .map_err(|error| {
             Error::io(
                 "start the background thread of",
@@ -103,10 +104,12 @@ fn run(shared: &Shared) {
         }
         if is_idle && (manager.versions.backlog() > 0 || manager.has_housekeeping()) {
             manager.collect_now();
+            crate::reach::mark(crate::reach::Mechanism::BackgroundCollection);
         }
         let now = manager.vfs.monotonic();
         if is_due(shared, now.saturating_sub(last_checkpoint)) {
             let result = checkpoint(shared);
+            crate::reach::mark_if(result.is_ok(), crate::reach::Mechanism::BackgroundCheckpoint);
             last_checkpoint = match &result {
                 Ok(()) => manager.vfs.monotonic(),
                 Err(_) => now,

@@ -58,15 +58,17 @@ impl TransactionManager {
             let _applier = self.pause();
             (self.wal.end(), self.pool.take_dirty())
         };
+        crate::interleave::here(crate::interleave::Place::SetTaken);
         if planted::makes(Fault::DirtyPageForgotten) {
             dirty.pop();
         }
         // A page that was evicted and changed again is in the set twice.
         dirty.sort_unstable();
         dirty.dedup();
-        let pages = self
-            .write_dirty(&dirty, &mut pace)
-            .inspect_err(|_| self.pool.return_dirty(&dirty))?;
+        let pages = self.write_dirty(&dirty, &mut pace).inspect_err(|_| {
+            crate::reach::mark(crate::reach::Mechanism::CheckpointCancelled);
+            self.pool.return_dirty(&dirty);
+        })?;
         if planted::makes(Fault::RedoPositionTooLate) {
             // Time for commits whose log would be passed over.
             std::thread::sleep(Duration::from_millis(2));
@@ -75,6 +77,11 @@ impl TransactionManager {
             let applier = self.pause();
             (self.pool.store().freeze(applier.last), applier.last)
         };
+        crate::interleave::here(crate::interleave::Place::MapFrozen);
+        let (end, segment_size) = (self.wal.end(), self.pool.store().superblock().wal_segment_size);
+        crate::reach::mark_if(end > redo, crate::reach::Mechanism::CheckpointBesideCommits);
+        let is_switched = end.0 / segment_size > redo.0 / segment_size;
+        crate::reach::mark_if(is_switched, crate::reach::Mechanism::SegmentSwitchInCheckpoint);
         let redo = if planted::makes(Fault::RedoPositionTooLate) {
             self.wal.end()
         } else {
@@ -91,9 +98,11 @@ impl TransactionManager {
         };
         let result = flushed.and_then(|durable| self.pool.store().commit_checkpoint(frozen, redo, durable));
         if let Err(error) = result {
+            crate::reach::mark(crate::reach::Mechanism::CheckpointCancelled);
             self.pool.return_dirty(&dirty);
             return Err(error);
         }
+        crate::interleave::here(crate::interleave::Place::CheckpointDurable);
         self.wal.checkpoint(redo)?;
         let duration = self.vfs.monotonic().saturating_sub(start);
         self.counters.checkpoints.fetch_add(1, Relaxed);
@@ -144,7 +153,10 @@ impl TransactionManager {
             match self.pool.copy_dirty(*page) {
                 ToCopy::Copied(copy) => copies.push(copy),
                 ToCopy::NoNeed => {}
-                ToCopy::Unfinished => unfinished.push(*page),
+                ToCopy::Unfinished => {
+                    crate::reach::mark(crate::reach::Mechanism::PagePutAside);
+                    unfinished.push(*page);
+                }
             }
         }
         copies

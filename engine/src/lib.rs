@@ -38,6 +38,8 @@ pub mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod ids;
+#[doc(hidden)]
+pub mod interleave;
 mod lock;
 mod metrics;
 mod mvcc;
@@ -48,6 +50,8 @@ mod page;
 pub mod planted;
 mod poison;
 mod pool;
+#[doc(hidden)]
+pub mod reach;
 mod recovery;
 mod salvage;
 #[doc(hidden)]

@@ -8,7 +8,6 @@ use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition, PageNumber, TableId};
 use crate::options::Options;
 use crate::page::builder::{NodeBuilder, NodeHeader};
-use crate::planted::{self, Fault};
 use crate::pool::Pool;
 use crate::recovery::{self, RecoveryReport};
 use crate::store::{CreateOptions, DataFile};
@@ -76,6 +75,7 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened> {
     };
     let mut needs_checkpoint = report.commits > 0;
     if last == CommitId(0) && !pool.store().is_allocated(PageNumber::CATALOG) {
+        crate::reach::mark_if(!is_new, crate::reach::Mechanism::CreationCutShort);
         create_catalog(&pool)?;
         needs_checkpoint = true;
     }
@@ -93,9 +93,7 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened> {
     });
     // The names of the data file and of the log's directory, whoever made them: a process that died may not have come
     // to this.
-    if let Some(parent) = path.parent()
-        && !planted::makes(Fault::NamesNotSynced)
-    {
+    if let Some(parent) = path.parent() {
         vfs.sync_dir(parent)
             .map_err(|e| Error::io("sync the directory of", path, e))?;
     }

@@ -100,6 +100,7 @@ pub(crate) fn recover(vfs: &dyn Vfs, pool: &Pool, options: &WalOptions, threads:
         ));
     }
     let pages = by_page.len() as u64;
+    crate::reach::mark_if(recovered.torn.is_some(), crate::reach::Mechanism::TornTail);
     redo_pages(pool, by_page, threads)?;
     let report = RecoveryReport {
         commits: recovered.commits,
@@ -130,6 +131,12 @@ fn redo_pages(
         }
         return Ok(());
     }
+    crate::reach::mark(crate::reach::Mechanism::RedoParallel);
+    let inherited = planted::inherit();
+    let redo_page = |page, frames: &[Redo]| inherited.with(|| redo_page(pool, page, frames));
+    if planted::makes(Fault::ParallelRedoLosesBatch) {
+        pages.truncate(pages.len() - 16);
+    }
     let queue = Mutex::new(pages);
     let failure = Mutex::new(None);
     std::thread::scope(|scope| {
@@ -145,7 +152,7 @@ fn redo_pages(
                         return;
                     }
                     for (page, frames) in batch.into_iter().rev() {
-                        if let Err(error) = redo_page(pool, page, &frames) {
+                        if let Err(error) = redo_page(page, &frames) {
                             failure.lock().get_or_insert(error);
                             return;
                         }
@@ -172,6 +179,7 @@ fn redo_page(pool: &Pool, page: PageNumber, frames: &[Redo]) -> Result<()> {
         return Err(bad(&pair[1], "it is the second one of its commit for this page"));
     }
     let stored = pool.store().page_commit(page);
+    let last = frames.last().map_or(CommitId(0), |frame| frame.commit);
     let is_skipped =
         |stored: CommitId, commit| planted::makes(Fault::RedoSkipsNextCommit) && commit == stored.next();
     // An image in the file can be of the middle of its commit, if the page had to make way then; the commit has logged the
@@ -189,12 +197,17 @@ fn redo_page(pool: &Pool, page: PageNumber, frames: &[Redo]) -> Result<()> {
         .iter()
         .filter(|f| stored.is_none_or(|s| is_due(f, s) && !is_skipped(s, f.commit)))
         .collect();
+    crate::reach::mark_if(
+        stored.is_some_and(|stored| stored >= last),
+        crate::reach::Mechanism::RedoSkipped,
+    );
     let Some((first, rest)) = frames.split_first() else {
         return Ok(());
     };
     let deltas = match first.kind {
         FrameKind::Freed if planted::makes(Fault::FreedNotRedone) => return Ok(()),
         FrameKind::Freed => {
+            crate::reach::mark(crate::reach::Mechanism::RedoFreed);
             pool.store().mark_allocated(page)?;
             pool.store().free_page(page, first.commit);
             return match rest.first() {
@@ -227,6 +240,7 @@ fn redo_page(pool: &Pool, page: PageNumber, frames: &[Redo]) -> Result<()> {
             node.set_commit_id(frame.commit);
         }
         pool.mark_dirty(&mut latched);
+        crate::reach::mark(crate::reach::Mechanism::RedoDelta);
         return Ok(());
     }
 }
@@ -248,9 +262,12 @@ fn redo_image(pool: &Pool, page: PageNumber, frame: &Redo) -> Result<(), Stop> {
         Some((codec, _)) => return Err(Stop::Bad(format!("page image with codec {codec}"))),
         None => return Err(Stop::Bad("empty page image".into())),
     };
-    pool.store().mark_allocated(page)?;
+    if !planted::makes(Fault::RedoneNumberStaysFree) {
+        pool.store().mark_allocated(page)?;
+    }
     let index = pool.reader().take_frame()?;
     // What the data file has of the page does not matter: the image is newer and complete.
+    crate::reach::mark(crate::reach::Mechanism::RedoImage);
     let mut latched = pool.create(page, index);
     image::decode(bytes, page, latched.words_mut())
         .map_err(|what| Stop::Bad(format!("bad page image: {what}")))?;

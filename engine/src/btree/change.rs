@@ -235,6 +235,7 @@ impl<'a, 't> Changer<'a, 't> {
         self.stamp(&mut latched);
         self.last_leaf = latched.frame().page_number();
         drop(latched);
+        crate::interleave::here(crate::interleave::Place::InCommit);
         self.touched.operation(self.last_leaf, operation);
     }
 

@@ -44,6 +44,7 @@ impl<'a> Changer<'a, '_> {
             let Some(mut latched) = leaf.latch() else { continue };
             if latched.node().ghosts() > 0 && latched.node_mut().purge_ghosts(self.ghost_horizon) > 0 {
                 self.pool.mark_dirty(&mut latched);
+                crate::reach::mark(crate::reach::Mechanism::GhostPurged);
             }
             break latched;
         };
@@ -117,11 +118,15 @@ impl<'a> Changer<'a, '_> {
             let (l, r) = (left.node(), right.node());
             let mut builder = NodeBuilder::new(self.pool.page_size(), &header);
             builder.push_slots(l, 0..l.count(), |_| true);
-            if !l.is_leaf() {
+            if !l.is_leaf() && !crate::planted::makes(crate::planted::Fault::InnerMergeLosesChild) {
                 builder.push_child(&separator, r.first_child());
             }
             builder.push_slots(r, 0..r.count(), |_| true);
             left.node_mut().replace(&builder.finish());
+            crate::reach::mark(match left.node().is_leaf() {
+                true => crate::reach::Mechanism::LeafMerge,
+                false => crate::reach::Mechanism::InnerMerge,
+            });
             // The merged page answers for the right one's changes as well.
             self.stamp(&mut left);
             parent.node_mut().remove(right_index - 1);
@@ -162,6 +167,7 @@ impl<'a> Changer<'a, '_> {
             self.stamp(&mut root);
             drop((root, child));
             self.touched.image(root_page);
+            crate::reach::mark(crate::reach::Mechanism::RootCollapse);
             self.free_page(child_page)?;
             return Ok(true);
         }
@@ -229,6 +235,7 @@ impl<'a> Changer<'a, '_> {
                 None => self.change_dropped(page, Operation::Delete { key: &key })?,
                 Some(rest) if rest == reference => return Ok(false),
                 Some(reference) => {
+                    crate::reach::mark(crate::reach::Mechanism::ChainFreedInPart);
                     let operation = Operation::PutOverflow { key: &key, reference };
                     self.change_dropped(page, operation)?;
                     return Ok(false);

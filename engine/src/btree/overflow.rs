@@ -67,6 +67,7 @@ impl Tree<'_> {
 impl<'a> Changer<'a, '_> {
     /// Writes a long value into new pages and returns where it is.
     pub(super) fn write_overflow(&mut self, tree: Tree<'a>, value: &[u8]) -> Result<OverflowRef> {
+        crate::reach::mark(crate::reach::Mechanism::ChainWritten);
         let room = self.pool.page_size() - HEADER;
         let mut next = PageNumber::NONE;
         // From the last part to the first, so that each page knows its successor when it is written.
@@ -86,6 +87,10 @@ impl<'a> Changer<'a, '_> {
 
     /// Frees the pages of a chain.
     pub(super) fn free_overflow(&mut self, tree: Tree<'a>, reference: OverflowRef) -> Result<()> {
+        if crate::planted::makes(crate::planted::Fault::FormerValueNotFreed) {
+            return Ok(());
+        }
+        crate::reach::mark(crate::reach::Mechanism::ChainFreed);
         let mut pages = Vec::new();
         let walked = super::until_stable(|| {
             pages.clear();

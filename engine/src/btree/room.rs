@@ -102,6 +102,7 @@ impl Budget {
         step += self.end;
         if self.pages == 0 || changer.secure_step(step).is_err() {
             self.pages = 0;
+            crate::reach::mark(crate::reach::Mechanism::TableFreedInPart);
             return false;
         }
         self.pages -= 1;

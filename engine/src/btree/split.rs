@@ -82,6 +82,9 @@ impl Cut {
 /// The shortest key that is above `left` and not above `right`.
 fn shortest_separator(left: &[u8], right: &[u8]) -> Vec<u8> {
     debug_assert!(left < right);
+    if crate::planted::makes(crate::planted::Fault::SeparatorOffByOne) {
+        return left.to_vec();
+    }
     let common = left.iter().zip(right).take_while(|(a, b)| a == b).count();
     right[..=common].to_vec()
 }
@@ -135,7 +138,12 @@ impl<'a> Changer<'a, '_> {
             self.stamp(&mut left);
             self.stamp(&mut parent);
             let left_page = left.frame().page_number();
+            crate::reach::mark(match left.node().is_leaf() {
+                true => crate::reach::Mechanism::LeafSplit,
+                false => crate::reach::Mechanism::InnerSplit,
+            });
             drop((parent, left, right));
+            crate::interleave::here(crate::interleave::Place::InCommit);
             self.touched
                 .operation(left_page, Operation::Cut { key: &cut.separator });
             let separator = Operation::Separator {
@@ -179,6 +187,7 @@ impl<'a> Changer<'a, '_> {
             root.node_mut().replace(&builder.finish());
             self.stamp(&mut root);
             self.touched.image(root_page);
+            crate::reach::mark(crate::reach::Mechanism::RootSplit);
             return Ok(());
         }
     }

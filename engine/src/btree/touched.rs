@@ -106,6 +106,7 @@ impl Touched {
         };
         self.log_bytes += added;
         if is_long {
+            crate::reach::mark(crate::reach::Mechanism::PageImageLogged);
             self.image(page);
         }
     }
@@ -121,6 +122,7 @@ impl Touched {
         if let Some(at) = self.find(page)
             && matches!(self.pages[at].1, Change::Delta(_))
         {
+            crate::reach::mark(crate::reach::Mechanism::PageMovedInCommit);
             self.image(page);
         }
     }

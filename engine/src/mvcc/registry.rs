@@ -95,6 +95,7 @@ impl SnapshotRegistry {
                 .slot(index)
                 .expect("more than two million snapshots are open at once");
             if slot.load(Relaxed) == FREE && slot.compare_exchange(FREE, commit.0, SeqCst, Relaxed).is_ok() {
+                crate::reach::mark_if(index >= FIRST_CHUNK, crate::reach::Mechanism::SecondSlotChunk);
                 if index != hint {
                     HINT.set(index);
                 }
@@ -113,6 +114,7 @@ impl SnapshotRegistry {
     #[inline]
     pub(crate) fn begin(&self) -> (SnapshotSlot<'_>, CommitId) {
         let visible = self.visible();
+        crate::interleave::here(crate::interleave::Place::SnapshotBegins);
         let slot = SnapshotSlot {
             registry: self,
             slot: self.take_slot(visible),
@@ -134,6 +136,10 @@ impl SnapshotRegistry {
     pub(crate) fn horizon(&self) -> CommitId {
         let mut horizon = self.visible.load(SeqCst);
         for index in 0..self.high.load(SeqCst) {
+            if index >= FIRST_CHUNK && crate::planted::makes(crate::planted::Fault::HorizonMissesSecondChunk)
+            {
+                break;
+            }
             if let Some(slot) = self.slot(index) {
                 horizon = horizon.min(slot.load(SeqCst));
             }

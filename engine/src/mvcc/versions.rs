@@ -190,6 +190,9 @@ impl VersionStore {
         deletes: bool,
     ) {
         let hash = self.hash(table, key);
+        if hash.is_multiple_of(8) && crate::planted::makes(crate::planted::Fault::BeforeImageMissing) {
+            return;
+        }
         let bucket = self.bucket(hash);
         let head = &self.buckets[bucket];
         let value = before.unwrap_or_default();
@@ -245,7 +248,10 @@ impl VersionStore {
         let mut found: Option<Arc<Version>> = None;
         let mut next = self.buckets[self.bucket(hash)].load();
         while let Some(version) = next.as_ref() {
-            if version.commit <= snapshot {
+            if version.commit <= snapshot
+                && (version.commit < snapshot
+                    || !crate::planted::makes(crate::planted::Fault::VersionOffByOne))
+            {
                 break;
             }
             if version.is_of(hash, table, key) {
@@ -256,16 +262,21 @@ impl VersionStore {
         }
         // Looked at after the chain: the floor rises before a chain is cut.
         if self.floor.load(Acquire) > snapshot.0 {
+            crate::reach::mark(crate::reach::Mechanism::SnapshotTooOld);
             return Lookup::TooOld;
         }
         match found {
             None => Lookup::Unchanged,
             Some(version) if version.dropped.load(Acquire) > snapshot.0 => Lookup::TooOld,
             Some(version) if version.existed => {
+                crate::reach::mark(crate::reach::Mechanism::FormerVersionRead);
                 out.extend_from_slice(&version.data[version.key_len as usize..]);
                 Lookup::Was
             }
-            Some(_) => Lookup::WasAbsent,
+            Some(_) => {
+                crate::reach::mark(crate::reach::Mechanism::FormerAbsenceRead);
+                Lookup::WasAbsent
+            }
         }
     }
 
@@ -338,6 +349,7 @@ impl VersionStore {
         if queue.kept.len() > 2 * self.count() + 1024 {
             queue.kept.retain(|entry| self.holds(entry));
         }
+        crate::reach::mark_if(self.count() < before, crate::reach::Mechanism::VersionsCollected);
         before - self.count()
     }
 

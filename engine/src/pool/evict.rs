@@ -63,10 +63,16 @@ impl Pool {
                 }
                 if self.evict_clean(frame, page) {
                     self.counters.evicted_dirty.fetch_add(1, Relaxed);
+                    crate::reach::mark(crate::reach::Mechanism::DirtyEviction);
+                    crate::reach::mark_if(
+                        privilege.is_some(),
+                        crate::reach::Mechanism::DirtyEvictionInCommit,
+                    );
                     return Ok(Some(frame.index()));
                 }
             } else if self.evict_clean(frame, page) {
                 self.counters.evicted_clean.fetch_add(1, Relaxed);
+                crate::reach::mark(crate::reach::Mechanism::CleanEviction);
                 return Ok(Some(frame.index()));
             }
             if step % 64 == 63 {
@@ -92,6 +98,9 @@ impl Pool {
 
     /// Writes a dirty frame; `false` if somebody else is writing it or it is no longer dirty.
     fn write_frame(&self, frame: Frame<'_>, page: PageNumber, privilege: Option<Privilege>) -> Result<bool> {
+        if crate::planted::makes(crate::planted::Fault::EvictionDoesNotWrite) {
+            return Ok(true);
+        }
         if !frame.begin_write() {
             return Ok(false);
         }
@@ -113,7 +122,9 @@ impl Pool {
         let Some(mut latched) = frame.try_optimistic().and_then(|o| o.latch()) else {
             return false;
         };
-        if frame.page_number() != page || frame.is_dirty() || frame.is_being_written() {
+        let is_dirty =
+            frame.is_dirty() && !crate::planted::makes(crate::planted::Fault::EvictionDoesNotWrite);
+        if frame.page_number() != page || is_dirty || frame.is_being_written() {
             return false;
         }
         self.table.set(page, None);

@@ -262,6 +262,9 @@ impl Pool {
 
     /// Gives back pages of a dirty set that could not be written.
     pub(crate) fn return_dirty(&self, pages: &[PageNumber]) {
+        if crate::planted::makes(crate::planted::Fault::FailedCheckpointForgetsPages) {
+            return;
+        }
         self.dirty.lock().extend_from_slice(pages);
         self.dirty_count.fetch_add(pages.len(), Relaxed);
     }

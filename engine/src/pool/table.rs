@@ -1,4 +1,5 @@
-//! Which frame holds which page: an array indexed by page number, grown in chunks, read without locks.
+//! Which frame holds which page: an array indexed by page number, grown in chunks, read without locks. The first chunks
+//! are short, so that a small database has a small table.
 
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU32;
@@ -6,9 +7,12 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
 use crate::ids::PageNumber;
 
-const CHUNK_BITS: u32 = 20;
-const CHUNK: usize = 1 << CHUNK_BITS;
-const CHUNKS: usize = 1 << (32 - CHUNK_BITS);
+/// Pages of the first chunk and of the longest ones, as powers of two.
+const FIRST_BITS: u32 = 10;
+const LONGEST_BITS: u32 = 20;
+/// Chunks before the longest ones: each is as long as all before it.
+const SHORT: usize = (LONGEST_BITS - FIRST_BITS + 1) as usize;
+const CHUNKS: usize = SHORT + (1 << (u32::BITS - LONGEST_BITS)) - 1;
 
 const ABSENT: u32 = 0;
 const CLAIMED: u32 = 1;
@@ -27,6 +31,23 @@ pub(crate) struct PageTable {
     chunks: Box<[OnceLock<Box<[AtomicU32]>>]>,
 }
 
+/// The chunk of a page, and where that begins.
+#[inline]
+fn locate(page: PageNumber) -> (usize, usize) {
+    let page = page.0 as usize;
+    match page >> LONGEST_BITS {
+        0 => match (page >> FIRST_BITS).checked_ilog2() {
+            None => (0, 0),
+            Some(log) => (log as usize + 1, 1 << FIRST_BITS << log),
+        },
+        long => (SHORT - 1 + long, long << LONGEST_BITS),
+    }
+}
+
+fn len_of(chunk: usize) -> usize {
+    1 << (FIRST_BITS + (chunk as u32).saturating_sub(1)).min(LONGEST_BITS)
+}
+
 impl PageTable {
     pub(crate) fn new() -> Self {
         Self {
@@ -36,15 +57,14 @@ impl PageTable {
 
     #[inline]
     fn entry(&self, page: PageNumber) -> Option<&AtomicU32> {
-        self.chunks[(page.0 >> CHUNK_BITS) as usize]
-            .get()
-            .map(|c| &c[page.0 as usize % CHUNK])
+        let (chunk, begin) = locate(page);
+        self.chunks[chunk].get().map(|c| &c[page.0 as usize - begin])
     }
 
     fn entry_or_grow(&self, page: PageNumber) -> &AtomicU32 {
-        let chunk =
-            self.chunks[(page.0 >> CHUNK_BITS) as usize].get_or_init(|| bytemuck::zeroed_slice_box(CHUNK));
-        &chunk[page.0 as usize % CHUNK]
+        let (chunk, begin) = locate(page);
+        let entries = self.chunks[chunk].get_or_init(|| bytemuck::zeroed_slice_box(len_of(chunk)));
+        &entries[page.0 as usize - begin]
     }
 
     #[inline]
@@ -75,9 +95,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn chunks_follow_each_other() {
+        let mut end = 0;
+        for chunk in 0..CHUNKS {
+            assert_eq!(locate(PageNumber(end as u32)), (chunk, end));
+            end += len_of(chunk);
+            assert_eq!(locate(PageNumber((end - 1) as u32)).0, chunk);
+        }
+        assert_eq!(end, 1 << 32);
+    }
+
+    #[test]
     fn pages_are_claimed_once_and_found_where_they_were_put() {
         let table = PageTable::new();
-        for page in [1, 2, CHUNK as u32 - 1, CHUNK as u32, u32::MAX].map(PageNumber) {
+        for page in [1, 2, (1 << LONGEST_BITS) - 1, 1 << LONGEST_BITS, u32::MAX].map(PageNumber) {
             assert_eq!(table.get(page), Residence::Absent);
             assert!(table.claim(page));
             assert!(!table.claim(page));

@@ -33,8 +33,14 @@ pub(crate) enum ToCopy<'p> {
 impl PageCopy<'_> {
     /// The copy is in the data file and the page map: the frame is clean, unless it has changed meanwhile.
     pub(crate) fn written(self) {
-        if let Some(mut latched) = self.source.latch() {
-            latched.set_clean();
+        crate::interleave::here(crate::interleave::Place::AfterWrite);
+        let mut source = self.source;
+        if crate::planted::makes(crate::planted::Fault::DirtyMarkCleared) {
+            source = source.frame().optimistic();
+        }
+        match source.latch() {
+            Some(mut latched) => latched.set_clean(),
+            None => crate::reach::mark(crate::reach::Mechanism::PageChangedBehindCopy),
         }
     }
 }
@@ -87,6 +93,7 @@ impl Pool {
     /// page of the unfinished commit is copied only if it may be moved out and `moves` is set.
     pub(super) fn copy_reserved<'p>(&'p self, frame: Frame<'p>, page: PageNumber, moves: bool) -> ToCopy<'p> {
         let mut reservation = Reservation(Some(frame));
+        crate::interleave::here(crate::interleave::Place::BeforeCopy);
         let memory = private_page(self.page_size);
         let private = Words::new(&memory);
         loop {
@@ -105,17 +112,20 @@ impl Pool {
                 private.set_word(index, words.word(index));
             }
             let node = crate::page::node::Node::new(private);
+            crate::interleave::here(crate::interleave::Place::Copying);
             let is_stable = match self.unfinished.standing(node.commit_id()) {
                 Standing::Finished => source.is_valid(),
                 Standing::Movable if moves => self.unfinished.note_moved(page, source),
                 _ => return ToCopy::Unfinished,
             };
             if !is_stable {
+                crate::reach::mark(crate::reach::Mechanism::PageChangedWhileCopied);
                 continue;
             }
             let mut bytes = Vec::with_capacity(node.used() + 64);
             image::encode(node, &mut bytes);
             reservation.0 = None;
+            crate::interleave::here(crate::interleave::Place::AfterCopy);
             return ToCopy::Copied(PageCopy {
                 source,
                 page,

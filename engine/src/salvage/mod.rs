@@ -136,6 +136,11 @@ pub fn salvage(from: impl AsRef<Path>, to: impl AsRef<Path>, options: Options) -
         writer.flush()?;
         report.tables.push(described(name, found));
     }
+    crate::reach::mark_if(
+        report.tables.len() > 1,
+        crate::reach::Mechanism::SalvagedSeveralTables,
+    );
+    crate::reach::mark_if(report.log_frames > 0, crate::reach::Mechanism::SalvagedFromLog);
     database.close()?;
     Ok(report)
 }
@@ -177,6 +182,8 @@ fn tables(pages: &Pages, report: &mut SalvageReport) -> Result<Vec<(String, Tabl
 }
 
 fn described(name: String, found: Found) -> SalvagedTable {
+    crate::reach::mark_if(found.orphans > 0, crate::reach::Mechanism::SalvagedOrphan);
+    crate::reach::mark_if(!found.open.is_empty(), crate::reach::Mechanism::SalvageLostRange);
     SalvagedTable {
         name,
         rows: found.rows,

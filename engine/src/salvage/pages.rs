@@ -107,6 +107,9 @@ impl Pages {
 
     /// Sorts the frames of commits by page; the rest of a commit at the end of the log that was never completed stays out.
     fn sort_log(&mut self, frames: Vec<FoundFrame>, end: LogPosition) {
+        if crate::planted::makes(crate::planted::Fault::SalvageIgnoresLog) {
+            return;
+        }
         let redo = self
             .survey
             .superblock

@@ -67,9 +67,13 @@ pub struct FrozenMap<'s> {
 impl Drop for FrozenMap<'_> {
     fn drop(&mut self) {
         if !self.is_adopted {
-            self.chunks
-                .iter()
-                .for_each(|(chunk, _)| self.store.map.mark_dirty(*chunk));
+            let chunks = self.chunks.iter().map(|(chunk, _)| *chunk);
+            chunks
+                .filter(|_| !planted::makes(Fault::FailedCheckpointForgetsMap))
+                .for_each(|chunk| self.store.map.mark_dirty(chunk));
+            if planted::makes(Fault::FailedCheckpointFreesExtents) {
+                self.store.space.lock().release_sealed();
+            }
             self.store.space.lock().unseal();
         }
     }
@@ -86,6 +90,7 @@ impl DataFile {
             .map
             .take_dirty()
             .into_iter()
+            .filter(|chunk| *chunk == 0 || !planted::makes(Fault::OnlyFirstMapChunkWritten))
             .map(|chunk| (chunk, Box::new(self.map.copy_chunk(chunk))))
             .collect();
         FrozenMap {
@@ -181,6 +186,7 @@ impl DataFile {
             raw.clear();
             let pages = encode_chunk(entries, &mut raw);
             if pages == 0 {
+                crate::reach::mark(crate::reach::Mechanism::MapChunkEmptied);
                 new_map.changed.insert(chunk, None);
                 continue;
             }
@@ -211,6 +217,7 @@ impl DataFile {
             .filter(|of| !new_map.changed.contains_key(&of.chunk));
         let mut all: Vec<&ChunkRef> = unchanged.chain(new_map.changed.values().flatten()).collect();
         all.sort_unstable_by_key(|of| of.chunk);
+        crate::reach::mark_if(all.len() > 1, crate::reach::Mechanism::SecondMapChunk);
         for of in &all {
             encode_root_entry(of, &mut raw);
             new_map.page_count += u64::from(of.pages);
@@ -271,9 +278,6 @@ impl DataFile {
     /// # Errors
     /// [`Error::Io`].
     pub fn settle(&self) -> Result<()> {
-        if planted::makes(Fault::SuperblockNotSettled) {
-            return Ok(());
-        }
         let durable = self.durable.lock();
         self.write_superblock(&durable.superblock)
             .and_then(|()| self.sync())
@@ -283,13 +287,8 @@ impl DataFile {
     fn write_superblock(&self, superblock: &Superblock) -> Result<()> {
         let block = superblock.encode();
         self.counters.wrote(block.len());
-        let offset = if planted::makes(Fault::SuperblockInPlace) {
-            0
-        } else {
-            superblock.slot_offset()
-        };
         self.file
-            .write_at(&block[..], offset)
+            .write_at(&block[..], superblock.slot_offset())
             .map_err(|source| self.io_error("write the superblock of", source))
     }
 
@@ -301,16 +300,10 @@ impl DataFile {
 
     /// Steps 4 and 5. A failure is final.
     fn make_durable(&self, superblock: &Superblock) -> Result<()> {
-        let sync = || self.sync();
-        let write = || self.write_superblock(superblock);
-        let answer = if planted::makes(Fault::SuperblockBeforeData) {
-            write().and_then(|()| sync())
-        } else if planted::makes(Fault::SuperblockNotSynced) {
-            sync().and_then(|()| write())
-        } else {
-            sync().and_then(|()| write()).and_then(|()| sync())
-        };
-        answer.inspect_err(|error| drop(self.poison.set(&error.to_string())))
+        self.sync()
+            .and_then(|()| self.write_superblock(superblock))
+            .and_then(|()| self.sync())
+            .inspect_err(|error| drop(self.poison.set(&error.to_string())))
     }
 
     /// Step 6: the new checkpoint is the durable one.

@@ -8,6 +8,7 @@ use super::allocator::UnitRange;
 use super::data_file::DataFile;
 use super::extent::{OVERHEAD_BYTES, units_for};
 use crate::error::Result;
+use crate::planted::{self, Fault};
 
 /// Extents that stay reserved after a commit.
 const KEPT_MAX: usize = 64;
@@ -34,7 +35,7 @@ impl Reservation<'_> {
     pub(crate) fn extend_to(&self, count: usize) -> Result<()> {
         let store = self.store;
         let reserved = store.reserved.lock().len();
-        if reserved >= count {
+        if reserved >= count || planted::makes(Fault::RoomNotHeld) {
             return Ok(());
         }
         let len = store.reserved_units();
@@ -63,6 +64,7 @@ impl DataFile {
         if len > units {
             self.space.lock().cancel_tail(UnitRange { start, len }, units);
         }
+        crate::reach::mark(crate::reach::Mechanism::ReservedRoomUsed);
         Some(start)
     }
 

@@ -194,9 +194,20 @@ impl Superblock {
                         "the two superblocks belong to different databases",
                     ));
                 }
-                Ok((if a.generation >= b.generation { a } else { b }, true))
+                let is_older_taken = crate::planted::makes(crate::planted::Fault::OlderSuperblockChosen);
+                Ok((
+                    if (a.generation >= b.generation) != is_older_taken {
+                        a
+                    } else {
+                        b
+                    },
+                    true,
+                ))
             }
-            (Slot::Valid(one), _) | (_, Slot::Valid(one)) => Ok((one, false)),
+            (Slot::Valid(one), _) | (_, Slot::Valid(one)) => {
+                crate::reach::mark(crate::reach::Mechanism::SuperblockFellBack);
+                Ok((one, false))
+            }
             (Slot::Foreign, Slot::Foreign) => Err(not_a_database(if head.iter().all(|&byte| byte == 0) {
                 "it begins with zeros where the superblocks should be".to_owned()
             } else {

@@ -307,6 +307,7 @@ impl DataFile {
         }
         answer?;
         self.space.lock().extend(grown);
+        crate::reach::mark(crate::reach::Mechanism::FileGrown);
         Ok(())
     }
 
@@ -317,7 +318,13 @@ impl DataFile {
         let keep = growth_units(space.end());
         let cut = space.cut_tail(keep);
         drop(space);
-        cut.map_or(Ok(()), |end| self.set_units(end))
+        crate::reach::mark_if(cut.is_some(), crate::reach::Mechanism::FileShrunk);
+        let too_much = if planted::makes(Fault::ShrinkCutsTooMuch) {
+            keep + 1
+        } else {
+            0
+        };
+        cut.map_or(Ok(()), |end| self.set_units(end - too_much))
     }
 
     fn set_units(&self, units: u64) -> Result<()> {

@@ -229,6 +229,10 @@ impl TransactionManager {
             Ok(()) if !has_changed => return Ok((*last, self.wal.end())),
             Ok(()) => {}
             Err(error) if !has_changed => {
+                crate::reach::mark_if(
+                    error.is_disk_full(),
+                    crate::reach::Mechanism::CommitRefusedForRoom,
+                );
                 self.versions.withdraw(commit);
                 return Err(error);
             }
@@ -284,6 +288,7 @@ impl TransactionManager {
     pub(super) fn collect(&self, applier: &mut Applier) -> bool {
         applier.since_collect = 0;
         let horizon = self.registry.horizon();
+        crate::interleave::here(crate::interleave::Place::HorizonKnown);
         let mut reclaimed = std::mem::take(&mut applier.reclaimed);
         let known = reclaimed.len();
         let dropped = self.versions.collect(horizon, &mut reclaimed);
@@ -295,12 +300,17 @@ impl TransactionManager {
             reclaimed.dedup();
         }
         applier.ghost_horizon = self.versions.ghost_horizon(horizon);
+        if planted::makes(Fault::GhostPurgedTooEarly) {
+            applier.ghost_horizon = self.registry.visible();
+        }
+        let is_held = applier.dropped.first().is_some_and(|d| d.commit > horizon);
+        crate::reach::mark_if(is_held, crate::reach::Mechanism::DropUnderSnapshot);
         let due = applier
             .dropped
             .first()
             .copied()
             // `keep_versions` keeps versions of rows, not dropped tables.
-            .filter(|d| d.commit <= horizon);
+            .filter(|d| d.commit <= horizon || planted::makes(Fault::DroppedTableFreedTooEarly));
         if reclaimed.is_empty() && due.is_none() || self.check_usable().is_err() {
             return false;
         }

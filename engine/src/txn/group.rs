@@ -108,6 +108,7 @@ impl Line {
     fn pass_lead(&mut self) -> Option<Arc<Waiter>> {
         let next = self.pending.iter().find_map(|p| p.waiter.clone());
         self.has_leader = next.is_some();
+        crate::reach::mark_if(next.is_some(), crate::reach::Mechanism::LeadPassed);
         if let Some(next) = &next {
             // Under the lock nobody in line is done yet.
             let before = next.state.swap(LEAD, AcqRel);
@@ -122,7 +123,11 @@ impl GroupCommit {
     /// the commit is visible at once.
     pub(super) fn announce(&self, pending: Pending, registry: &SnapshotRegistry) -> bool {
         let mut line = self.line.lock();
+        if crate::planted::makes(crate::planted::Fault::VisibleBeforeDurable) {
+            registry.publish(pending.commit);
+        }
         if pending.position == LogPosition(0) && line.pending.is_empty() {
+            crate::reach::mark(crate::reach::Mechanism::CommitUnsynced);
             registry.publish(pending.commit);
             drop(line);
             if let Some(waiter) = pending.waiter {
@@ -173,6 +178,9 @@ impl GroupCommit {
         was_leader: bool,
     ) {
         let covered = line.pending.iter().take_while(|p| p.position <= durable).count();
+        let is_mistaken = covered < line.pending.len()
+            && crate::planted::makes(crate::planted::Fault::GroupAcknowledgesOneMore);
+        let covered = covered + usize::from(is_mistaken);
         let done: Vec<Pending> = line.pending.drain(..covered).collect();
         if let Some(last) = done.last() {
             registry.publish(last.commit);
@@ -186,6 +194,7 @@ impl GroupCommit {
             .flatten();
         drop(line);
         let synced = done.iter().filter(|p| p.position > LogPosition(0)).count();
+        crate::reach::mark_if(synced > 1, crate::reach::Mechanism::GroupFlush);
         if synced > 0 {
             self.group_sizes.record(synced as u64);
         }
@@ -252,7 +261,10 @@ impl GroupCommit {
             }
         }
         match wal.flush() {
-            Ok(durable) => self.settle_locked(self.line.lock(), durable, registry, true),
+            Ok(durable) => {
+                crate::interleave::here(crate::interleave::Place::LogFlushed);
+                self.settle_locked(self.line.lock(), durable, registry, true);
+            }
             Err(error) => self.fail(&error),
         }
     }

@@ -169,6 +169,7 @@ impl TransactionManager {
         let applied = self.apply(&mut applier, &work, durability, waiter.clone());
         finished.push(work);
         self.end_apply(applier, finished);
+        crate::interleave::here(crate::interleave::Place::CommitApplied);
         let result = match (applied, waiter) {
             (Ok((commit, true)), _) => Ok(commit),
             (Ok(_), Some(waiter)) => self.group.wait(&waiter, &self.wal, &self.registry),
@@ -236,6 +237,7 @@ impl TransactionManager {
                 return finished;
             }
             while let Some(request) = batch.requests.front() {
+                crate::reach::mark(crate::reach::Mechanism::CommitQueued);
                 let waiter = Some(Arc::clone(&request.waiter));
                 let applied = self.apply(applier, &request.work, request.durability, waiter);
                 let Some(Request { work, waiter, .. }) = batch.requests.pop_front() else {
@@ -284,6 +286,7 @@ impl TransactionManager {
     ) -> Result<(CommitId, bool)> {
         let before = applier.last;
         let (commit, end) = self.apply_work(applier, work)?;
+        crate::reach::mark_if(commit == before, crate::reach::Mechanism::CommitWithoutChange);
         let mut position = LogPosition(0);
         if commit > before {
             self.counters.commits.fetch_add(1, Relaxed);
@@ -389,6 +392,7 @@ impl TransactionManager {
     pub(crate) fn flush(&self) -> Result<LogPosition> {
         match self.wal.flush() {
             Ok(durable) => {
+                crate::interleave::here(crate::interleave::Place::LogFlushed);
                 self.group.settle(durable, &self.registry);
                 Ok(durable)
             }

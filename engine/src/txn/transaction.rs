@@ -288,7 +288,7 @@ impl<'db> Transaction<'db> {
             return Err(Error::KeyTooLarge { len: key.len(), max });
         }
         let lock = manager.locks.key(table.id, key);
-        if self.locks.contains(lock) {
+        if self.locks.contains(lock) || crate::planted::makes(crate::planted::Fault::RowsNotLocked) {
             return Ok(());
         }
         self.check_size(0)?;
@@ -296,10 +296,12 @@ impl<'db> Transaction<'db> {
         match manager.locks.acquire(self.id, lock, timeout) {
             Ok(was_free) => {
                 if !was_free {
+                    crate::reach::mark(crate::reach::Mechanism::LockWait);
                     manager.counters.lock_waits.fetch_add(1, Relaxed);
                 }
             }
             Err(waited) => {
+                crate::reach::mark(crate::reach::Mechanism::LockTimeout);
                 manager.counters.busy.fetch_add(1, Relaxed);
                 return Err(Error::Busy { waited });
             }
@@ -325,7 +327,12 @@ impl<'db> Transaction<'db> {
             .changed_after(key, commit, &manager.versions)?
         {
             None => Ok(()),
+            Some(winner) if crate::planted::makes(crate::planted::Fault::ConflictOverlooked) => {
+                let _ = winner;
+                Ok(())
+            }
             Some(winner) => {
+                crate::reach::mark(crate::reach::Mechanism::WriteConflict);
                 manager.counters.conflicts.fetch_add(1, Relaxed);
                 Err(Error::WriteConflict { winner })
             }

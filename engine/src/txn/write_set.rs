@@ -123,6 +123,7 @@ impl WriteSet {
     pub(crate) fn savepoint(&mut self, transaction: u64) -> Savepoint {
         self.made += 1;
         self.open.push(self.made);
+        crate::reach::mark_if(self.open.len() >= 3, crate::reach::Mechanism::NestedSavepoints);
         Savepoint {
             transaction,
             number: self.made,
@@ -135,6 +136,7 @@ impl WriteSet {
         let Some(at) = self.open.iter().position(|&number| number == savepoint.number) else {
             return false;
         };
+        crate::reach::mark(crate::reach::Mechanism::RolledBackToSavepoint);
         while self.undo.len() > savepoint.undo_len {
             if let Some(undo) = self.undo.pop() {
                 self.undo_bytes -= undo.bytes();

@@ -143,7 +143,7 @@ impl LogAppender<'_> {
         self.wal.poison.check()?;
         let bytes = bytes as u64;
         let room = self.state.room();
-        if bytes <= room {
+        if bytes <= room || crate::planted::makes(crate::planted::Fault::LogRoomNotReserved) {
             return Ok(());
         }
         let missing = bytes - room.saturating_sub(self.wal.frame_bytes_usual);
@@ -205,6 +205,10 @@ impl LogAppender<'_> {
                 });
             }
             let previous_end = state.end();
+            crate::reach::mark_if(
+                state.open_frames > 0,
+                crate::reach::Mechanism::SegmentSwitchInCommit,
+            );
             state.segment = self.wal.segments.take(previous_end, durable)?;
             state.offset = HEADER_BYTES as u64;
             state.buffer.start_piece(&state.segment, 0);
@@ -216,6 +220,10 @@ impl LogAppender<'_> {
         }
         let size = size.expect("a frame that fits a segment has a 32-bit size");
         state.offset += size as u64;
+        crate::reach::mark_if(
+            state.offset == state.segment.header.segment_size,
+            crate::reach::Mechanism::SegmentFilled,
+        );
         assert!(
             state.offset <= state.segment.header.segment_size,
             "frames never span segments"

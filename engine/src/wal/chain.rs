@@ -88,6 +88,8 @@ impl Chain {
         let header = &self.links[index].header;
         let claims =
             |link: &Link| link.header.start() > header.start() && header.holds(link.header.previous_end);
+        let is_abandoned = self.links.iter().filter(|link| claims(link)).nth(1).is_some();
+        crate::reach::mark_if(is_abandoned, crate::reach::Mechanism::SegmentAbandoned);
         if planted::makes(Fault::AbandonedSegmentRead) {
             return self.links.iter().position(claims);
         }

@@ -116,9 +116,7 @@ impl Wal {
         let mut segments = Segments::new(Arc::clone(&vfs), &options, found, after)?;
         let sync = segments.choose_sync(options.sync)?;
         let first = segments.take(after, after)?;
-        if !planted::makes(Fault::NamesNotSynced) {
-            vfs.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
-        }
+        vfs.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
         let begin = first.header.first_frame();
         let wal = Self {
             segments,
@@ -206,7 +204,8 @@ impl Wal {
             return Ok(());
         }
         self.write_taken(&mut writer)?;
-        if self.sync == WalSync::Direct {
+        crate::reach::mark(crate::reach::Mechanism::WriteOut);
+        if self.sync == WalSync::Direct || planted::makes(Fault::WriteOutTakenForFlush) {
             self.durable.store(end.0, Ordering::Release);
         }
         self.counters.write_outs.fetch_add(1, Ordering::Relaxed);
@@ -288,14 +287,7 @@ impl Wal {
             return Ok(self.durable());
         }
         let started = self.vfs.monotonic();
-        if planted::makes(Fault::SyncBeforeWrite) {
-            writer.sync()?;
-        }
         self.write_taken(writer)?;
-        if planted::makes(Fault::FlushWithoutSync) || planted::makes(Fault::SyncBeforeWrite) {
-            self.durable.store(end.0, Ordering::Release);
-            return Ok(end);
-        }
         writer.sync().inspect_err(|error| {
             if !planted::makes(Fault::FailedSyncForgotten) {
                 drop(self.poison.set(&error.to_string()));
@@ -319,6 +311,7 @@ impl Wal {
     }
 
     fn write_taken(&self, writer: &mut Writer) -> Result<()> {
+        crate::interleave::here(crate::interleave::Place::LogTaken);
         let taken = writer.taken.frame_bytes() as u64;
         let written = writer
             .write_taken()

@@ -26,7 +26,6 @@ use super::frame::{checksum, u32_at, u64_at};
 use super::options::WalOptions;
 use crate::error::{Error, Result};
 use crate::ids::LogPosition;
-use crate::planted::{self, Fault};
 use crate::vfs::{OpenMode, Vfs, VfsFile};
 
 /// Size of the header block; the first frame is behind it.
@@ -196,7 +195,7 @@ pub(crate) fn sequence_of(path: &Path) -> Option<u64> {
 pub(crate) fn open(vfs: &dyn Vfs, path: &Path, direct: bool) -> Result<Arc<dyn VfsFile>> {
     let mode = OpenMode {
         direct,
-        dsync: direct && !planted::makes(Fault::DirectWithoutSync),
+        dsync: direct,
         ..OpenMode::default()
     };
     vfs.open(path, mode).map_err(|e| {
@@ -231,9 +230,7 @@ fn write_zeros(vfs: &dyn Vfs, path: &Path, segment_size: u64) -> Result<()> {
         written += len;
     }
     file.sync_all().map_err(|e| Error::io("sync", path, e))?;
-    if let Some(dir) = path.parent()
-        && !planted::makes(Fault::NamesNotSynced)
-    {
+    if let Some(dir) = path.parent() {
         vfs.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
     }
     Ok(())

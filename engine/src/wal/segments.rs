@@ -143,7 +143,10 @@ impl Segments {
                 let _making = self.making.lock();
                 match self.pop_spare() {
                     Some(spare) => spare,
-                    None => self.create_spare()?,
+                    None => {
+                        crate::reach::mark(crate::reach::Mechanism::SegmentMadeByCommit);
+                        self.create_spare()?
+                    }
                 }
             }
         };
@@ -233,7 +236,12 @@ impl Segments {
 
     fn pop_live(&self, position: LogPosition) -> Option<Live> {
         let mut state = self.state.lock();
-        let oldest_is_past = state.live.front().is_some_and(|live| live.end <= position);
+        let is_mistaken = state.live.len() > 1 && crate::planted::makes(crate::planted::Fault::RecycleTooFar);
+        let too_far = if is_mistaken { self.segment_size } else { 0 };
+        let oldest_is_past = state
+            .live
+            .front()
+            .is_some_and(|live| live.end.0 <= position.0 + too_far);
         if oldest_is_past {
             state.live.pop_front()
         } else {
@@ -248,6 +256,7 @@ impl Segments {
         segment::create_zeroed(&*self.vfs, &path, self.segment_size)?;
         self.state.lock().next_sequence = sequence + 1;
         self.created.fetch_add(1, Ordering::Relaxed);
+        crate::reach::mark(crate::reach::Mechanism::SegmentCreated);
         Ok(Spare { sequence, path })
     }
 
@@ -258,12 +267,14 @@ impl Segments {
             .rename(from, &path)
             .map_err(|e| Error::io("rename", from, e))?;
         self.recycled.fetch_add(1, Ordering::Relaxed);
+        crate::reach::mark(crate::reach::Mechanism::SegmentRecycled);
         Ok(Spare { sequence, path })
     }
 
     fn remove(&self, path: &std::path::Path) -> Result<()> {
         self.vfs.remove(path).map_err(|e| Error::io("remove", path, e))?;
         self.removed.fetch_add(1, Ordering::Relaxed);
+        crate::reach::mark(crate::reach::Mechanism::SegmentRemoved);
         Ok(())
     }
 }

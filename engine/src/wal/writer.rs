@@ -82,6 +82,7 @@ impl Writer {
     }
 
     fn write_run(&mut self, segment: &Segment, file_offset: u64, mut bytes: &[u8]) -> Result<u64> {
+        crate::reach::mark_if(self.direct, crate::reach::Mechanism::DirectWrite);
         let mut carried = (file_offset % BLOCK_BYTES as u64) as usize;
         let tail_fits = self.tail_sequence == segment.header.sequence && self.tail_len == carried;
         assert!(

@@ -7,15 +7,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use hashbrown::HashMap;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use super::super::{OpenMode, Vfs, VfsFile};
 use super::{
     Effect, FailedSync, Fault, Image, Inode, Medium, Operation, OperationKind, Survival, Trace, mix,
 };
+use crate::planted;
+use file::SimulatedFile;
+use mistakes::Noted;
 
-/// Offsets, lengths and addresses of direct writes are multiples of this.
-const DIRECT_ALIGNMENT: usize = 4096;
 /// Wall-clock time at the start of every simulation, in seconds since the Unix epoch: nothing may depend on it.
 const WALL_CLOCK_START_S: u64 = 1_700_000_000;
 
@@ -42,6 +43,8 @@ struct State {
     faults_struck: u64,
     capacity_bytes: u64,
     is_off: bool,
+    /// The mistake that is planted, if it is one that is made here.
+    planted: Option<planted::Fault>,
 }
 
 /// A file that has a name or is open.
@@ -51,14 +54,7 @@ struct File {
     is_locked: bool,
     is_named: bool,
     handles: usize,
-}
-
-#[derive(Debug)]
-struct SimulatedFile {
-    state: Arc<Mutex<State>>,
-    inode: Inode,
-    mode: OpenMode,
-    holds_lock: Mutex<bool>,
+    noted: Noted,
 }
 
 impl SimulatedVfs {
@@ -111,6 +107,7 @@ impl SimulatedVfs {
                 faults_struck: 0,
                 capacity_bytes: u64::MAX,
                 is_off: false,
+                planted: planted::current(),
             })),
             start: Instant::now(),
         }
@@ -123,10 +120,13 @@ impl SimulatedVfs {
         state.renumber(&initial);
         state.medium = Medium::new(&initial);
         state.position = 0;
-        state.recorded = Some(Trace {
-            initial,
-            operations: Vec::new(),
-        });
+        state.recorded = Some(Trace::from(state.medium.clone(), 0));
+    }
+
+    /// Records from now on, and what is not durable now still is not.
+    pub fn record_on(&self) {
+        let mut state = self.state.lock();
+        state.recorded = Some(Trace::from(state.medium.clone(), state.position));
     }
 
     /// Number of operations so far; in a recording, the point in its trace.
@@ -247,6 +247,7 @@ impl State {
             bytes.resize(end, 0);
         }
         bytes[start..end].copy_from_slice(data);
+        self.note_write(inode, offset);
         self.log(Operation::Write {
             inode,
             offset,
@@ -256,7 +257,7 @@ impl State {
     }
 
     /// A failed sync.
-    fn fail_sync(&mut self, inode: Inode, how: FailedSync) -> io::Error {
+    fn fail_sync(&mut self, inode: Inode, how: FailedSync) -> io::Result<()> {
         match how {
             FailedSync::KeptDirty => {}
             FailedSync::MarkedClean => self.log(Operation::SyncForgotten { inode }),
@@ -267,7 +268,10 @@ impl State {
                 self.log(Operation::SyncReverted { inode });
             }
         }
-        io::Error::other("injected sync failure")
+        if self.makes(planted::Fault::FailedSyncIgnored) {
+            return Ok(());
+        }
+        Err(io::Error::other("injected sync failure"))
     }
 
     fn forget_unused(&mut self, inode: Inode) {
@@ -322,13 +326,11 @@ impl Vfs for SimulatedVfs {
             }
             None => return Err(io::ErrorKind::NotFound.into()),
         };
-        state.files.entry(inode).or_default().handles += 1;
-        Ok(Arc::new(SimulatedFile {
-            state: Arc::clone(&self.state),
-            inode,
-            mode,
-            holds_lock: Mutex::new(false),
-        }))
+        let file = state.files.entry(inode).or_default();
+        file.handles += 1;
+        file.noted.opened(path);
+        drop(state);
+        Ok(Arc::new(SimulatedFile::new(Arc::clone(&self.state), inode, mode)))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -403,6 +405,9 @@ impl Vfs for SimulatedVfs {
         if !state.dirs.contains(dir) {
             return Err(io::ErrorKind::NotFound.into());
         }
+        if state.forgets_names(dir) {
+            return Ok(());
+        }
         state.log(Operation::SyncDir {
             path: dir.to_path_buf(),
         });
@@ -425,155 +430,12 @@ impl Vfs for SimulatedVfs {
     }
 }
 
-impl SimulatedFile {
-    fn begin(&self, kind: OperationKind) -> io::Result<(MutexGuard<'_, State>, Option<Effect>)> {
-        let mut state = self.state.lock();
-        let effect = state.begin(kind)?;
-        Ok((state, effect))
-    }
-
-    fn check_writable(&self) -> io::Result<()> {
-        if self.mode.read_only {
-            return Err(io::ErrorKind::PermissionDenied.into());
-        }
-        Ok(())
-    }
-
-    fn check_alignment(&self, address: usize, len: usize, offset: u64) -> io::Result<()> {
-        let is_aligned = [address as u64, len as u64, offset]
-            .iter()
-            .all(|n| n.is_multiple_of(DIRECT_ALIGNMENT as u64));
-        if self.mode.direct && !is_aligned {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "a direct transfer must be aligned to 4096 bytes",
-            ));
-        }
-        Ok(())
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        let (mut state, effect) = self.begin(OperationKind::Sync)?;
-        match effect {
-            Some(Effect::Sync(how)) => return Err(state.fail_sync(self.inode, how)),
-            Some(_) => return Err(state.fail_sync(self.inode, FailedSync::KeptDirty)),
-            None => {}
-        }
-        let before = state.position;
-        // A sync takes its time, in which others can write; only what was there at its start becomes durable.
-        drop(state);
-        std::thread::yield_now();
-        let mut state = self.state.lock();
-        if state.is_off {
-            return Err(io::Error::other("the power is off"));
-        }
-        state.log(Operation::Sync {
-            inode: self.inode,
-            before,
-        });
-        Ok(())
-    }
-}
-
-impl VfsFile for SimulatedFile {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.check_alignment(buf.as_ptr().addr(), buf.len(), offset)?;
-        let (state, effect) = self.begin(OperationKind::Read)?;
-        let tail = usize::try_from(offset)
-            .ok()
-            .and_then(|start| state.bytes(self.inode).get(start..))
-            .unwrap_or_default();
-        let mut len = tail.len().min(buf.len());
-        if effect.is_some() {
-            // Some of it: only the end of a file gives nothing.
-            len = len.div_ceil(2);
-        }
-        buf[..len].copy_from_slice(&tail[..len]);
-        Ok(len)
-    }
-
-    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
-        self.check_writable()?;
-        self.check_alignment(buf.as_ptr().addr(), buf.len(), offset)?;
-        let (mut state, effect) = self.begin(OperationKind::Write)?;
-        if buf.is_empty() {
-            return Ok(());
-        }
-        if effect.is_some() {
-            state.write(self.inode, offset, &buf[..buf.len() / 2])?;
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        let write = state.position;
-        state.write(self.inode, offset, buf)?;
-        if self.mode.dsync {
-            if let Some(effect) = state.begin(OperationKind::Sync)? {
-                let how = match effect {
-                    Effect::Sync(how) => how,
-                    _ => FailedSync::KeptDirty,
-                };
-                return Err(state.fail_sync(self.inode, how));
-            }
-            state.log(Operation::SyncWrite {
-                inode: self.inode,
-                write,
-            });
-        }
-        Ok(())
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        let state = self.state.lock();
-        Ok(state.bytes(self.inode).len() as u64)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.check_writable()?;
-        let (mut state, _) = self.begin(OperationKind::SetLen)?;
-        state.check_room(self.inode, len)?;
-        let new_len = usize::try_from(len).map_err(|_| io::ErrorKind::FileTooLarge)?;
-        state.bytes_mut(self.inode).resize(new_len, 0);
-        state.log(Operation::SetLen {
-            inode: self.inode,
-            len,
-        });
-        Ok(())
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.sync()
-    }
-
-    fn sync_all(&self) -> io::Result<()> {
-        self.sync()
-    }
-
-    fn try_lock(&self) -> io::Result<bool> {
-        let mut holds_lock = self.holds_lock.lock();
-        if *holds_lock {
-            return Ok(true);
-        }
-        let mut state = self.state.lock();
-        let file = state.files.entry(self.inode).or_default();
-        *holds_lock = !std::mem::replace(&mut file.is_locked, true);
-        Ok(*holds_lock)
-    }
-}
-
-impl Drop for SimulatedFile {
-    fn drop(&mut self) {
-        let mut state = self.state.lock();
-        if let Some(file) = state.files.get_mut(&self.inode) {
-            file.handles -= 1;
-            if *self.holds_lock.get_mut() {
-                file.is_locked = false;
-            }
-        }
-        state.forget_unused(self.inode);
-    }
-}
-
 #[path = "controls.rs"]
 mod controls;
+#[path = "file.rs"]
+mod file;
+#[path = "mistakes.rs"]
+mod mistakes;
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;

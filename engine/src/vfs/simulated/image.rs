@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::hash::Hasher;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use super::fingerprint;
 
 /// Zeros are left out of real files by as many bytes.
 const CHUNK_BYTES: usize = 4096;
@@ -50,17 +51,12 @@ impl Image {
     /// A number that tells images apart: equal for equal images, and only by accident (1 in 2^64) for others.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
-        let mut hasher = foldhash::fast::FoldHasher::with_seed(0, foldhash::SharedSeed::global_fixed());
-        for dir in &self.dirs {
-            hasher.write(dir.as_os_str().as_encoded_bytes());
-            hasher.write_u8(b'/');
-        }
-        for (path, bytes) in &self.files {
-            hasher.write(path.as_os_str().as_encoded_bytes());
-            hasher.write_usize(bytes.len());
-            hasher.write(bytes);
-        }
-        hasher.finish()
+        let dirs = self.dirs.iter().map(|dir| fingerprint::of_dir(dir));
+        let files = self.files.iter().map(|(path, bytes)| {
+            let sum = fingerprint::Terms::of(bytes).sum();
+            fingerprint::of_file(path, bytes.len() as u64, sum)
+        });
+        dirs.chain(files).fold(0, u64::wrapping_add)
     }
 
     /// Writes the files into a real directory: a path `/db/x` of the image becomes `target/db/x`.

@@ -1,13 +1,11 @@
 //! What is on the disk for certain, and which changes are not yet.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hashbrown::HashMap;
-
-use super::{Image, Inode, Operation, SECTOR, Survival};
+use super::disk_file::DiskFile;
+use super::{Image, Inode, Operation, Survival, fingerprint};
 
 /// A disk: durable files and names, and the changes that a power loss may or may not lose.
 #[derive(Clone, Debug, Default)]
@@ -25,37 +23,13 @@ type Files = (
     Vec<(Inode, Arc<Vec<u8>>)>,
 );
 
-/// A file on the disk.
-#[derive(Clone, Debug, Default)]
-struct DiskFile {
-    durable: Arc<Vec<u8>>,
-    changes: Vec<Change>,
-    /// Length with all changes.
-    len: u64,
-}
+/// The operations whose changes are not durable, in order: survival choices number the changes from 0.
+struct Numbering(Vec<usize>);
 
-/// A change of a file that is not durable.
-#[derive(Clone, Debug)]
-struct Change {
-    /// Number of its operation.
-    at: usize,
-    /// The length with it, where it changed the length.
-    len_after: Option<u64>,
-    content: Content,
-    /// A failed sync marked it clean, so no later sync makes it durable.
-    is_forgotten: bool,
-}
-
-#[derive(Clone, Debug)]
-enum Content {
-    Write {
-        offset: u64,
-        data: Arc<[u8]>,
-    },
-    /// Zeros, where a file was cut.
-    Cut(Range<u64>),
-    /// Nothing but a new length.
-    Grown,
+impl Numbering {
+    fn of(&self, at: usize) -> usize {
+        self.0.partition_point(|&other| other < at)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -89,14 +63,7 @@ impl Medium {
         };
         for (inode, (path, bytes)) in (0..).zip(&image.files) {
             medium.names.insert(path.clone(), inode);
-            medium.files.insert(
-                inode,
-                DiskFile {
-                    durable: Arc::clone(bytes),
-                    changes: Vec::new(),
-                    len: bytes.len() as u64,
-                },
-            );
+            medium.files.insert(inode, DiskFile::new(Arc::clone(bytes)));
         }
         medium
     }
@@ -133,10 +100,7 @@ impl Medium {
                     .iter_mut()
                     .for_each(|change| change.is_forgotten = true);
             }),
-            Operation::SyncReverted { inode } => self.change(*inode, |file| {
-                file.changes.clear();
-                file.len = file.durable.len() as u64;
-            }),
+            Operation::SyncReverted { inode } => self.change(*inode, DiskFile::revert),
         }
     }
 
@@ -166,34 +130,58 @@ impl Medium {
     /// The files after a power loss now.
     #[must_use]
     pub fn image(&self, survival: Survival) -> Image {
+        let number = self.numbering();
+        let (dirs, names) = self.surviving_names(survival, &number);
+        let files = names.into_iter().filter_map(|(path, inode)| {
+            let file = self.files.get(&inode)?;
+            let content = file.content(survival, |at| number.of(at));
+            Some((path, content))
+        });
+        Image {
+            files: files.collect(),
+            dirs,
+        }
+    }
+
+    /// The [`Image::fingerprint`] of what [`Medium::image`] gives, without making it.
+    #[must_use]
+    pub fn fingerprint(&self, survival: Survival) -> u64 {
+        let number = self.numbering();
+        let (dirs, names) = self.surviving_names(survival, &number);
+        let files = names.iter().filter_map(|(path, inode)| {
+            let file = self.files.get(inode)?;
+            Some(file.fingerprint(path, survival, |at| number.of(at)))
+        });
+        let dirs = dirs.iter().map(|dir| fingerprint::of_dir(dir));
+        dirs.chain(files).fold(0, u64::wrapping_add)
+    }
+
+    fn numbering(&self) -> Numbering {
         let files = self.files.values();
         let mut order: Vec<usize> = files.flat_map(|f| f.changes.iter().map(|c| c.at)).collect();
         order.extend(self.name_changes.iter().map(|change| change.at));
         order.sort_unstable();
-        let number = |at: usize| order.partition_point(|&other| other < at);
+        Numbering(order)
+    }
 
-        let mut image = Image {
-            dirs: self.dirs.clone(),
-            files: BTreeMap::new(),
-        };
-        let mut names = self.names.clone();
+    /// Directories and names after a power loss now.
+    fn surviving_names(
+        &self,
+        survival: Survival,
+        number: &Numbering,
+    ) -> (BTreeSet<PathBuf>, BTreeMap<PathBuf, Inode>) {
+        let (mut dirs, mut names) = (self.dirs.clone(), self.names.clone());
         let mut lost: Vec<&NameChange> = Vec::new();
         for change in &self.name_changes {
-            let survives = survival.keeps(number(change.at));
+            let survives = survival.keeps(number.of(change.at));
             if survives && !lost.iter().any(|earlier| change.follows(earlier)) {
-                change.apply(&mut names, &mut image.dirs);
+                change.apply(&mut names, &mut dirs);
             } else {
                 lost.push(change);
             }
         }
-        for (path, inode) in names {
-            if image.has_parents(&path)
-                && let Some(file) = self.files.get(&inode)
-            {
-                image.files.insert(path, file.content(survival, number));
-            }
-        }
-        image
+        names.retain(|path, _| path.ancestors().skip(1).all(|dir| dirs.contains(dir)));
+        (dirs, names)
     }
 
     fn change(&mut self, inode: Inode, change: impl FnOnce(&mut DiskFile)) {
@@ -271,169 +259,6 @@ impl NameChange {
             NameKind::Remove(path) => {
                 names.remove(path);
             }
-        }
-    }
-}
-
-impl DiskFile {
-    fn write(&mut self, at: usize, offset: u64, data: Arc<[u8]>) {
-        let end = offset + data.len() as u64;
-        let len_after = (end > self.len).then_some(end);
-        self.push(at, len_after, Content::Write { offset, data });
-    }
-
-    fn set_len(&mut self, at: usize, len: u64) {
-        let content = if len < self.len {
-            Content::Cut(len..self.len)
-        } else {
-            Content::Grown
-        };
-        self.push(at, Some(len), content);
-    }
-
-    fn push(&mut self, at: usize, len_after: Option<u64>, content: Content) {
-        self.len = len_after.unwrap_or(self.len);
-        self.changes.push(Change {
-            at,
-            len_after,
-            content,
-            is_forgotten: false,
-        });
-    }
-
-    /// Makes changes durable, and with each the older ones to the same sectors, which are in the page that is written.
-    fn make_durable(&mut self, is_covered: impl Fn(&Change) -> bool) {
-        let mut covered: Vec<bool> = self.changes.iter().map(&is_covered).collect();
-        if !covered.iter().all(|&c| c) {
-            for later in (0..covered.len()).rev() {
-                if !covered[later] {
-                    continue;
-                }
-                let sectors = self.changes[later].sectors();
-                for (earlier, covered) in covered[..later].iter_mut().enumerate() {
-                    let other = self.changes[earlier].sectors();
-                    *covered |= other.start < sectors.end && sectors.start < other.end;
-                }
-            }
-        }
-        if !covered.contains(&true) {
-            return;
-        }
-        self.forget_older_lengths(&covered);
-        let bytes = Arc::make_mut(&mut self.durable);
-        let mut at = 0;
-        self.changes.retain(|change| {
-            let is_covered = covered[at];
-            at += 1;
-            if is_covered {
-                change.apply(bytes);
-            }
-            !is_covered
-        });
-    }
-
-    /// A file has one length on the disk: once a newer one is there, no older one comes back.
-    fn forget_older_lengths(&mut self, covered: &[bool]) {
-        let (mut newer_is_there, mut reaches) = (false, 0);
-        for (change, covered) in self.changes.iter_mut().zip(covered).rev() {
-            if *covered {
-                newer_is_there |= change.len_after.is_some();
-                reaches = reaches.max(change.range().end);
-            } else if newer_is_there || change.len_after.is_some_and(|len| len < reaches) {
-                change.len_after = None;
-            }
-        }
-    }
-
-    /// What the file holds after a power loss; `number` tells the number of the change of an operation.
-    fn content(&self, survival: Survival, number: impl Fn(usize) -> usize) -> Arc<Vec<u8>> {
-        if self.changes.is_empty() || survival == Survival::None {
-            return Arc::clone(&self.durable);
-        }
-        let mut len = self.durable.len() as u64;
-        let mut newest: HashMap<u64, usize, foldhash::fast::FixedState> = HashMap::default();
-        for (index, change) in self.changes.iter().enumerate() {
-            let number = number(change.at);
-            if let Some(after) = change.len_after.filter(|_| survival.keeps(number)) {
-                len = after;
-            }
-            for sector in change.sectors() {
-                if survival.keeps_sector(number, sector) {
-                    newest.insert(sector, index);
-                }
-            }
-        }
-        let mut bytes = self.durable.to_vec();
-        bytes.resize(len as usize, 0);
-        for change in &self.changes {
-            if let Content::Write { .. } = change.content {
-                fill_with_garbage(&mut bytes, change.range(), self.durable.len(), survival);
-            }
-        }
-        for (index, change) in self.changes.iter().enumerate() {
-            for sector in change.sectors() {
-                if newest.get(&sector).is_some_and(|&newest| index <= newest) {
-                    change.overwrite(&mut bytes, sector * SECTOR..(sector + 1) * SECTOR);
-                }
-            }
-        }
-        Arc::new(bytes)
-    }
-}
-
-/// Blocks that the file system gave to a write, but that the write never reached, hold what was on the disk before.
-fn fill_with_garbage(bytes: &mut [u8], range: Range<u64>, durable_len: usize, survival: Survival) {
-    let end = bytes.len().min(range.end as usize);
-    let begin = durable_len.max(range.start as usize).next_multiple_of(8);
-    for position in (begin..end).step_by(8) {
-        let Some(garbage) = survival.garbage(position as u64) else {
-            return;
-        };
-        let end = end.min(position + 8);
-        bytes[position..end].copy_from_slice(&garbage.to_le_bytes()[..end - position]);
-    }
-}
-
-impl Change {
-    /// The bytes that it changes.
-    fn range(&self) -> Range<u64> {
-        match &self.content {
-            Content::Write { offset, data } => *offset..offset + data.len() as u64,
-            Content::Cut(range) => range.clone(),
-            Content::Grown => 0..0,
-        }
-    }
-
-    fn sectors(&self) -> Range<u64> {
-        let range = self.range();
-        range.start / SECTOR..range.end.div_ceil(SECTOR)
-    }
-
-    /// Makes the whole change.
-    fn apply(&self, bytes: &mut Vec<u8>) {
-        let range = self.range();
-        let len = match (self.len_after, &self.content) {
-            (Some(len), Content::Cut(_) | Content::Grown) => len as usize,
-            _ => bytes.len().max(range.end as usize),
-        };
-        bytes.resize(len, 0);
-        self.overwrite(bytes, range);
-    }
-
-    /// Makes the change inside `window`, as far as the file reaches.
-    fn overwrite(&self, bytes: &mut [u8], window: Range<u64>) {
-        let range = self.range();
-        let start = range.start.max(window.start);
-        let end = range.end.min(window.end).min(bytes.len() as u64);
-        if start >= end {
-            return;
-        }
-        let target = &mut bytes[start as usize..end as usize];
-        match &self.content {
-            Content::Write { offset, data } => {
-                target.copy_from_slice(&data[(start - offset) as usize..(end - offset) as usize]);
-            }
-            Content::Cut(_) | Content::Grown => target.fill(0),
         }
     }
 }

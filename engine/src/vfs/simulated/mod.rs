@@ -20,8 +20,10 @@
 //! [`Fault`]s make the n-th operation of a kind fail, once or from then on; a failed sync does to the unsynced pages what
 //! one of the known file systems does ([`FailedSync`]; Rebello et al., ATC 2020).
 
+mod disk_file;
 mod fault;
 mod file_system;
+mod fingerprint;
 mod image;
 mod medium;
 mod survival;

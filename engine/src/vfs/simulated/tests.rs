@@ -362,6 +362,43 @@ fn a_replayed_trace_gives_the_same_images_at_every_point() {
 }
 
 #[test]
+fn a_fingerprint_is_told_without_the_image() {
+    for seed in 0..40 {
+        let vfs = new();
+        let mut state = seed;
+        let mut draw = |below: u64| {
+            state = mix(state);
+            state % below
+        };
+        let mut files = vec![durable_file(&vfs, "a", 1700), open(&vfs, "b")];
+        for _ in 0..30 {
+            let file = &files[draw(2) as usize];
+            match draw(12) {
+                0 => file.sync_data().unwrap(),
+                1 | 2 => file.set_len(draw(4000)).unwrap(),
+                3 => vfs.sync_dir(Path::new("/d")).unwrap(),
+                4 => {
+                    vfs.rename(&path("b"), &path("a")).ok();
+                    files[1] = open(&vfs, "b");
+                }
+                _ => file
+                    .write_at(&vec![draw(4) as u8; draw(1500) as usize], draw(3000))
+                    .unwrap(),
+            }
+            let state = vfs.state.lock();
+            for survival in choices(state.medium.pending(), 20, 6, seed) {
+                let image = state.medium.image(survival);
+                assert_eq!(
+                    state.medium.fingerprint(survival),
+                    image.fingerprint(),
+                    "seed {seed}, {survival:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn after_a_kill_unsynced_changes_are_seen_and_still_not_durable() {
     let vfs = new();
     vfs.record();

@@ -103,19 +103,30 @@ impl Operation {
 /// A recorded run.
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
-    /// What was there at the start, all durable.
-    pub initial: Image,
+    /// What was there at the start.
+    start: Medium,
+    /// Operations before, which the changes that are not durable at the start are numbered by.
+    begin: usize,
     /// What happened.
     pub operations: Vec<Operation>,
 }
 
 impl Trace {
+    /// An empty run that begins there.
+    pub(super) fn from(start: Medium, begin: usize) -> Self {
+        Self {
+            start,
+            begin,
+            operations: Vec::new(),
+        }
+    }
+
     /// Goes through the run from its start.
     #[must_use]
     pub fn replay(&self) -> Replay<'_> {
         Replay {
             trace: self,
-            medium: Medium::new(&self.initial),
+            medium: self.start.clone(),
             point: 0,
         }
     }
@@ -142,10 +153,16 @@ impl Replay<'_> {
         self.point
     }
 
+    /// How many operations have happened, those before the recording included: for [`super::SimulatedVfs::after_kill`].
+    #[must_use]
+    pub fn position(&self) -> usize {
+        self.trace.begin + self.point
+    }
+
     /// Goes on by one operation; `None` at the end.
     pub fn step(&mut self) -> Option<&Operation> {
         let operation = self.trace.operations.get(self.point)?;
-        self.medium.apply(operation, self.point);
+        self.medium.apply(operation, self.position());
         self.point += 1;
         Some(operation)
     }
@@ -165,6 +182,12 @@ impl Replay<'_> {
     #[must_use]
     pub fn medium(&self) -> &Medium {
         &self.medium
+    }
+
+    /// Tells the files after a power loss here apart from others: [`Image::fingerprint`] without making the image.
+    #[must_use]
+    pub fn fingerprint(&self, survival: Survival) -> u64 {
+        self.medium.fingerprint(survival)
     }
 
     /// The files after a power loss here.
