@@ -37,6 +37,7 @@ pub mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod growing;
 pub mod ids;
 mod lock;
 mod metrics;
@@ -48,6 +49,7 @@ mod page;
 pub mod planted;
 mod pool;
 mod recovery;
+mod retry;
 mod salvage;
 #[doc(hidden)]
 pub mod store;
