@@ -2,9 +2,8 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -22,9 +21,6 @@ use crate::store::StoreStats;
 use crate::txn::{Durability, Snapshot, Table, Transaction, TransactionManager, TxOptions, Work, catalog};
 use crate::vfs::VfsFile;
 use std::sync::atomic::Ordering::Relaxed;
-
-/// Attempts of [`Database::write`].
-const ATTEMPTS_MAX: u32 = 100;
 
 /// What is shared with the background thread.
 #[derive(Debug)]
@@ -145,7 +141,7 @@ impl Database {
         Ok(database)
     }
 
-    fn manager(&self) -> &TransactionManager {
+    pub(crate) fn manager(&self) -> &TransactionManager {
         &self.shared.manager
     }
 
@@ -164,23 +160,40 @@ impl Database {
     /// Creates a table, durably.
     ///
     /// # Errors
-    /// [`Error::TableExists`]; [`Error::InvalidOption`] for an empty name or one of more than 255 bytes; errors of
-    /// [`Transaction::commit`].
+    /// [`Error::TableExists`], once the table of that name is durable; [`Error::InvalidOption`] for an empty name or one
+    /// of more than 255 bytes; errors of [`Transaction::commit`].
     pub fn create_table(&self, name: &str) -> Result<Table> {
         catalog::check_name(name)?;
-        self.manager()
-            .commit(Work::CreateTable(name.to_owned()), Durability::Sync)?;
-        self.table(name)
+        let created = Arc::new(OnceLock::new());
+        let work = Work::CreateTable {
+            name: name.to_owned(),
+            created: Arc::clone(&created),
+        };
+        self.change_tables(name, work)?;
+        created.get().copied().ok_or_else(|| Error::NoSuchTable {
+            name: name.to_owned(),
+        })
     }
 
-    /// The table of that name.
+    /// Commits a change of the catalog. That the catalog does not allow it is said when what it says of the name is
+    /// durable.
+    fn change_tables(&self, name: &str, work: Work) -> Result<()> {
+        let result = self.manager().commit(work, Durability::Sync);
+        if let Err(Error::TableExists { .. } | Error::NoSuchTable { .. }) = result {
+            self.manager().wait_for_name(name)?;
+        }
+        result.map(|_| ())
+    }
+
+    /// The table of that name. A table is there from when its creation is durable until its drop is.
     ///
     /// # Errors
     /// [`Error::NoSuchTable`].
     pub fn table(&self, name: &str) -> Result<Table> {
-        self.manager()
+        let manager = self.manager();
+        manager
             .catalog
-            .get(name)
+            .get(name, &manager.registry)
             .ok_or_else(|| Error::NoSuchTable {
                 name: name.to_owned(),
             })
@@ -191,23 +204,28 @@ impl Database {
     /// # Errors
     /// As [`Database::create_table`], but for [`Error::TableExists`].
     pub fn open_or_create(&self, name: &str) -> Result<Table> {
-        match self.table(name) {
-            Err(Error::NoSuchTable { .. }) => match self.create_table(name) {
-                Err(Error::TableExists { .. }) => self.table(name),
-                other => other,
-            },
-            other => other,
+        loop {
+            match self.table(name) {
+                Err(Error::NoSuchTable { .. }) => {}
+                other => return other,
+            }
+            match self.create_table(name) {
+                // Somebody else was quicker.
+                Err(Error::TableExists { .. }) => {}
+                other => return other,
+            }
         }
     }
 
     /// Drops a table and all its rows, durably. Snapshots that are open keep seeing it; its pages are freed, step by
-    /// step, when they have ended.
+    /// step, when they have ended. Everybody else who uses a handle of the table gets [`Error::TableDropped`] from then
+    /// on; a snapshot of an older commit that begins later ([`Database::begin_at`]) can read the table as long as its pages
+    /// are there.
     ///
     /// # Errors
-    /// [`Error::NoSuchTable`]; errors of [`Transaction::commit`].
+    /// [`Error::NoSuchTable`], once that is durable; errors of [`Transaction::commit`].
     pub fn drop_table(&self, name: &str) -> Result<()> {
-        self.manager()
-            .commit(Work::DropTable(name.to_owned()), Durability::Sync)?;
+        self.change_tables(name, Work::DropTable(name.to_owned()))?;
         self.shared.signal.wake();
         Ok(())
     }
@@ -215,7 +233,7 @@ impl Database {
     /// The names of all tables, sorted.
     #[must_use]
     pub fn table_names(&self) -> Vec<String> {
-        self.manager().catalog.names()
+        self.manager().catalog.names(&self.manager().registry)
     }
 
     /// Begins a transaction with default [`TxOptions`].
@@ -235,7 +253,8 @@ impl Database {
         Ok(self.manager().begin(options))
     }
 
-    /// A read-only view of the newest visible commit.
+    /// A read-only view of the newest visible commit. Commits that asked for no durability become visible before they are
+    /// durable; others do not.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot<'_> {
         self.manager().snapshot()
@@ -256,54 +275,6 @@ impl Database {
     /// Those of `f`.
     pub fn read<T>(&self, f: impl FnOnce(&Snapshot<'_>) -> Result<T>) -> Result<T> {
         f(&self.snapshot())
-    }
-
-    /// Runs `f` in a transaction and commits it; runs it again when it lost against another transaction.
-    ///
-    /// # Errors
-    /// Those of `f` and of the commit; after 100 attempts, the error that asked for the next.
-    pub fn write<T>(&self, f: impl FnMut(&mut Transaction<'_>) -> Result<T>) -> Result<T> {
-        self.write_with(TxOptions::default(), f)
-    }
-
-    /// [`Database::write`] with options.
-    ///
-    /// # Errors
-    /// As [`Database::write`].
-    pub fn write_with<T>(
-        &self,
-        options: TxOptions,
-        mut f: impl FnMut(&mut Transaction<'_>) -> Result<T>,
-    ) -> Result<T> {
-        let mut attempt = 0;
-        loop {
-            let mut transaction = self.begin_with(options)?;
-            let result = f(&mut transaction).and_then(|value| transaction.commit().map(|_| value));
-            attempt += 1;
-            match result {
-                Err(error) if error.is_retryable() && attempt < ATTEMPTS_MAX => {
-                    self.back_off(&error, attempt)?;
-                }
-                result => return result,
-            }
-        }
-    }
-
-    /// Waits before a transaction that failed with a retryable error is run again: for the winner of a conflict to
-    /// become visible, then a moment that grows with the number of attempts.
-    ///
-    /// # Errors
-    /// Those of waiting for a commit: [`Error::Poisoned`].
-    pub fn back_off(&self, error: &Error, attempt: u32) -> Result<()> {
-        if let Error::WriteConflict { winner } = error {
-            self.wait_visible(*winner)?;
-        }
-        if attempt > 1 {
-            let ceiling = 10u64 << attempt.min(9);
-            let wait = self.shared.options.vfs.random() % ceiling;
-            std::thread::sleep(Duration::from_micros(wait));
-        }
-        Ok(())
     }
 
     /// Waits until a commit is visible.
@@ -417,13 +388,14 @@ impl Database {
         let applier = manager.pause();
         let mut report = VerifyReport::default();
         let mut pages = HashSet::new();
-        let mut tables = manager.catalog.tables();
+        let mut tables = manager.catalog.newest_tables();
         tables.push((
             String::new(),
             Table {
                 id: TableId::CATALOG,
                 root: PageNumber::CATALOG,
                 database: 0,
+                slot: 0,
             },
         ));
         let dropped = applier.dropped.iter();
@@ -434,6 +406,7 @@ impl Database {
                     id: d.table,
                     root: d.root,
                     database: 0,
+                    slot: 0,
                 },
             )
         }));
@@ -447,7 +420,7 @@ impl Database {
                 &mut pages,
                 problems,
             );
-            if applier.live.contains(&table.id) {
+            if !is_dropped && table.id != TableId::CATALOG {
                 report.tables.push(TableReport {
                     name,
                     rows: found.rows,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ids::{CommitId, PageNumber};
+use crate::ids::{CommitId, PageNumber, TableId};
 
 /// Result of an engine operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -86,6 +86,14 @@ pub enum Error {
     NoSuchTable {
         /// The name asked for.
         name: String,
+    },
+    /// The handle is of a table that has been dropped, and the reader's snapshot is not older than that.
+    #[error("table {table} was dropped{}; get the handle of a table that exists", commit.map(|c| format!(" by commit {c}")).unwrap_or_default())]
+    TableDropped {
+        /// The table.
+        table: TableId,
+        /// The commit that dropped it, as long as that is remembered.
+        commit: Option<CommitId>,
     },
     /// A table of that name exists already.
     #[error("a table named `{name}` exists already")]

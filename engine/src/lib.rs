@@ -37,6 +37,7 @@ pub mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod growing;
 pub mod ids;
 #[doc(hidden)]
 pub mod interleave;
@@ -53,6 +54,7 @@ mod pool;
 #[doc(hidden)]
 pub mod reach;
 mod recovery;
+mod retry;
 mod salvage;
 #[doc(hidden)]
 pub mod store;

@@ -150,6 +150,7 @@ fn load_catalog(manager: &TransactionManager, last: CommitId) -> Result<()> {
         id: TableId::CATALOG,
         root: PageNumber::CATALOG,
         database: manager.database,
+        slot: 0,
     };
     let snapshot = manager.snapshot();
     let mut applier = manager.pause();
@@ -157,21 +158,14 @@ fn load_catalog(manager: &TransactionManager, last: CommitId) -> Result<()> {
     while let Some((key, value)) = rows.next_row()? {
         match Entry::decode(key, value) {
             Some(Entry::Table { name, id, root }) => {
-                applier.live.insert(id);
-                manager.catalog.insert(
-                    &name,
-                    Table {
-                        id,
-                        root,
-                        database: manager.database,
-                    },
-                );
+                manager.adopt_table(&name, id, root, last);
             }
             Some(Entry::Dropped { id, root }) => {
                 applier.dropped.push(Dropped {
                     table: id,
                     root,
                     commit: last,
+                    slot: None,
                 });
             }
             Some(Entry::NextTable(next)) => applier.next_table = next,

@@ -100,7 +100,8 @@ impl Options {
         Ok(self)
     }
 
-    /// How long a write waits for a row that another transaction has locked. Zero: do not wait. Default 5 s.
+    /// How long a write waits for a row that another transaction has locked. Zero: do not wait. Default 5 s. In
+    /// [`Database::write`] it bounds all waits of all attempts together, otherwise each wait.
     #[must_use]
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;

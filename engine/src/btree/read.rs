@@ -93,10 +93,13 @@ impl Descended<'_, To<'_>> {
 }
 
 impl<'p> Tree<'p> {
+    /// Who reads a tree holds a snapshot of a time when its table was there, or the applier: so the tree is there.
     pub(super) fn gone(&self) -> Error {
-        Error::NoSuchTable {
-            name: format!("(table {} was dropped)", self.table),
-        }
+        let what = format!(
+            "the tree of table {} is not there, or has pages of others",
+            self.table
+        );
+        self.pool.store().damage(self.root, what)
     }
 
     /// Damage that no concurrent change explains.

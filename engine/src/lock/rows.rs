@@ -63,14 +63,14 @@ impl RowLocks {
         &self.shards[(key.0 >> 32) as usize % SHARDS]
     }
 
-    /// Takes the lock for a transaction that does not hold it, waiting up to `timeout`. Returns whether it was
-    /// free at once, or the time waited if it never became free.
+    /// Takes the lock for a transaction that does not hold it, waiting up to `timeout`. Returns how long it has waited,
+    /// `None` if the lock was free at once; as an error if it never became free.
     pub(crate) fn acquire(
         &self,
         transaction: u64,
         key: RowLockKey,
         timeout: Duration,
-    ) -> Result<bool, Duration> {
+    ) -> Result<Option<Duration>, Duration> {
         let waiter = {
             let mut shard = self.shard(key).lock();
             match shard.entry(key) {
@@ -79,7 +79,7 @@ impl RowLocks {
                         owner: transaction,
                         waiters: VecDeque::new(),
                     });
-                    return Ok(true);
+                    return Ok(None);
                 }
                 Entry::Occupied(mut occupied) => {
                     let held = occupied.get_mut();
@@ -109,13 +109,13 @@ impl RowLocks {
             waiter.wake.wait_for(&mut granted, left);
         }
         if *granted {
-            return Ok(false);
+            return Ok(Some(start.elapsed()));
         }
         drop(granted);
         // Out of the queue, unless the lock was handed over just now.
         let mut shard = self.shard(key).lock();
         if *waiter.granted.lock() {
-            return Ok(false);
+            return Ok(Some(start.elapsed()));
         }
         if let Some(held) = shard.get_mut(&key) {
             held.waiters.retain(|w| !Arc::ptr_eq(w, &waiter));
@@ -162,7 +162,7 @@ mod tests {
         let locks = RowLocks::new();
         let key = locks.key(TableId(1), b"row");
         assert_ne!(key, locks.key(TableId(2), b"row"));
-        assert_eq!(locks.acquire(1, key, Duration::ZERO), Ok(true));
+        assert_eq!(locks.acquire(1, key, Duration::ZERO), Ok(None));
         assert!(locks.acquire(2, key, Duration::ZERO).is_err());
         let waited = locks.acquire(2, key, Duration::from_millis(5)).unwrap_err();
         assert!(waited >= Duration::from_millis(5));
@@ -172,7 +172,7 @@ mod tests {
                 std::thread::yield_now();
             }
             locks.release(1, [key]);
-            assert_eq!(waiting.join().unwrap(), Ok(false));
+            assert!(waiting.join().unwrap().unwrap().is_some());
         });
         assert!(
             locks.acquire(4, key, Duration::ZERO).is_err(),

@@ -7,26 +7,34 @@
 //! that value: so no registered snapshot is ever below a horizon. All four accesses are sequentially consistent.
 
 use std::cell::Cell;
-use std::sync::OnceLock;
 use std::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use crossbeam_utils::CachePadded;
 
+use crate::growing::{FIRST_CHUNK, GrowingArray};
 use crate::ids::CommitId;
 
 const FREE: u64 = u64::MAX;
 /// The slot is taken, but reads nothing at the moment.
 const PARKED: u64 = u64::MAX - 1;
-const FIRST_CHUNK: usize = 64;
+/// Slots that threads prefer at first, each its own.
+const HINTS: usize = 64;
+/// Enough for two million slots.
 const CHUNKS: usize = 16;
 
-type Slot = CachePadded<AtomicU64>;
+#[derive(Debug)]
+struct Slot(CachePadded<AtomicU64>);
 
-/// The slots come in chunks of 64, 64, 128, 256, ..., made when the ones before are all taken.
+impl Default for Slot {
+    fn default() -> Self {
+        Self(CachePadded::new(AtomicU64::new(FREE)))
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct SnapshotRegistry {
-    chunks: [OnceLock<Box<[Slot]>>; CHUNKS],
+    slots: GrowingArray<Slot, CHUNKS>,
     /// One more than the highest slot ever taken.
     high: AtomicUsize,
     visible: CachePadded<AtomicU64>,
@@ -43,21 +51,14 @@ thread_local! {
     /// Where this thread found a free slot last time.
     static HINT: Cell<usize> = {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
-        Cell::new(NEXT.fetch_add(1, Relaxed) % FIRST_CHUNK)
+        Cell::new(NEXT.fetch_add(1, Relaxed) % HINTS)
     };
-}
-
-fn locate(index: usize) -> (usize, usize) {
-    match (index / FIRST_CHUNK).checked_ilog2() {
-        None => (0, index),
-        Some(log) => (log as usize + 1, index - (FIRST_CHUNK << log)),
-    }
 }
 
 impl SnapshotRegistry {
     pub(crate) fn new(visible: CommitId) -> Self {
         Self {
-            chunks: Default::default(),
+            slots: GrowingArray::default(),
             high: AtomicUsize::new(0),
             visible: CachePadded::new(AtomicU64::new(visible.0)),
         }
@@ -75,21 +76,14 @@ impl SnapshotRegistry {
     }
 
     fn slot(&self, index: usize) -> Option<&AtomicU64> {
-        let (chunk, offset) = locate(index);
-        let len = FIRST_CHUNK << chunk.saturating_sub(1);
-        let slots = self.chunks.get(chunk)?.get_or_init(|| {
-            std::iter::repeat_with(|| CachePadded::new(AtomicU64::new(FREE)))
-                .take(len)
-                .collect()
-        });
-        slots.get(offset).map(|s| &**s)
+        self.slots.get(index).map(|slot| &*slot.0)
     }
 
     /// Takes a free slot with a provisional commit ID in it.
     fn take_slot(&self, commit: CommitId) -> &AtomicU64 {
         let hint = HINT.get();
         let mut index = hint;
-        let mut from_front = hint < FIRST_CHUNK;
+        let mut from_front = hint < HINTS;
         loop {
             let slot = self
                 .slot(index)
@@ -120,7 +114,7 @@ impl SnapshotRegistry {
             slot: self.take_slot(visible),
         };
         // The slot may lie above the collector's old `high`, so `high` is raised before the second look as well.
-        let commit = slot.follow(visible);
+        let commit = slot.follow(visible, CommitId(0));
         (slot, commit)
     }
 
@@ -157,14 +151,14 @@ impl SnapshotRegistry {
 }
 
 impl SnapshotSlot<'_> {
-    fn follow(&self, mut registered: CommitId) -> CommitId {
+    fn follow(&self, mut registered: CommitId, at_least: CommitId) -> CommitId {
         loop {
-            let visible = self.registry.visible();
-            if visible == registered {
+            let commit = self.registry.visible().max(at_least);
+            if commit == registered {
                 return registered;
             }
-            self.slot.store(visible.0, SeqCst);
-            registered = visible;
+            self.slot.store(commit.0, SeqCst);
+            registered = commit;
         }
     }
 
@@ -177,7 +171,14 @@ impl SnapshotSlot<'_> {
     /// Moves the snapshot to the newest visible commit.
     #[inline]
     pub(crate) fn refresh(&self) -> CommitId {
-        self.follow(CommitId(self.slot.load(Relaxed)))
+        self.refresh_from(CommitId(0))
+    }
+
+    /// Moves the snapshot to the newest visible commit, or to `at_least` if that is newer: a commit that has been applied
+    /// and is not visible yet. No horizon passes the newest visible commit, so none has passed that one either.
+    #[inline]
+    pub(crate) fn refresh_from(&self, at_least: CommitId) -> CommitId {
+        self.follow(CommitId(self.slot.load(Relaxed)), at_least)
     }
 }
 
@@ -190,19 +191,6 @@ impl Drop for SnapshotSlot<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn slot_numbers_map_to_disjoint_chunks() {
-        let mut expected = (0, 0);
-        for index in 0..5000 {
-            let (chunk, offset) = locate(index);
-            assert_eq!((chunk, offset), expected);
-            expected.1 += 1;
-            if expected.1 == FIRST_CHUNK << chunk.saturating_sub(1) {
-                expected = (chunk + 1, 0);
-            }
-        }
-    }
 
     #[test]
     fn the_horizon_is_the_oldest_open_snapshot() {
@@ -227,6 +215,16 @@ mod tests {
         assert_eq!(registry.open_snapshots(), 0);
         assert_eq!(old.refresh(), CommitId(9));
         assert_eq!(registry.open_snapshots(), 1);
+        assert_eq!(old.refresh_from(CommitId(8)), CommitId(9));
+        assert_eq!(
+            old.refresh_from(CommitId(11)),
+            CommitId(11),
+            "ahead of what is visible"
+        );
+        assert_eq!(registry.horizon(), CommitId(9), "and no horizon follows it there");
+        registry.publish(CommitId(12));
+        assert_eq!(registry.horizon(), CommitId(11));
+        assert_eq!(old.refresh_from(CommitId(11)), CommitId(12));
         drop(old);
         assert_eq!(registry.open_snapshots(), 0);
     }

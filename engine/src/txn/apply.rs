@@ -4,12 +4,11 @@
 //! exhausted cache refuses the commit and nothing else. After that a commit must be completed: if it cannot be, the
 //! database is poisoned, and recovery finds the log without it.
 
-use hashbrown::HashSet;
-
 use super::Table;
 use super::catalog::{Dropped, Entry};
 use super::manager::{TransactionManager, Work};
 use super::panics::{NewPanic, PANICKED};
+use super::tables::CATALOG_SLOT;
 use super::write_set::WriteSet;
 use crate::btree::{Budget, Change, Changer, Need, NewRow, Touched};
 use crate::error::{Error, Result};
@@ -43,8 +42,6 @@ pub(crate) struct Applier {
     reclaimed: Vec<Reclaimed>,
     pub(crate) dropped: Vec<Dropped>,
     pub(crate) next_table: TableId,
-    /// Tables that can be written.
-    pub(crate) live: HashSet<TableId>,
 }
 
 impl Applier {
@@ -58,7 +55,6 @@ impl Applier {
             reclaimed: Vec::new(),
             dropped: Vec::new(),
             next_table: TableId(1),
-            live: HashSet::new(),
         }
     }
 }
@@ -78,6 +74,7 @@ const CATALOG: Table = Table {
     id: TableId::CATALOG,
     root: PageNumber::CATALOG,
     database: 0,
+    slot: CATALOG_SLOT,
 };
 
 impl TransactionManager {
@@ -86,16 +83,17 @@ impl TransactionManager {
     pub(super) fn apply_work(&self, applier: &mut Applier, work: &Work) -> Result<(CommitId, LogPosition)> {
         match work {
             Work::Rows { writes, .. } => {
-                for (table, _) in writes.tables() {
-                    if !applier.live.contains(&table.id) {
-                        return Err(Error::NoSuchTable {
-                            name: format!("(table {} was dropped)", table.id),
-                        });
-                    }
+                // A table whose changes were all taken back need not be there.
+                for (table, _) in writes.tables().iter().filter(|(_, rows)| !rows.is_empty()) {
+                    self.check_writable(*table)?;
                 }
                 self.apply_commit(applier, |changer| self.change_rows(changer, writes))
             }
-            Work::CreateTable(name) => self.create_table(applier, name),
+            Work::CreateTable { name, created } => {
+                let (commit, end, table) = self.create_table(applier, name)?;
+                let _ = created.set(table);
+                Ok((commit, end))
+            }
             Work::DropTable(name) => self.drop_table(applier, name),
         }
     }
@@ -127,8 +125,8 @@ impl TransactionManager {
         Ok(())
     }
 
-    fn create_table(&self, applier: &mut Applier, name: &str) -> Result<(CommitId, LogPosition)> {
-        if self.catalog.get(name).is_some() {
+    fn create_table(&self, applier: &mut Applier, name: &str) -> Result<(CommitId, LogPosition, Table)> {
+        if self.catalog.newest(name).is_some() {
             return Err(Error::TableExists {
                 name: name.to_owned(),
             });
@@ -139,7 +137,7 @@ impl TransactionManager {
             limit: u64::from(u32::MAX),
         })?;
         let mut root = PageNumber::NONE;
-        let done = self.apply_commit(applier, |changer| {
+        let (commit, end) = self.apply_commit(applier, |changer| {
             let catalog = changer.tree(CATALOG.root, CATALOG.id);
             let entry = |root| Entry::Table {
                 name: name.to_owned(),
@@ -158,25 +156,29 @@ impl TransactionManager {
             changer.put(catalog, &key, &value)
         })?;
         applier.next_table = next;
-        applier.live.insert(id);
-        self.catalog.insert(
-            name,
-            Table {
-                id,
-                root,
-                database: self.database,
-            },
-        );
-        Ok(done)
+        let table = self.adopt_table(name, id, root, commit);
+        Ok((commit, end, table))
+    }
+
+    /// Puts a table into the catalog, from `since` on.
+    pub(crate) fn adopt_table(&self, name: &str, id: TableId, root: PageNumber, since: CommitId) -> Table {
+        let table = Table {
+            id,
+            root,
+            database: self.database,
+            slot: self.tables.add(id),
+        };
+        self.catalog.set(name, since, Some(table), &self.registry);
+        table
     }
 
     fn drop_table(&self, applier: &mut Applier, name: &str) -> Result<(CommitId, LogPosition)> {
-        let Some(Table { id, root, .. }) = self.catalog.get(name) else {
+        let Some(Table { id, root, slot, .. }) = self.catalog.newest(name) else {
             return Err(Error::NoSuchTable {
                 name: name.to_owned(),
             });
         };
-        let done = self.apply_commit(applier, |changer| {
+        let (commit, end) = self.apply_commit(applier, |changer| {
             let catalog = changer.tree(CATALOG.root, CATALOG.id);
             let name = Entry::table_key(name);
             let (key, value) = Entry::Dropped { id, root }.encode();
@@ -186,14 +188,15 @@ impl TransactionManager {
             changer.delete(catalog, &name)?;
             changer.put(catalog, &key, &value)
         })?;
-        applier.live.remove(&id);
+        self.tables.mark_dropped(slot, commit);
         applier.dropped.push(Dropped {
             table: id,
             root,
-            commit: done.0,
+            commit,
+            slot: Some(slot),
         });
-        self.catalog.remove(name);
-        Ok(done)
+        self.catalog.set(name, commit, None, &self.registry);
+        Ok((commit, end))
     }
 
     /// Runs `change` as the next commit and appends it to the log. Before it changes anything it secures the room that
@@ -310,7 +313,9 @@ impl TransactionManager {
             .first()
             .copied()
             // `keep_versions` keeps versions of rows, not dropped tables.
-            .filter(|d| d.commit <= horizon || planted::makes(Fault::DroppedTableFreedTooEarly));
+            .filter(|d| {
+                d.commit <= horizon && self.can_free(d) || planted::makes(Fault::DroppedTableFreedTooEarly)
+            });
         if reclaimed.is_empty() && due.is_none() || self.check_usable().is_err() {
             return false;
         }
@@ -334,14 +339,16 @@ impl TransactionManager {
         });
         if let Some(table) = finished.filter(|_| result.is_ok()) {
             applier.dropped.retain(|d| d.table != table);
+            if let Some(slot) = due.and_then(|d| d.slot) {
+                self.tables.remove(slot);
+            }
         }
         let is_waiting = !reclaimed.is_empty() || due.is_some() && !applier.dropped.is_empty();
         let has_advanced = reclaimed.len() < waiting.0;
         applier.reclaimed = reclaimed;
         match result {
-            Ok((commit, _)) if commit > self.applied() => {
-                self.announce(commit, LogPosition(0), None);
-                is_waiting
+            Ok((commit, end)) if commit > self.applied() => {
+                self.announce(commit, end, false, None).is_ok() && is_waiting
             }
             Ok(_) => is_waiting && has_advanced,
             // Housekeeping that could not be done now is done by a later collection; nothing that anybody reads
@@ -353,10 +360,19 @@ impl TransactionManager {
         }
     }
 
+    /// Lets nobody begin to read a dropped table any more. Whether its pages can be freed: somebody who began to read an
+    /// old commit just now may still need them.
+    fn can_free(&self, dropped: &Dropped) -> bool {
+        if let Some(slot) = dropped.slot {
+            self.tables.mark_freed(slot);
+        }
+        dropped.commit <= self.registry.horizon()
+    }
+
     /// Removes the ghosts of reclaimed rows, leaf by leaf from the end, until there is no room or enough is done. What
     /// was seen to is taken off the list.
     fn purge<'a>(&'a self, changer: &mut Changer<'a, '_>, reclaimed: &mut Vec<Reclaimed>) -> Result<()> {
-        let tables = self.catalog.tables();
+        let tables = self.catalog.newest_tables();
         let leaves = PURGE_LEAVES + reclaimed.len() / PURGE_PART;
         for _ in 0..leaves {
             let Some(Reclaimed { table, key }) = reclaimed.last() else {

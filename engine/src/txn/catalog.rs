@@ -8,22 +8,40 @@
 //! "n"                 next table number u32  numbers are never used again
 //! ```
 //! The rows are changed like any others, so a crash leaves either all or nothing of a change. An index of it in memory
-//! answers lookups.
+//! answers lookups. It knows which commit gave a name its meaning: callers are shown what is visible, and so durable;
+//! whoever changes tables goes by the newest, under the applier. A change whose flush fails is never shown.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use parking_lot::RwLock;
+use smallvec::SmallVec;
 
 use super::Table;
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, PageNumber, TableId};
+use crate::mvcc::SnapshotRegistry;
 
 /// Longest table name in bytes.
 pub(crate) const NAME_MAX: usize = 255;
 
 #[derive(Debug, Default)]
 pub(crate) struct Catalog {
-    names: RwLock<BTreeMap<String, Table>>,
+    names: RwLock<Names>,
+}
+
+#[derive(Debug, Default)]
+struct Names {
+    /// What each name means, oldest first: the visible meaning, and those that are not visible yet.
+    meanings: BTreeMap<String, SmallVec<[Meaning; 1]>>,
+    /// Names that lost their table, in commit order, to be forgotten when that is visible.
+    dropped: VecDeque<(CommitId, String)>,
+}
+
+/// A name's table from a commit on.
+#[derive(Debug)]
+struct Meaning {
+    since: CommitId,
+    table: Option<Table>,
 }
 
 /// A dropped table whose pages are still to be freed.
@@ -33,6 +51,9 @@ pub(crate) struct Dropped {
     pub(crate) root: PageNumber,
     /// The commit that dropped it: older snapshots may read it.
     pub(crate) commit: CommitId,
+    /// Where its handles look whether they are good; none has been given out for a table that was dropped before the
+    /// database was opened.
+    pub(crate) slot: Option<u32>,
 }
 
 /// A row of the catalog.
@@ -102,28 +123,73 @@ impl Entry {
 }
 
 impl Catalog {
-    pub(crate) fn get(&self, name: &str) -> Option<Table> {
-        self.names.read().get(name).copied()
+    /// The table of that name, as is visible.
+    pub(crate) fn get(&self, name: &str, registry: &SnapshotRegistry) -> Option<Table> {
+        let names = self.names.read();
+        // Looked at with the lock held, so that what it needs has not been forgotten.
+        let visible = registry.visible();
+        visible_meaning(names.meanings.get(name)?, visible)
     }
 
-    pub(crate) fn names(&self) -> Vec<String> {
-        self.names.read().keys().cloned().collect()
-    }
-
-    pub(crate) fn tables(&self) -> Vec<(String, Table)> {
-        self.names
-            .read()
-            .iter()
-            .map(|(name, table)| (name.clone(), *table))
+    /// The names of all tables, as is visible.
+    pub(crate) fn names(&self, registry: &SnapshotRegistry) -> Vec<String> {
+        let names = self.names.read();
+        let visible = registry.visible();
+        let tables = names.meanings.iter();
+        tables
+            .filter(|(_, meanings)| visible_meaning(meanings, visible).is_some())
+            .map(|(name, _)| name.clone())
             .collect()
     }
 
-    pub(crate) fn insert(&self, name: &str, table: Table) {
-        self.names.write().insert(name.to_owned(), table);
+    /// The table of that name after all commits that have been applied.
+    pub(super) fn newest(&self, name: &str) -> Option<Table> {
+        self.names.read().meanings.get(name)?.last()?.table
     }
 
-    pub(crate) fn remove(&self, name: &str) {
-        self.names.write().remove(name);
+    /// The commit that gave a name its newest meaning, if that is remembered.
+    pub(super) fn newest_change(&self, name: &str) -> Option<CommitId> {
+        Some(self.names.read().meanings.get(name)?.last()?.since)
+    }
+
+    /// All tables after all commits that have been applied.
+    pub(crate) fn newest_tables(&self) -> Vec<(String, Table)> {
+        let names = self.names.read();
+        let tables = names.meanings.iter();
+        tables
+            .filter_map(|(name, meanings)| Some((name.clone(), meanings.last()?.table?)))
+            .collect()
+    }
+
+    /// Gives a name a table, or none, from `since` on. Only under the applier, so changes come in commit order.
+    pub(super) fn set(&self, name: &str, since: CommitId, table: Option<Table>, registry: &SnapshotRegistry) {
+        let names = &mut *self.names.write();
+        let visible = registry.visible();
+        let meanings = names.meanings.entry(name.to_owned()).or_default();
+        meanings.push(Meaning { since, table });
+        forget_replaced(meanings, visible);
+        if table.is_none() {
+            names.dropped.push_back((since, name.to_owned()));
+        }
+        while let Some((_, name)) = names.dropped.pop_front_if(|(since, _)| *since <= visible) {
+            if let Some(meanings) = names.meanings.get_mut(&name) {
+                forget_replaced(meanings, visible);
+                if meanings.iter().all(|m| m.table.is_none() && m.since <= visible) {
+                    names.meanings.remove(&name);
+                }
+            }
+        }
+    }
+}
+
+fn visible_meaning(meanings: &[Meaning], visible: CommitId) -> Option<Table> {
+    meanings.iter().rfind(|m| m.since <= visible)?.table
+}
+
+/// Drops the meanings that a later visible one has replaced.
+fn forget_replaced(meanings: &mut SmallVec<[Meaning; 1]>, visible: CommitId) {
+    if let Some(at) = meanings.iter().rposition(|m| m.since <= visible) {
+        meanings.drain(..at);
     }
 }
 
@@ -164,6 +230,49 @@ mod tests {
         assert_eq!(Entry::decode(b"", b"12345678"), None);
         assert_eq!(Entry::decode(b"t\xFF", b"12345678"), None);
         assert_eq!(Entry::decode(b"x", b"1234"), None);
+    }
+
+    #[test]
+    fn a_name_means_what_is_visible_and_its_past_is_forgotten() {
+        let registry = SnapshotRegistry::new(CommitId(1));
+        let catalog = Catalog::default();
+        let table = |id| Table {
+            id: TableId(id),
+            root: PageNumber(2),
+            database: 1,
+            slot: 0,
+        };
+        let set = |commit, table| catalog.set("t", CommitId(commit), table, &registry);
+        assert_eq!(catalog.get("t", &registry), None);
+        set(2, Some(table(1)));
+        assert_eq!(catalog.get("t", &registry), None, "not visible yet");
+        assert_eq!(catalog.newest("t"), Some(table(1)));
+        assert_eq!(catalog.newest_change("t"), Some(CommitId(2)));
+        registry.publish(CommitId(2));
+        assert_eq!(catalog.get("t", &registry), Some(table(1)));
+        set(3, None);
+        set(4, Some(table(2)));
+        assert_eq!(
+            catalog.get("t", &registry),
+            Some(table(1)),
+            "its drop is not visible"
+        );
+        assert_eq!(catalog.newest_tables(), [("t".to_owned(), table(2))]);
+        registry.publish(CommitId(3));
+        assert_eq!(catalog.get("t", &registry), None);
+        assert!(catalog.names(&registry).is_empty());
+        registry.publish(CommitId(4));
+        assert_eq!(catalog.names(&registry), ["t"]);
+        set(5, None);
+        registry.publish(CommitId(5));
+        catalog.set("u", CommitId(6), Some(table(3)), &registry);
+        assert_eq!(
+            catalog.names.read().meanings.len(),
+            1,
+            "a dropped name is forgotten"
+        );
+        assert!(catalog.names.read().dropped.is_empty());
+        assert_eq!(catalog.newest_change("t"), None);
     }
 
     #[test]

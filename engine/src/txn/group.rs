@@ -5,12 +5,15 @@
 //! (an unsynchronised commit waits only for synchronised ones before it). One waiting thread at a time leads: it
 //! flushes the log for everybody, publishes, hands the lead to the first of those that arrived meanwhile, and then
 //! wakes exactly those that its flush covered.
+//!
+//! When the log is poisoned, what stands in line and is not durable fails, and nothing gets in line any more: a commit
+//! behind a failed one must not become visible, since all before it would with it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::thread::Thread;
 
 use parking_lot::Mutex;
@@ -84,9 +87,17 @@ impl Waiter {
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) commit: CommitId,
-    /// How far the log must be flushed; 0 for an unsynchronised commit.
-    pub(super) position: LogPosition,
+    /// Where the commit ends in the log.
+    pub(super) end: LogPosition,
+    /// Whether it becomes visible only when it is durable.
+    pub(super) must_be_durable: bool,
     pub(super) waiter: Option<Arc<Waiter>>,
+}
+
+impl Pending {
+    fn is_settled(&self, durable: LogPosition) -> bool {
+        !self.must_be_durable || self.end <= durable
+    }
 }
 
 #[derive(Debug, Default)]
@@ -100,6 +111,8 @@ struct Line {
 #[derive(Debug, Default)]
 pub(super) struct GroupCommit {
     line: Mutex<Line>,
+    /// Where the newest visible commit ends in the log.
+    visible_end: AtomicU64,
     pub(super) group_sizes: GroupSizes,
 }
 
@@ -121,20 +134,27 @@ impl Line {
 impl GroupCommit {
     /// Puts an applied commit in line. The caller holds the applier, so they come in commit order. Returns `true` if
     /// the commit is visible at once.
-    pub(super) fn announce(&self, pending: Pending, registry: &SnapshotRegistry) -> bool {
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`]: the commit is not in line, and its waiter knows nothing of it.
+    pub(super) fn announce(&self, pending: Pending, wal: &Wal, registry: &SnapshotRegistry) -> Result<bool> {
         let mut line = self.line.lock();
         if crate::planted::makes(crate::planted::Fault::VisibleBeforeDurable) {
             registry.publish(pending.commit);
         }
-        if pending.position == LogPosition(0) && line.pending.is_empty() {
+        // The line is emptied after the log has been poisoned: who finds it emptied finds that out here.
+        if let Some(error) = wal.poisoned() {
+            return Err(error);
+        }
+        if !pending.must_be_durable && line.pending.is_empty() {
             crate::reach::mark(crate::reach::Mechanism::CommitUnsynced);
-            registry.publish(pending.commit);
+            self.publish(&pending, registry);
             drop(line);
             if let Some(waiter) = pending.waiter {
                 let led = waiter.finish(Ok(pending.commit));
                 debug_assert!(!led, "a commit that was not in line has not been given the lead");
             }
-            return true;
+            return Ok(true);
         }
         debug_assert!(
             line.pending
@@ -145,7 +165,18 @@ impl GroupCommit {
             waiter.in_line.store(true, Release);
         }
         line.pending.push_back(pending);
-        false
+        Ok(false)
+    }
+
+    fn publish(&self, newest: &Pending, registry: &SnapshotRegistry) {
+        // The position first: whoever finds the commit visible finds at least its end.
+        self.visible_end.fetch_max(newest.end.0, AcqRel);
+        registry.publish(newest.commit);
+    }
+
+    /// How far the log must be durable for everything that was visible before this call to be durable.
+    pub(super) fn visible_end(&self) -> LogPosition {
+        LogPosition(self.visible_end.load(Acquire))
     }
 
     /// Makes sure that somebody leads if commits are waiting: for a thread that has applied the commits of others and
@@ -177,13 +208,13 @@ impl GroupCommit {
         registry: &SnapshotRegistry,
         was_leader: bool,
     ) {
-        let covered = line.pending.iter().take_while(|p| p.position <= durable).count();
+        let covered = line.pending.iter().take_while(|p| p.is_settled(durable)).count();
         let is_mistaken = covered < line.pending.len()
             && crate::planted::makes(crate::planted::Fault::GroupAcknowledgesOneMore);
         let covered = covered + usize::from(is_mistaken);
         let done: Vec<Pending> = line.pending.drain(..covered).collect();
         if let Some(last) = done.last() {
-            registry.publish(last.commit);
+            self.publish(last, registry);
         }
         if was_leader {
             line.last_group = done.len();
@@ -193,7 +224,7 @@ impl GroupCommit {
             .then(|| line.pass_lead())
             .flatten();
         drop(line);
-        let synced = done.iter().filter(|p| p.position > LogPosition(0)).count();
+        let synced = done.iter().filter(|p| p.must_be_durable).count();
         crate::reach::mark_if(synced > 1, crate::reach::Mechanism::GroupFlush);
         if synced > 0 {
             self.group_sizes.record(synced as u64);
@@ -216,16 +247,28 @@ impl GroupCommit {
         }
     }
 
-    /// A flush failed, and with it everything that waits.
-    pub(super) fn fail(&self, error: &Error) {
+    /// The log has been poisoned, and with it fails everything in line that an earlier flush has not made durable.
+    pub(super) fn fail(&self, error: &Error, wal: &Wal, registry: &SnapshotRegistry) {
         let mut line = self.line.lock();
         line.has_leader = false;
-        let failed = std::mem::take(&mut line.pending);
+        let mut failed = std::mem::take(&mut line.pending);
+        let durable = wal.durable();
+        let covered = failed.iter().take_while(|p| p.end <= durable).count();
+        let done: Vec<Pending> = failed.drain(..covered).collect();
+        if let Some(last) = done.last() {
+            self.publish(last, registry);
+        }
         drop(line);
-        for pending in failed {
-            if let Some(waiter) = pending.waiter {
+        let outcomes = done
+            .into_iter()
+            .map(|pending| (Ok(pending.commit), pending.waiter));
+        let failures = failed
+            .into_iter()
+            .map(|pending| (Err(error.clone()), pending.waiter));
+        for (outcome, waiter) in outcomes.chain(failures) {
+            if let Some(waiter) = waiter {
                 // Nobody is left in line who could take the lead.
-                let _ = waiter.finish(Err(error.clone()));
+                let _ = waiter.finish(outcome);
             }
         }
     }
@@ -265,7 +308,70 @@ impl GroupCommit {
                 crate::interleave::here(crate::interleave::Place::LogFlushed);
                 self.settle_locked(self.line.lock(), durable, registry, true);
             }
-            Err(error) => self.fail(&error),
+            Err(error) => self.fail(&error, wal, registry),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::PageNumber;
+    use crate::vfs::MemoryVfs;
+    use crate::wal::{CommitMark, FrameKind, WalOptions};
+
+    /// A log of small segments, and a commit in it.
+    fn append(wal: &Wal, commit: u64) -> LogPosition {
+        let mark = CommitMark {
+            frame_count: 1,
+            wall_clock_ms: 0,
+        };
+        wal.append(
+            PageNumber(7),
+            CommitId(commit),
+            FrameKind::Delta,
+            Some(mark),
+            b"row",
+        )
+        .unwrap()
+    }
+
+    fn pending(commit: u64, end: LogPosition, must_be_durable: bool) -> (Pending, Arc<Waiter>) {
+        let waiter = Waiter::new();
+        let pending = Pending {
+            commit: CommitId(commit),
+            end,
+            must_be_durable,
+            waiter: Some(Arc::clone(&waiter)),
+        };
+        (pending, waiter)
+    }
+
+    #[test]
+    fn what_is_behind_a_failed_commit_never_becomes_visible_and_what_is_durable_does() {
+        let options = WalOptions {
+            segment_size: 64 << 10,
+            ..WalOptions::new("/wal")
+        };
+        let wal = Wal::start(Arc::new(MemoryVfs::default()), options, LogPosition(0)).unwrap();
+        let registry = SnapshotRegistry::new(CommitId(0));
+        let group = GroupCommit::default();
+        let (durable, of_durable) = pending(1, append(&wal, 1), true);
+        assert!(matches!(group.announce(durable, &wal, &registry), Ok(false)));
+        wal.flush().unwrap();
+        let (failed, of_failed) = pending(2, append(&wal, 2), true);
+        assert!(matches!(group.announce(failed, &wal, &registry), Ok(false)));
+        let (behind, of_behind) = pending(3, append(&wal, 3), false);
+        assert!(matches!(group.announce(behind, &wal, &registry), Ok(false)));
+        // Applied and logged before the failure, and in line only after it.
+        let (late, of_late) = pending(4, append(&wal, 4), false);
+        wal.poison("a sync failed");
+        group.fail(&wal.poisoned().unwrap(), &wal, &registry);
+        assert!(group.announce(late, &wal, &registry).is_err());
+        assert!(!of_late.is_done());
+        assert!(matches!(of_durable.outcome(), Some(Ok(CommitId(1)))));
+        assert!(of_failed.outcome().unwrap().is_err() && of_behind.outcome().unwrap().is_err());
+        assert_eq!(registry.visible(), CommitId(1));
+        assert!(group.visible_end() <= wal.durable());
     }
 }

@@ -8,9 +8,9 @@
 
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, UNIX_EPOCH};
 
 use parking_lot::{Mutex, MutexGuard};
@@ -20,6 +20,7 @@ use super::catalog::Catalog;
 use super::group::{GroupCommit, Pending, Waiter};
 use super::lock_set::LockSet;
 use super::panics::{Abandoned, PANICKED};
+use super::tables::TableStates;
 use super::write_set::WriteSet;
 use super::{Durability, Table};
 use crate::btree::Tree;
@@ -28,6 +29,7 @@ use crate::ids::{CommitId, LogPosition};
 use crate::lock::RowLocks;
 use crate::metrics::{Counters, GroupSizes};
 use crate::mvcc::{SnapshotRegistry, VersionStore};
+use crate::planted::{self, Fault};
 use crate::poison::Poison;
 use crate::pool::Pool;
 use crate::vfs::Vfs;
@@ -50,7 +52,11 @@ pub(crate) enum Work {
         transaction: u64,
         locks: LockSet,
     },
-    CreateTable(String),
+    CreateTable {
+        name: String,
+        /// Where the table is put.
+        created: Arc<OnceLock<Table>>,
+    },
     DropTable(String),
 }
 
@@ -73,6 +79,7 @@ pub(crate) struct TransactionManager {
     pub(crate) wal: Wal,
     pub(crate) poison: Arc<Poison>,
     pub(crate) catalog: Catalog,
+    pub(super) tables: TableStates,
     pub(crate) counters: Counters,
     applier: Mutex<Applier>,
     queue: Mutex<VecDeque<Request>>,
@@ -111,6 +118,7 @@ impl TransactionManager {
             locks: RowLocks::new(),
             wal: start.wal,
             catalog: Catalog::default(),
+            tables: TableStates::new(),
             counters: Counters::default(),
             applier: Mutex::new(Applier::new(start.last, page_size)),
             queue: Mutex::default(),
@@ -146,6 +154,14 @@ impl TransactionManager {
 
     pub(crate) fn check_usable(&self) -> Result<()> {
         self.poison.check()
+    }
+
+    /// Refuses what was read of the state of `commit` if that is not visible and never will be. Looked at after the read.
+    pub(super) fn check_not_lost(&self, commit: CommitId) -> Result<()> {
+        if commit > self.registry.visible() {
+            self.check_usable()?;
+        }
+        Ok(())
     }
 
     /// Stops the database: pages may hold half a commit, or a flush has failed.
@@ -287,31 +303,91 @@ impl TransactionManager {
         let before = applier.last;
         let (commit, end) = self.apply_work(applier, work)?;
         crate::reach::mark_if(commit == before, crate::reach::Mechanism::CommitWithoutChange);
-        let mut position = LogPosition(0);
         if commit > before {
             self.counters.commits.fetch_add(1, Relaxed);
-            if durability == Durability::Sync {
-                position = end;
-            }
         }
-        Ok((commit, self.announce(commit, position, waiter)))
+        // Work that changed nothing returns the commit of somebody else, and promises the same of it.
+        let is_promised = commit > before || !planted::makes(Fault::UnchangedCommitNotFlushed);
+        let must_be_durable = durability == Durability::Sync && is_promised && self.wal.durable() < end;
+        let is_visible = self.announce(commit, end, must_be_durable, waiter)?;
+        Ok((commit, is_visible))
     }
 
     pub(super) fn announce(
         &self,
         commit: CommitId,
-        position: LogPosition,
+        end: LogPosition,
+        must_be_durable: bool,
         waiter: Option<Arc<Waiter>>,
-    ) -> bool {
+    ) -> Result<bool> {
         self.applied.fetch_max(commit.0, AcqRel);
-        self.group.announce(
-            Pending {
-                commit,
-                position,
-                waiter,
-            },
-            &self.registry,
-        )
+        let pending = Pending {
+            commit,
+            end,
+            must_be_durable,
+            waiter,
+        };
+        self.group.announce(pending, &self.wal, &self.registry)
+    }
+
+    /// Commits nothing, for a transaction that has read what `built_on` left: returns the newest visible commit, durable if
+    /// that was asked for, as everything that the transaction can have read is.
+    pub(super) fn commit_nothing(&self, built_on: CommitId, durability: Durability) -> Result<CommitId> {
+        self.wait_visible(built_on)?;
+        let visible = self.registry.visible();
+        if durability == Durability::Sync && self.wal.durable() < self.group.visible_end() {
+            self.flush()?;
+        }
+        self.check_usable()?;
+        Ok(visible)
+    }
+
+    /// Waits until what the catalog says of a name is visible: what was found there may not be true otherwise.
+    pub(crate) fn wait_for_name(&self, name: &str) -> Result<()> {
+        self.catalog
+            .newest_change(name)
+            .map_or(Ok(()), |commit| self.wait_visible(commit))
+    }
+
+    /// Refuses handles of other databases, and of tables that are gone for who reads the state of `commit`. A snapshot of
+    /// that commit is registered, and keeps the table's pages from being freed from here on.
+    #[inline]
+    pub(crate) fn check_readable(&self, table: Table, commit: CommitId) -> Result<()> {
+        if table.database == self.database && !self.tables.is_gone(table, commit) {
+            Ok(())
+        } else {
+            Err(self.refused(table))
+        }
+    }
+
+    /// Refuses handles of other databases, and of tables that have been dropped.
+    #[inline]
+    pub(crate) fn check_writable(&self, table: Table) -> Result<()> {
+        if table.database == self.database && !self.tables.is_dropped(table) {
+            Ok(())
+        } else {
+            Err(self.refused(table))
+        }
+    }
+
+    #[cold]
+    fn refused(&self, table: Table) -> Error {
+        if table.database != self.database {
+            return Error::NoSuchTable {
+                name: format!("(table {} of another database)", table.id),
+            };
+        }
+        let commit = self.tables.dropped_by(table);
+        if commit.is_some_and(|commit| commit > self.registry.visible())
+            && let Some(error) = self.wal.poisoned()
+        {
+            // The drop never became durable, and never will.
+            return error;
+        }
+        Error::TableDropped {
+            table: table.id,
+            commit,
+        }
     }
 
     /// Brings the leaves that will change into memory, so that the applier rarely waits for I/O.
@@ -322,7 +398,10 @@ impl TransactionManager {
         if !self.pool.may_be_absent() {
             return Ok(());
         }
-        for (table, rows) in writes.tables() {
+        // Keeps the pages of tables that are dropped meanwhile.
+        let _snapshot = self.registry.begin();
+        for (table, rows) in writes.tables().iter().filter(|(_, rows)| !rows.is_empty()) {
+            self.check_writable(*table)?;
             for key in rows.keys() {
                 self.tree(*table).fault_in(key)?;
             }
@@ -339,7 +418,7 @@ impl TransactionManager {
         let error = self.poison.set(PANICKED);
         let queued = std::mem::take(&mut *self.queue.lock());
         self.refuse(queued);
-        self.group.fail(&error);
+        self.group.fail(&error, &self.wal, &self.registry);
     }
 
     /// Ends requests that will not be applied, because a panic has stopped the database.
@@ -377,6 +456,7 @@ impl TransactionManager {
     /// Waits until `commit` is visible, flushing the log if that is what it takes.
     pub(crate) fn wait_visible(&self, commit: CommitId) -> Result<()> {
         while self.registry.visible() < commit {
+            self.check_usable()?;
             if commit > self.applied() {
                 return Err(Error::NotYetVisible {
                     asked: commit,
@@ -397,7 +477,7 @@ impl TransactionManager {
                 Ok(durable)
             }
             Err(error) => {
-                self.group.fail(&error);
+                self.group.fail(&error, &self.wal, &self.registry);
                 Err(error)
             }
         }

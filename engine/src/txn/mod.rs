@@ -9,7 +9,9 @@ mod manager;
 mod panics;
 mod scan;
 mod snapshot;
+mod tables;
 mod transaction;
+mod waits;
 mod write_set;
 
 pub use key_range::KeyRange;
@@ -20,15 +22,19 @@ pub use write_set::Savepoint;
 
 pub(crate) use apply::IMAGE_CODEC_NONE;
 pub(crate) use manager::{Start, TransactionManager, Work};
+pub(crate) use waits::Patience;
 
 use crate::ids::{PageNumber, TableId};
 
-/// A table of one open database. Cheap to copy; stays valid until the table is dropped or the database closed.
+/// A table of one open database. Cheap to copy; good until the database is closed or the table dropped: from then on it is
+/// good only for snapshots that are older than the drop, and everything else gets [`crate::Error::TableDropped`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Table {
     pub(crate) id: TableId,
     pub(crate) root: PageNumber,
     pub(crate) database: u32,
+    /// Where the handle looks whether the table is still there.
+    pub(crate) slot: u32,
 }
 
 impl Table {

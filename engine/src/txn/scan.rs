@@ -25,6 +25,8 @@ pub struct Scan<'s> {
     has_stored: bool,
     direction: Direction,
     left: usize,
+    /// The commit that is read, if it may not be visible yet: the scan ends when that commit is lost.
+    ahead: Option<(CommitId, &'s TransactionManager)>,
     own: Option<Own<'s>>,
     next_own: Option<OwnRow<'s>>,
     /// Ends with the scan.
@@ -39,12 +41,14 @@ enum Source {
 }
 
 impl<'s> Scan<'s> {
+    #[expect(clippy::too_many_arguments, reason = "two callers, side by side")]
     pub(super) fn new(
         manager: &'s TransactionManager,
         table: Table,
         range: impl KeyRange,
         direction: Direction,
         snapshot: CommitId,
+        may_be_ahead: bool,
         own: Option<&'s TableWrites>,
         statement: Option<Statement<'s>>,
     ) -> Self {
@@ -67,6 +71,7 @@ impl<'s> Scan<'s> {
             has_stored: false,
             direction,
             left: usize::MAX,
+            ahead: may_be_ahead.then_some((snapshot, manager)),
             _statement: statement,
         };
         scan.advance_own();
@@ -127,13 +132,17 @@ impl<'s> Scan<'s> {
     /// The next row, `None` after the last and after an error.
     ///
     /// # Errors
-    /// [`crate::Error::SnapshotTooOld`], I/O errors and corruption.
+    /// [`crate::Error::SnapshotTooOld`], I/O errors and corruption; [`crate::Error::Poisoned`] when the database has stopped
+    /// and the scan would show what never became durable.
     pub fn next_row(&mut self) -> Result<Option<Row<'_>>> {
         if self.left == 0 {
             return Ok(None);
         }
         let left = std::mem::take(&mut self.left);
         let source = self.choose()?;
+        if let Some((commit, manager)) = self.ahead {
+            manager.check_not_lost(commit)?;
+        }
         // After an error the scan is over: its place is lost.
         self.left = left - 1;
         match source {

@@ -8,7 +8,8 @@ use crate::ids::CommitId;
 use crate::mvcc::SnapshotSlot;
 
 /// The database as it was after one commit. Takes no locks and blocks nobody; as long as it is open, the row versions
-/// that it needs are kept.
+/// that it needs are kept, and the tables that are dropped meanwhile. It can be read when the database has stopped, too:
+/// what is visible is never what a failed flush should have made durable.
 ///
 /// ```
 /// # fn main() -> engine::Result<()> {
@@ -58,17 +59,6 @@ impl TransactionManager {
             commit,
         })
     }
-
-    /// Refuses tables of other databases.
-    pub(crate) fn check_table(&self, table: Table) -> Result<()> {
-        if table.database == self.database {
-            Ok(())
-        } else {
-            Err(Error::NoSuchTable {
-                name: format!("(table {} of another database)", table.id),
-            })
-        }
-    }
 }
 
 impl<'db> Snapshot<'db> {
@@ -81,7 +71,9 @@ impl<'db> Snapshot<'db> {
     /// The value of a row.
     ///
     /// # Errors
-    /// [`Error::SnapshotTooOld`] when the version was dropped to stay within the budget; I/O errors and corruption.
+    /// [`Error::SnapshotTooOld`] when the version was dropped to stay within the budget; [`Error::TableDropped`] when the
+    /// snapshot is not older than the table's drop, or is of an old commit and the table's pages have been freed; I/O
+    /// errors and corruption.
     pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>> {
         let mut value = Vec::new();
         Ok(self.get_into(table, key, &mut value)?.then_some(value))
@@ -92,7 +84,7 @@ impl<'db> Snapshot<'db> {
     /// # Errors
     /// As [`Snapshot::get`].
     pub fn get_into(&self, table: Table, key: &[u8], value: &mut Vec<u8>) -> Result<bool> {
-        self.manager.check_table(table)?;
+        self.manager.check_readable(table, self.commit)?;
         value.clear();
         self.manager
             .tree(table)
@@ -116,13 +108,14 @@ impl<'db> Snapshot<'db> {
     }
 
     fn scan_in(&self, table: Table, range: impl KeyRange, direction: Direction) -> Result<Scan<'_>> {
-        self.manager.check_table(table)?;
+        self.manager.check_readable(table, self.commit)?;
         Ok(Scan::new(
             self.manager,
             table,
             range,
             direction,
             self.commit,
+            false,
             None,
             None,
         ))

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::lock_set::LockSet;
 use super::manager::Work;
 use super::scan::Scan;
+use super::waits::Waits;
 use super::write_set::{Savepoint, WriteSet};
 use super::{Durability, IsolationLevel, KeyRange, Table, TransactionManager};
 use crate::btree::Direction;
@@ -43,7 +44,8 @@ impl TxOptions {
         self
     }
 
-    /// How long its writes wait for locked rows, instead of the database's `busy_timeout`.
+    /// How long its writes wait for locked rows, instead of the database's [`crate::Options::busy_timeout`]: each wait of a
+    /// transaction that was begun by itself; all waits of all attempts together in [`crate::Database::write_with`].
     #[must_use]
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = Some(timeout);
@@ -53,6 +55,12 @@ impl TxOptions {
 
 /// A transaction. It sees its own changes; others see them when [`Transaction::commit`] has returned. Dropping it
 /// without a commit rolls it back.
+///
+/// A row that it has locked, by a change or by [`Transaction::get_for_update`], reads as its newest committed state, however
+/// it is read, and no read of a row is older than one before it. That state can be so new that it is not visible to others
+/// yet, because the commit that made it is still becoming durable; from then on every statement of the transaction sees at
+/// least that commit. The transaction's own commit is acknowledged only when what it built on is durable too; a transaction
+/// that rolls back has been promised nothing.
 ///
 /// ```
 /// # fn main() -> engine::Result<()> {
@@ -79,8 +87,10 @@ pub struct Transaction<'db> {
     snapshot: Option<(SnapshotSlot<'db>, CommitId)>,
     writes: WriteSet,
     locks: LockSet,
-    /// Newest commit whose data was read under a lock before it was visible.
-    depends_on: CommitId,
+    /// Newest commit that changed a row which this transaction has locked, if it was not visible at that moment. Reads see
+    /// at least this commit, and the transaction's own is not acknowledged before this one is visible.
+    built_on: CommitId,
+    waits: Waits,
     is_over: bool,
 }
 
@@ -105,7 +115,8 @@ impl TransactionManager {
             snapshot,
             writes: WriteSet::default(),
             locks: LockSet::default(),
-            depends_on: CommitId(0),
+            built_on: CommitId(0),
+            waits: Waits::new(options.busy_timeout.unwrap_or(self.busy_timeout)),
             is_over: false,
         }
     }
@@ -128,21 +139,30 @@ impl<'db> Transaction<'db> {
 
     /// The commit that the next read sees, before the transaction's own changes.
     fn read_commit(&mut self) -> CommitId {
-        match &mut self.snapshot {
-            Some((slot, commit)) => {
-                if self.options.isolation == IsolationLevel::ReadCommitted {
-                    *commit = slot.refresh();
-                }
-                *commit
-            }
-            none => none.insert(self.manager.registry.begin()).1,
-        }
+        let (slot, commit) = match &mut self.snapshot {
+            Some(snapshot) if self.options.isolation == IsolationLevel::Snapshot => return snapshot.1,
+            Some(snapshot) => snapshot,
+            none => none.insert(self.manager.registry.begin()),
+        };
+        *commit = slot.refresh_from(self.built_on);
+        *commit
+    }
+
+    /// Limits the time that all waits for locked rows from now on may take together.
+    pub(crate) fn limit_waits(&mut self, left: Duration) {
+        self.waits.limit(left);
+    }
+
+    /// How long this transaction has waited for locked rows.
+    pub(crate) fn waited(&self) -> Duration {
+        self.waits.waited()
     }
 
     /// The value of a row.
     ///
     /// # Errors
-    /// I/O errors and corruption; [`Error::SnapshotTooOld`].
+    /// I/O errors and corruption; [`Error::SnapshotTooOld`]; [`Error::TableDropped`]; [`Error::Poisoned`] when the database
+    /// has stopped and the row's newest state never became durable.
     pub fn get(&mut self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>> {
         let mut value = Vec::new();
         Ok(self.get_into(table, key, &mut value)?.then_some(value))
@@ -153,17 +173,29 @@ impl<'db> Transaction<'db> {
     /// # Errors
     /// As [`Transaction::get`].
     pub fn get_into(&mut self, table: Table, key: &[u8], value: &mut Vec<u8>) -> Result<bool> {
-        self.manager.check_table(table)?;
+        let manager = self.manager;
         value.clear();
         if let Some(own) = self.writes.get(table, key) {
+            self.check_own(table)?;
             value.extend_from_slice(own.unwrap_or_default());
             return Ok(own.is_some());
         }
         let commit = self.read_commit();
         let _statement = self.statement();
-        self.manager
-            .tree(table)
-            .get(key, commit, &self.manager.versions, value)
+        manager.check_readable(table, commit)?;
+        let found = manager.tree(table).get(key, commit, &manager.versions, value)?;
+        if commit == self.built_on {
+            manager.check_not_lost(commit)?;
+        }
+        Ok(found)
+    }
+
+    /// Refuses own changes of a table that is gone for this transaction.
+    fn check_own(&self, table: Table) -> Result<()> {
+        match (self.options.isolation, &self.snapshot) {
+            (IsolationLevel::Snapshot, Some((_, commit))) => self.manager.check_readable(table, *commit),
+            _ => self.manager.check_writable(table),
+        }
     }
 
     /// The value of a row, which nobody else can change until this transaction ends. Under READ COMMITTED it is the
@@ -187,27 +219,27 @@ impl<'db> Transaction<'db> {
             value.extend_from_slice(own.unwrap_or_default());
             return Ok(own.is_some());
         }
-        match self.options.isolation {
-            IsolationLevel::Snapshot => {
-                let commit = self.read_commit();
-                self.manager
-                    .tree(table)
-                    .get(key, commit, &self.manager.versions, value)
-            }
-            IsolationLevel::ReadCommitted => {
-                let found = self.manager.tree(table).newest(key, value)?;
-                self.depends_on = self.manager.applied();
-                Ok(found)
-            }
-        }
+        let manager = self.manager;
+        let tree = manager.tree(table);
+        let commit = self.read_commit();
+        let _statement = self.statement();
+        // Only now, with a snapshot that keeps its pages.
+        manager.check_writable(table)?;
+        let found = match self.options.isolation {
+            IsolationLevel::Snapshot => tree.get(key, commit, &manager.versions, value)?,
+            // What the lock holds still is what this statement's commit left; read where it needs no older version.
+            IsolationLevel::ReadCommitted => tree.newest(key, value)?,
+        };
+        manager.check_usable()?;
+        Ok(found)
     }
 
     /// Inserts or replaces a row. Waits while another transaction has it locked.
     ///
     /// # Errors
     /// [`Error::Busy`] when the row stayed locked for the whole `busy_timeout`, [`Error::WriteConflict`] when it was
-    /// changed after this transaction's snapshot (SNAPSHOT), [`Error::KeyTooLarge`], [`Error::ValueTooLarge`],
-    /// [`Error::TransactionTooLarge`]; I/O errors and corruption.
+    /// changed after this transaction's snapshot (SNAPSHOT), [`Error::TableDropped`], [`Error::KeyTooLarge`],
+    /// [`Error::ValueTooLarge`], [`Error::TransactionTooLarge`], [`Error::Poisoned`]; I/O errors and corruption.
     pub fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<()> {
         if value.len() > MAX_VALUE {
             return Err(Error::ValueTooLarge {
@@ -252,17 +284,19 @@ impl<'db> Transaction<'db> {
     }
 
     fn scan_in(&mut self, table: Table, range: impl KeyRange, direction: Direction) -> Result<Scan<'_>> {
-        self.manager.check_table(table)?;
         // The transaction is borrowed by the scan, so its snapshot stands still meanwhile.
         let commit = self.read_commit();
-        let own = self.writes.table(table);
         let statement = self.statement();
+        self.manager.check_readable(table, commit)?;
+        let own = self.writes.table(table);
+        let may_be_ahead = commit == self.built_on;
         Ok(Scan::new(
             self.manager,
             table,
             range,
             direction,
             commit,
+            may_be_ahead,
             own,
             statement,
         ))
@@ -282,7 +316,8 @@ impl<'db> Transaction<'db> {
     /// Locks a row for this transaction, and makes sure that it may still change it.
     fn lock(&mut self, table: Table, key: &[u8]) -> Result<()> {
         let manager = self.manager;
-        manager.check_table(table)?;
+        manager.check_usable()?;
+        manager.check_writable(table)?;
         let max = max_key(manager.pool.page_size());
         if key.len() > max {
             return Err(Error::KeyTooLarge { len: key.len(), max });
@@ -292,34 +327,59 @@ impl<'db> Transaction<'db> {
             return Ok(());
         }
         self.check_size(0)?;
-        let timeout = self.options.busy_timeout.unwrap_or(manager.busy_timeout);
-        match manager.locks.acquire(self.id, lock, timeout) {
-            Ok(was_free) => {
-                if !was_free {
-                    crate::reach::mark(crate::reach::Mechanism::LockWait);
-                    manager.counters.lock_waits.fetch_add(1, Relaxed);
-                }
+        match manager.locks.acquire(self.id, lock, self.waits.next()) {
+            Ok(None) => {}
+            Ok(Some(waited)) => {
+                crate::reach::mark(crate::reach::Mechanism::LockWait);
+                self.waits.spend(waited);
+                manager.counters.lock_waits.fetch_add(1, Relaxed);
             }
             Err(waited) => {
                 crate::reach::mark(crate::reach::Mechanism::LockTimeout);
+                self.waits.spend(waited);
                 manager.counters.busy.fetch_add(1, Relaxed);
                 return Err(Error::Busy { waited });
             }
         }
-        if let Err(error) = self.check_unchanged(table, key) {
-            // Not kept: a second try at the row must meet the same refusal.
-            manager.locks.release(self.id, [lock]);
-            return Err(error);
+        let newest = match self.options.isolation {
+            IsolationLevel::Snapshot => self.check_unchanged(table, key).map(|()| CommitId(0)),
+            IsolationLevel::ReadCommitted => Ok(self.newest_invisible_change(table, key)),
+        };
+        // What was found out about the row may be about a commit that is lost.
+        match manager.check_usable().and(newest) {
+            Ok(newest) => {
+                self.built_on = self.built_on.max(newest);
+                self.locks.insert(lock);
+                Ok(())
+            }
+            Err(error) => {
+                // Not kept: a second try at the row must meet the same refusal.
+                manager.locks.release(self.id, [lock]);
+                Err(error)
+            }
         }
-        self.locks.insert(lock);
-        Ok(())
+    }
+
+    /// The commit that changed a locked row last, if it is not visible: locks are given back once their commit is
+    /// applied, and it is visible later. 0 if it is.
+    fn newest_invisible_change(&self, table: Table, key: &[u8]) -> CommitId {
+        let manager = self.manager;
+        let visible = manager.registry.visible();
+        let applied = manager.applied();
+        if applied <= visible {
+            return CommitId(0);
+        }
+        let newest = manager.versions.newest_change(table.id, key, visible);
+        // Looked at after the chain: the floor rises before a chain is cut.
+        if manager.versions.floor() > visible {
+            applied
+        } else {
+            newest.unwrap_or_default()
+        }
     }
 
     /// First updater wins: under SNAPSHOT, a row that changed after the snapshot cannot be changed.
     fn check_unchanged(&mut self, table: Table, key: &[u8]) -> Result<()> {
-        if self.options.isolation != IsolationLevel::Snapshot {
-            return Ok(());
-        }
         let manager = self.manager;
         let commit = self.read_commit();
         match manager
@@ -361,22 +421,28 @@ impl<'db> Transaction<'db> {
         }
     }
 
-    /// Commits. When it returns, the changes are visible to every later read, and as durable as was asked for. A
-    /// transaction without changes returns the newest visible commit.
+    /// Commits. When it returns, the changes are visible to every later read, and as durable as was asked for.
+    ///
+    /// The same is true of the commit that it returns, whatever the transaction did: that commit and all before it are
+    /// visible, and durable if [`Durability::Sync`] was asked for. A transaction that changed nothing in the end returns the
+    /// newest visible commit, or the newest one applied, which somebody else made, and flushes the log if that takes it. So
+    /// everything that a synchronised transaction can have read is durable when it is acknowledged.
     ///
     /// # Errors
-    /// [`Error::Poisoned`] after a failed flush; errors of what was needed to apply the changes (a full disk, an
-    /// exhausted cache), after which nothing of the transaction remains.
+    /// [`Error::Poisoned`] after a failed flush, also for a transaction without changes; [`Error::TableDropped`] when there
+    /// are changes of a table that is gone; errors of what was needed to apply the changes (a full disk, an exhausted
+    /// cache). Nothing of the transaction remains then.
     pub fn commit(mut self) -> Result<CommitId> {
         self.is_over = true;
         // Its own snapshot must not hold back the collection of what it replaces.
         self.snapshot = None;
         if self.writes.is_empty() {
             self.manager.locks.release(self.id, self.locks.drain());
-            // What was read under locks before it was visible must not be lost any more.
-            self.manager.wait_visible(self.depends_on)?;
-            return Ok(self.manager.registry.visible());
+            return self
+                .manager
+                .commit_nothing(self.built_on, self.options.durability);
         }
+        // Its commit comes after the one it built on, and becomes visible after it.
         let work = Work::Rows {
             writes: std::mem::take(&mut self.writes),
             transaction: self.id,

@@ -160,6 +160,7 @@ mod tests {
             id: TableId(1),
             root: PageNumber(2),
             database: 0,
+            slot: 0,
         };
         let mut set = WriteSet::default();
         set.set(table, b"a", Some(b"1"));

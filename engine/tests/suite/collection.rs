@@ -68,7 +68,7 @@ fn dropped_tables_are_freed_although_versions_of_rows_are_kept() {
     assert_eq!(get(&db, keep, b"k").as_deref(), Some(&b"2"[..]));
     let then = db.begin_at(first).unwrap();
     assert_eq!(then.get(keep, b"k").unwrap().as_deref(), Some(&b"1"[..]));
-    assert!(matches!(then.get(table, &[1]), Err(Error::NoSuchTable { .. })));
+    assert!(matches!(then.get(table, &[1]), Err(Error::TableDropped { .. })));
     assert_sound(&db);
 }
 

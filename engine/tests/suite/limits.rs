@@ -95,7 +95,7 @@ fn tables_have_names_and_belong_to_one_database() {
     tx.put(table, b"k", b"v").unwrap();
     db.drop_table("t").unwrap();
     assert!(
-        matches!(tx.commit(), Err(Error::NoSuchTable { .. })),
+        matches!(tx.commit(), Err(Error::TableDropped { .. })),
         "the table was dropped meanwhile"
     );
     assert!(db.table_names().is_empty());

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::time::{Duration, SystemTime};
 
 use engine::vfs::{MemoryVfs, OpenMode, Vfs, VfsFile};
-use engine::{Durability, Error, TxOptions};
+use engine::{Durability, Error, IsolationLevel, TxOptions};
 
 use crate::common::{PATH, small};
 
@@ -16,6 +16,9 @@ const CALM: u8 = 0;
 const ARMED: u8 = 1;
 const STOPPED: u8 = 2;
 const PANIC: u8 = 3;
+/// The stopped commit goes on, and the one after it panics.
+const GO_ON: u8 = 4;
+const PANIC_NEXT: u8 = 5;
 
 /// Memory with a clock that panics when told to: the applier looks at it in the middle of a commit.
 #[derive(Clone, Debug)]
@@ -28,6 +31,12 @@ impl PanickingClock {
     fn wait_for(&self, state: u8) {
         while self.state.load(SeqCst) != state {
             std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn panic_in(&self, state: u8) {
+        if self.state.compare_exchange(state, CALM, SeqCst, SeqCst).is_ok() {
+            panic!("planted in the middle of a commit");
         }
     }
 }
@@ -60,9 +69,13 @@ impl Vfs for PanickingClock {
             .compare_exchange(ARMED, STOPPED, SeqCst, SeqCst)
             .is_ok()
         {
-            self.wait_for(PANIC);
-            self.state.store(CALM, SeqCst);
-            panic!("planted in the middle of a commit");
+            while !matches!(self.state.load(SeqCst), PANIC | GO_ON) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            let _ = self.state.compare_exchange(GO_ON, PANIC_NEXT, SeqCst, SeqCst);
+            self.panic_in(PANIC);
+        } else {
+            self.panic_in(PANIC_NEXT);
         }
         self.files.wall_clock()
     }
@@ -119,4 +132,74 @@ fn a_panic_in_the_applier_ends_every_queued_commit_with_an_error() {
         let rows = db.snapshot().scan(table, ..).unwrap().count();
         assert_eq!(rows, 1, "what was acknowledged, and nothing else");
     }
+}
+
+/// The rows of a commit that a panic has cut in two are unlocked then, and whoever waited for one of them gets it.
+#[test]
+fn nobody_reads_half_a_commit_after_a_panic() {
+    let clock = PanickingClock {
+        files: MemoryVfs::default(),
+        state: Arc::default(),
+    };
+    let db = small(&clock.files)
+        .vfs(Arc::new(clock.clone()))
+        .open(PATH)
+        .unwrap();
+    let table = db.create_table("rows").unwrap();
+    db.write(|tx| {
+        tx.put(table, b"a", b"old")
+            .and_then(|()| tx.put(table, b"b", b"old"))
+    })
+    .unwrap();
+    let options = TxOptions::new().durability(Durability::NoSync);
+    let begin = |level| db.begin_with(options.isolation(level)).unwrap();
+    let commit = |key: &[u8]| {
+        let mut tx = begin(IsolationLevel::ReadCommitted);
+        tx.put(table, key, b"new").unwrap();
+        tx.commit()
+    };
+    let (mut committed, mut snapshot) = (
+        begin(IsolationLevel::ReadCommitted),
+        begin(IsolationLevel::Snapshot),
+    );
+    assert!(committed.get(table, b"b").unwrap().is_some());
+    let waiting_for_b = begin(IsolationLevel::ReadCommitted);
+    clock.state.store(ARMED, SeqCst);
+    std::thread::scope(|scope| {
+        let applier = scope.spawn(|| commit(b"a"));
+        clock.wait_for(STOPPED);
+        let queued = scope.spawn(|| commit(b"b"));
+        while db.metrics().row_locks < 2 {
+            std::thread::yield_now();
+        }
+        let waiting = scope.spawn(move || {
+            let mut tx = waiting_for_b;
+            tx.get_for_update(table, b"b")
+        });
+        // Long enough for them to wait; one that does not meets the same error.
+        std::thread::sleep(Duration::from_millis(50));
+        clock.state.store(GO_ON, SeqCst);
+        assert!(
+            applier.join().is_err(),
+            "it panics while it applies the commit of another"
+        );
+        assert!(matches!(queued.join().unwrap(), Err(Error::Poisoned { .. })));
+        let read = waiting.join().unwrap();
+        assert!(matches!(read, Err(Error::Poisoned { .. })), "{read:?}");
+    });
+    for tx in [&mut committed, &mut snapshot] {
+        for key in [b"a", b"b"] {
+            let read = tx.get_for_update(table, key);
+            assert!(matches!(read, Err(Error::Poisoned { .. })), "{read:?}");
+            assert!(matches!(tx.delete(table, key), Err(Error::Poisoned { .. })));
+        }
+        assert_eq!(tx.get(table, b"b").unwrap().as_deref(), Some(&b"old"[..]));
+    }
+    for tx in [committed, snapshot] {
+        assert!(matches!(tx.commit(), Err(Error::Poisoned { .. })));
+    }
+    assert_eq!(
+        db.snapshot().get(table, b"b").unwrap().as_deref(),
+        Some(&b"old"[..])
+    );
 }

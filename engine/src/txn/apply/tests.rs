@@ -47,9 +47,18 @@ fn loaded(vfs: &MemoryVfs, cache_pages: usize) -> (Opened, Table) {
     let manager = &opened.manager;
     let _first = manager.checkpoint(|| Pace::Fast).expect("a checkpoint");
     manager
-        .commit(Work::CreateTable("rows".to_owned()), Durability::Sync)
+        .commit(
+            Work::CreateTable {
+                name: "rows".to_owned(),
+                created: Arc::default(),
+            },
+            Durability::Sync,
+        )
         .expect("a table");
-    let table = manager.catalog.get("rows").expect("it is there");
+    let table = manager
+        .catalog
+        .get("rows", &manager.registry)
+        .expect("it is there");
     for rows in (0..ROWS).collect::<Vec<_>>().chunks(100) {
         let mut applier = manager.pause();
         manager

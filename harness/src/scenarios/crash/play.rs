@@ -444,7 +444,7 @@ impl<'s> Player<'s> {
                 Ok(())
             }
             Err(error) if error.is_retryable() => Ok(()),
-            Err(Error::NoSuchTable { .. }) => Ok(()),
+            Err(Error::TableDropped { .. }) => Ok(()),
             Err(error) => {
                 self.failed_commits(database, was_usable, [state]);
                 Err(error.into())

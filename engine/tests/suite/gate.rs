@@ -1,0 +1,189 @@
+//! A file system whose syncs wait: what is between applied and visible stays there as long as a test likes.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, SystemTime};
+
+use engine::vfs::{OpenMode, Vfs, VfsFile};
+use engine::{CommitId, Database, Durability, Options, Result, Table, TxOptions, WalSync};
+
+#[derive(Debug, Default)]
+struct Gate {
+    is_closed: bool,
+    /// Syncs fail from now on.
+    fails: bool,
+    waiting: usize,
+    /// How long each sync takes at least.
+    delay: Duration,
+}
+
+/// Another file system with a gate before every sync. A clone is another handle to the same.
+#[derive(Clone, Debug)]
+pub(crate) struct GatedVfs {
+    files: Arc<dyn Vfs>,
+    gate: Arc<(Mutex<Gate>, Condvar)>,
+}
+
+#[derive(Debug)]
+struct GatedFile {
+    file: Arc<dyn VfsFile>,
+    vfs: GatedVfs,
+}
+
+impl GatedVfs {
+    pub(crate) fn new(files: impl Vfs + 'static) -> Self {
+        Self {
+            files: Arc::new(files),
+            gate: Arc::default(),
+        }
+    }
+
+    /// Small options on this file system, with a log that is synced by syncs.
+    pub(crate) fn options(&self) -> Options {
+        Options::new()
+            .page_size(4096)
+            .cache_size(0)
+            .wal_segment_size(64 << 10)
+            .background(false)
+            .busy_timeout(Duration::from_secs(20))
+            .wal_sync(WalSync::Fdatasync)
+            .vfs(Arc::new(self.clone()))
+    }
+
+    /// From now on syncs wait.
+    pub(crate) fn close(&self) {
+        self.gate.0.lock().unwrap().is_closed = true;
+    }
+
+    /// Lets syncs pass again.
+    pub(crate) fn open(&self) {
+        self.gate.0.lock().unwrap().is_closed = false;
+        self.gate.1.notify_all();
+    }
+
+    /// Lets syncs pass again, and makes all of them fail.
+    pub(crate) fn fail(&self) {
+        self.gate.0.lock().unwrap().fails = true;
+        self.open();
+    }
+
+    /// Makes each sync take this long.
+    pub(crate) fn slow_down(&self, delay: Duration) {
+        self.gate.0.lock().unwrap().delay = delay;
+    }
+
+    /// Waits until a sync waits at the gate.
+    pub(crate) fn wait_for_sync(&self) {
+        let mut gate = self.gate.0.lock().unwrap();
+        while gate.waiting == 0 {
+            gate = self.gate.1.wait(gate).unwrap();
+        }
+    }
+
+    fn pass(&self) -> io::Result<()> {
+        let mut gate = self.gate.0.lock().unwrap();
+        gate.waiting += 1;
+        self.gate.1.notify_all();
+        while gate.is_closed {
+            gate = self.gate.1.wait(gate).unwrap();
+        }
+        gate.waiting -= 1;
+        if gate.fails {
+            return Err(io::Error::other("the gate lets nothing through"));
+        }
+        let delay = gate.delay;
+        drop(gate);
+        if !delay.is_zero() {
+            std::thread::sleep(delay);
+        }
+        Ok(())
+    }
+}
+
+impl Vfs for GatedVfs {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
+        Ok(Arc::new(GatedFile {
+            file: self.files.open(path, mode)?,
+            vfs: self.clone(),
+        }))
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.files.remove(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.files.rename(from, to)
+    }
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        self.files.exists(path)
+    }
+    fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
+        self.files.list(dir)
+    }
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        self.files.create_dir(dir)
+    }
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.files.sync_dir(dir)
+    }
+    fn wall_clock(&self) -> SystemTime {
+        self.files.wall_clock()
+    }
+    fn monotonic(&self) -> Duration {
+        self.files.monotonic()
+    }
+    fn random(&self) -> u64 {
+        self.files.random()
+    }
+}
+
+impl VfsFile for GatedFile {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.file.read_at(buf, offset)
+    }
+    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+        self.file.write_at(buf, offset)
+    }
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        self.vfs.pass()?;
+        self.file.sync_data()
+    }
+    fn sync_all(&self) -> io::Result<()> {
+        self.vfs.pass()?;
+        self.file.sync_all()
+    }
+    fn try_lock(&self) -> io::Result<bool> {
+        self.file.try_lock()
+    }
+}
+
+/// A synchronised commit of `changes`: puts, and deletes where there is no value.
+pub(crate) fn commit_sync(
+    db: &Database,
+    table: Table,
+    changes: &[(&[u8], Option<&[u8]>)],
+) -> Result<CommitId> {
+    let mut tx = db.begin_with(TxOptions::new().durability(Durability::Sync))?;
+    for (key, value) in changes {
+        match value {
+            Some(value) => tx.put(table, key, value)?,
+            None => drop(tx.delete(table, key)?),
+        }
+    }
+    tx.commit()
+}
+
+/// Opens the gate when dropped, so that a test that fails behind a closed gate ends.
+pub(crate) struct OpenAtEnd<'g>(pub(crate) &'g GatedVfs);
+
+impl Drop for OpenAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.open();
+    }
+}
