@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::ids::CommitId;
 use crate::mvcc::SnapshotSlot;
 use crate::page::layout::{MAX_VALUE, max_key};
+use crate::planted::{self, Fault};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// How a transaction runs. The default is READ COMMITTED, synchronised, with the database's `busy_timeout`.
@@ -144,7 +145,12 @@ impl<'db> Transaction<'db> {
             Some(snapshot) => snapshot,
             none => none.insert(self.manager.registry.begin()),
         };
-        *commit = slot.refresh_from(self.built_on);
+        let at_least = if planted::makes(Fault::LockedRowReadsOldSnapshot) {
+            CommitId(0)
+        } else {
+            self.built_on
+        };
+        *commit = slot.refresh_from(at_least);
         *commit
     }
 
@@ -323,7 +329,7 @@ impl<'db> Transaction<'db> {
             return Err(Error::KeyTooLarge { len: key.len(), max });
         }
         let lock = manager.locks.key(table.id, key);
-        if self.locks.contains(lock) || crate::planted::makes(crate::planted::Fault::RowsNotLocked) {
+        if self.locks.contains(lock) || planted::makes(Fault::RowsNotLocked) {
             return Ok(());
         }
         self.check_size(0)?;
@@ -387,7 +393,7 @@ impl<'db> Transaction<'db> {
             .changed_after(key, commit, &manager.versions)?
         {
             None => Ok(()),
-            Some(winner) if crate::planted::makes(crate::planted::Fault::ConflictOverlooked) => {
+            Some(winner) if planted::makes(Fault::ConflictOverlooked) => {
                 let _ = winner;
                 Ok(())
             }
