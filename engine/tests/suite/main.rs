@@ -11,6 +11,7 @@ mod faults;
 mod full_disk;
 mod isolation;
 mod limits;
+mod lost_blocks;
 mod memory;
 mod model;
 mod panics;
