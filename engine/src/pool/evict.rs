@@ -33,7 +33,7 @@ impl Pool {
                 continue;
             }
             if frame.is_dirty() {
-                if step < PATIENCE || no_room.is_some() {
+                if step < PATIENCE || no_room.is_some() || self.store.is_read_only() {
                     continue;
                 }
                 match self.write_frame(frame, page) {

@@ -142,7 +142,7 @@ impl TransactionManager {
     }
 
     pub(crate) fn check_usable(&self) -> Result<()> {
-        self.wal.poisoned().map_or(Ok(()), Err)
+        self.wal.check_writable()
     }
 
     /// Stops the database: pages may hold half a commit, or a flush has failed.

@@ -21,6 +21,7 @@ mod discover;
 mod frame;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod guard;
 mod log;
 mod options;
 mod poison;
@@ -41,4 +42,6 @@ pub use commit::{Commit, Frame, FrameBody, Recovered, TornTail};
 pub use frame::{CommitMark, FrameKind};
 pub use log::Wal;
 pub use options::{WalOptions, WalStats, WalSync};
-pub(crate) use survey::{FoundFrame, survey};
+pub(crate) use discover::{has_segments, remove_segments};
+pub(crate) use reader::missing;
+pub(crate) use survey::{FoundFrame, find_contents, survey};

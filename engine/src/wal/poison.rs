@@ -10,9 +10,19 @@ use crate::error::{Error, Result};
 #[derive(Debug, Default)]
 pub(super) struct Poison {
     cause: OnceLock<Arc<str>>,
+    /// Nothing is ever written, so nothing fails.
+    is_read_only: bool,
 }
 
 impl Poison {
+    /// For a log that is only read.
+    pub(super) fn read_only() -> Self {
+        Self {
+            is_read_only: true,
+            ..Self::default()
+        }
+    }
+
     /// Keeps the first cause; later ones change nothing.
     pub(super) fn set(&self, cause: &str) {
         if self.cause.set(Arc::from(cause)).is_ok() {
@@ -25,7 +35,12 @@ impl Poison {
         Some(Error::Poisoned { cause })
     }
 
+    /// # Errors
+    /// [`Error::Poisoned`], or [`Error::ReadOnly`].
     pub(super) fn check(&self) -> Result<()> {
+        if self.is_read_only {
+            return Err(Error::ReadOnly);
+        }
         self.error().map_or(Ok(()), Err)
     }
 }

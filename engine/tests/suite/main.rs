@@ -9,6 +9,7 @@ mod concurrency;
 mod damage;
 mod faults;
 mod full_disk;
+mod identity;
 mod isolation;
 mod limits;
 mod lost_blocks;

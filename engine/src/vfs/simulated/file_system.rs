@@ -9,7 +9,9 @@ use std::time::{Duration, Instant, SystemTime};
 use hashbrown::HashMap;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::super::{OpenMode, Vfs, VfsFile};
+use self::directory::{DIR_ID, SimulatedDir};
+use super::super::lock::{Held, Lock};
+use super::super::{FileId, OpenMode, Vfs, VfsFile};
 use super::{
     Effect, FailedSync, Fault, Image, Inode, Medium, Operation, OperationKind, Survival, Trace, mix,
 };
@@ -30,6 +32,7 @@ pub struct SimulatedVfs {
 struct State {
     names: BTreeMap<PathBuf, Inode>,
     dirs: BTreeSet<PathBuf>,
+    dir_locks: BTreeMap<PathBuf, Lock>,
     files: HashMap<Inode, File>,
     medium: Medium,
     /// Operations so far.
@@ -48,7 +51,7 @@ struct State {
 #[derive(Debug, Default)]
 struct File {
     bytes: Arc<Vec<u8>>,
-    is_locked: bool,
+    lock: Lock,
     is_named: bool,
     handles: usize,
 }
@@ -58,7 +61,7 @@ struct SimulatedFile {
     state: Arc<Mutex<State>>,
     inode: Inode,
     mode: OpenMode,
-    holds_lock: Mutex<bool>,
+    held: Mutex<Held>,
 }
 
 impl SimulatedVfs {
@@ -100,6 +103,7 @@ impl SimulatedVfs {
             state: Arc::new(Mutex::new(State {
                 names,
                 dirs,
+                dir_locks: BTreeMap::new(),
                 files,
                 medium,
                 position,
@@ -327,7 +331,7 @@ impl Vfs for SimulatedVfs {
             state: Arc::clone(&self.state),
             inode,
             mode,
-            holds_lock: Mutex::new(false),
+            held: Mutex::default(),
         }))
     }
 
@@ -414,6 +418,22 @@ impl Vfs for SimulatedVfs {
         SystemTime::UNIX_EPOCH + Duration::from_secs(WALL_CLOCK_START_S) + elapsed
     }
 
+    fn identity(&self, path: &Path) -> io::Result<FileId> {
+        let state = self.state.lock();
+        match state.names.get(path) {
+            Some(inode) => Ok(file_id(*inode)),
+            None if state.dirs.contains(path) => Ok(DIR_ID),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn open_dir(&self, dir: &Path) -> io::Result<Arc<dyn VfsFile>> {
+        if !self.state.lock().dirs.contains(dir) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(Arc::new(SimulatedDir::new(&self.state, dir)))
+    }
+
     fn monotonic(&self) -> Duration {
         self.start.elapsed()
     }
@@ -425,7 +445,21 @@ impl Vfs for SimulatedVfs {
     }
 }
 
+fn file_id(inode: Inode) -> FileId {
+    FileId {
+        device: 1,
+        inode: inode.into(),
+    }
+}
+
 impl SimulatedFile {
+    fn take_lock(&self, wanted: Held) -> bool {
+        let mut held = self.held.lock();
+        let mut state = self.state.lock();
+        let file = state.files.entry(self.inode).or_default();
+        file.lock.take(&mut held, wanted)
+    }
+
     fn begin(&self, kind: OperationKind) -> io::Result<(MutexGuard<'_, State>, Option<Effect>)> {
         let mut state = self.state.lock();
         let effect = state.begin(kind)?;
@@ -548,14 +582,15 @@ impl VfsFile for SimulatedFile {
     }
 
     fn try_lock(&self) -> io::Result<bool> {
-        let mut holds_lock = self.holds_lock.lock();
-        if *holds_lock {
-            return Ok(true);
-        }
-        let mut state = self.state.lock();
-        let file = state.files.entry(self.inode).or_default();
-        *holds_lock = !std::mem::replace(&mut file.is_locked, true);
-        Ok(*holds_lock)
+        Ok(self.take_lock(Held::Exclusive))
+    }
+
+    fn try_lock_shared(&self) -> io::Result<bool> {
+        Ok(self.take_lock(Held::Shared))
+    }
+
+    fn identity(&self) -> io::Result<FileId> {
+        Ok(file_id(self.inode))
     }
 }
 
@@ -564,14 +599,14 @@ impl Drop for SimulatedFile {
         let mut state = self.state.lock();
         if let Some(file) = state.files.get_mut(&self.inode) {
             file.handles -= 1;
-            if *self.holds_lock.get_mut() {
-                file.is_locked = false;
-            }
+            file.lock.release(self.held.get_mut());
         }
         state.forget_unused(self.inode);
     }
 }
 
+#[path = "directory.rs"]
+mod directory;
 #[path = "controls.rs"]
 mod controls;
 #[cfg(test)]
