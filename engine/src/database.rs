@@ -13,7 +13,7 @@ use crate::checkpoint::{CheckpointReport, Pace};
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, PageNumber, TableId};
 use crate::metrics::{Metrics, StorageMetrics};
-use crate::opening;
+use crate::opening::{self, FirstCheckpoint};
 use crate::options::Options;
 use crate::planted::{self, Fault};
 use crate::recovery::RecoveryReport;
@@ -63,8 +63,8 @@ pub struct Database {
     background: Option<JoinHandle<()>>,
     path: PathBuf,
     recovery: RecoveryReport,
-    /// Holds the exclusive lock.
-    _file: Arc<dyn VfsFile>,
+    /// They hold the locks.
+    _locks: Vec<Arc<dyn VfsFile>>,
 }
 
 /// A table as [`Database::verify`] found it.
@@ -128,12 +128,23 @@ impl Database {
         let mut database = Self {
             shared,
             background: None,
-            path: path.to_path_buf(),
+            path: opened.path,
             recovery: opened.recovery,
-            _file: opened.file,
+            _locks: opened.locks,
         };
-        if opened.needs_checkpoint {
-            database.checkpoint()?;
+        if database.is_read_only() {
+            return Ok(database);
+        }
+        match opened.checkpoint {
+            FirstCheckpoint::None => {}
+            FirstCheckpoint::Needed => drop(database.checkpoint()?),
+            FirstCheckpoint::Wanted => match database.checkpoint() {
+                // The log has everything, and on a full disk the first thing to do is to delete.
+                Err(error) if error.is_disk_full() => {
+                    tracing::warn!(%error, "no checkpoint after the recovery");
+                }
+                answer => drop(answer?),
+            },
         }
         if database.shared.options.background {
             database.background = Some(background::start(Arc::clone(&database.shared))?);
@@ -145,10 +156,16 @@ impl Database {
         &self.shared.manager
     }
 
-    /// The database file.
+    /// The database file: its absolute path, with links followed.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether it was opened with [`Options::read_only`].
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.shared.options.read_only
     }
 
     /// What recovery did when this handle was opened.
@@ -307,8 +324,12 @@ impl Database {
     }
 
     /// Keeps the newest `keep_versions` committed versions of each row readable by [`Database::begin_at`] from now on,
-    /// counting the current one, and drops what that and open snapshots do not need.
+    /// counting the current one, and drops what that and open snapshots do not need. In a database that was opened for
+    /// reading only there is nothing to drop.
     pub fn gc(&self, keep_versions: usize) {
+        if self.is_read_only() {
+            return;
+        }
         self.manager().versions.set_keep_versions(keep_versions);
         self.manager().collect_now();
     }
@@ -471,7 +492,7 @@ impl Database {
                 tracing::error!("the background thread panicked");
             }
         }
-        if self.shared.signal.is_closed() {
+        if self.shared.signal.is_closed() || self.is_read_only() {
             return Ok(());
         }
         self.shared.signal.stop();

@@ -43,15 +43,51 @@ pub enum Error {
         /// Why not.
         what: String,
     },
-    /// Written by a newer version of the format.
-    #[error("{} has format version {found}; this build reads up to version {supported}", path.display())]
+    /// Written in another version of the format, older or newer.
+    #[error(
+        "{} has format version {found}; this build reads version {supported}: {}", path.display(),
+        if found < supported {
+            "an older build wrote it, so read it with that build and write its rows into a new database"
+        } else {
+            "a newer build wrote it, so open it with that one"
+        }
+    )]
     UnsupportedVersion {
         /// The file.
         path: PathBuf,
         /// Version in the file.
         found: u32,
-        /// Newest version that this build understands.
+        /// The version that this build understands.
         supported: u32,
+    },
+    /// Parts of a database that do not belong together: a data file and a log of different databases or time lines, or
+    /// one of the two without the other.
+    #[error("{}: {what}", path.display())]
+    Mismatch {
+        /// The file or directory that does not fit.
+        path: PathBuf,
+        /// What does not fit, and what to do.
+        what: String,
+    },
+    /// The database file or its log is no longer at its name, or something else is.
+    #[error(
+        "{} was moved, replaced or removed while the database was open, so nothing more is written; close it, put data file and log back side by side, and open it again",
+        path.display()
+    )]
+    Moved {
+        /// The name.
+        path: PathBuf,
+    },
+    /// The database was opened for reading only.
+    #[error("the database was opened for reading only (Options::read_only)")]
+    ReadOnly,
+    /// The operating system does not let this process write the database.
+    #[error("{} cannot be written ({source}); to read the database, open it with Options::read_only(true)", path.display())]
+    NotWritable {
+        /// The file or directory.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: Arc<std::io::Error>,
     },
     /// Another process or handle has the database open.
     #[error("{} is in use: another process or handle has it open; close that one first", path.display())]
@@ -177,6 +213,14 @@ impl Error {
         }
     }
 
+    /// Parts of a database that do not belong together.
+    pub(crate) fn mismatch(path: &Path, what: impl Into<String>) -> Self {
+        Self::Mismatch {
+            path: path.to_path_buf(),
+            what: what.into(),
+        }
+    }
+
     /// A damaged block of `file` at `offset`.
     pub fn corruption(file: &Path, page: Option<PageNumber>, offset: u64, what: impl Into<String>) -> Self {
         Self::Corruption {
@@ -191,6 +235,21 @@ impl Error {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::WriteConflict { .. } | Self::Busy { .. })
+    }
+
+    /// For an opening that is to write: what to do where that is not allowed.
+    pub(crate) fn or_not_writable(self) -> Self {
+        match self {
+            Self::Io { path, source, .. }
+                if matches!(
+                    source.kind(),
+                    std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem
+                ) =>
+            {
+                Self::NotWritable { path, source }
+            }
+            other => other,
+        }
     }
 
     /// Whether the device had no room left.

@@ -42,6 +42,7 @@ pub struct Options {
     pub(crate) checkpoint_interval: Option<Duration>,
     pub(crate) background: bool,
     pub(crate) redo_threads: usize,
+    pub(crate) read_only: bool,
     pub(crate) vfs: Arc<dyn Vfs>,
 }
 
@@ -63,6 +64,7 @@ impl Default for Options {
             checkpoint_interval: Some(Duration::from_secs(60)),
             background: true,
             redo_threads: std::thread::available_parallelism().map_or(1, usize::from),
+            read_only: false,
             vfs: Arc::new(OsVfs::default()),
         }
     }
@@ -182,6 +184,16 @@ impl Options {
         self
     }
 
+    /// Opens an existing database for reading only: nothing of it is written, no file is made, and files and directory need
+    /// not be writable. Commits that are only in the log are redone in memory, so `cache_size` has to hold the pages that they
+    /// changed. Any number of handles and processes can have a database open like this at once, but none beside one that
+    /// writes. Read with [`Database::snapshot`]; everything that would write gives [`Error::ReadOnly`]. Default no.
+    #[must_use]
+    pub fn read_only(mut self, on: bool) -> Self {
+        self.read_only = on;
+        self
+    }
+
     /// The file system, clock and randomness to use. Default: the operating system's.
     #[must_use]
     pub fn vfs(mut self, vfs: Arc<dyn Vfs>) -> Self {
@@ -193,7 +205,8 @@ impl Options {
     ///
     /// # Errors
     /// [`Error::Locked`] when another handle has it open, [`Error::NotADatabase`] and [`Error::Corruption`] for files
-    /// that are foreign or damaged, [`Error::InvalidOption`], [`Error::Io`].
+    /// that are foreign or damaged, [`Error::Mismatch`] for a data file and a log that do not belong together,
+    /// [`Error::NotWritable`] where only [`Options::read_only`] can help, [`Error::InvalidOption`], [`Error::Io`].
     pub fn open(self, path: impl AsRef<Path>) -> Result<Database> {
         self.check()?;
         Database::open_with(path.as_ref(), self)

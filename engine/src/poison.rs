@@ -13,9 +13,23 @@ use crate::error::{Error, Result};
 #[derive(Debug, Default)]
 pub(crate) struct Poison {
     cause: OnceLock<Arc<str>>,
+    /// Nothing is ever written, so nothing fails.
+    is_read_only: bool,
 }
 
 impl Poison {
+    /// For a database that is only read.
+    pub(crate) fn read_only() -> Self {
+        Self {
+            is_read_only: true,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.is_read_only
+    }
+
     /// Keeps the first cause; later ones change nothing. Returns the error that everything is answered with now.
     pub(crate) fn set(&self, cause: &str) -> Error {
         let mut is_first = false;
@@ -36,7 +50,14 @@ impl Poison {
         Some(Error::Poisoned { cause })
     }
 
+    /// Whether anything may be written.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`]; [`Error::ReadOnly`] for a database that was opened for reading.
     pub(crate) fn check(&self) -> Result<()> {
+        if self.is_read_only {
+            return Err(Error::ReadOnly);
+        }
         self.error().map_or(Ok(()), Err)
     }
 }

@@ -36,7 +36,7 @@ impl Pool {
                 continue;
             }
             if frame.is_dirty() {
-                if step < PATIENCE || no_room.is_some() {
+                if step < PATIENCE || no_room.is_some() || self.store.is_read_only() {
                     continue;
                 }
                 // Pages of the commit that is being applied go last, if at all.

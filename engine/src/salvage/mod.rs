@@ -1,7 +1,7 @@
 //! Salvage: every row of a damaged database that can still be read, into a new database.
 //!
-//! 1. Find all intact page images in the data file and all intact frames of the log, with or without superblocks, page
-//!    map and segment order ([`pages`]).
+//! 1. Find all intact page images in the data file and all intact frames of the log that belong to it, with or without
+//!    superblocks, page map and segment order ([`pages`]); without a data file, in the log alone.
 //! 2. A page's state is its newest intact image with the newer frames of the log redone on it.
 //! 3. Read the catalog, then every table from its root; fill what the tree has lost with leaves that nobody points to
 //!    ([`tree`]). Tables whose name is lost become `lost_<number>`.
@@ -13,16 +13,19 @@
 mod pages;
 mod tree;
 
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Arc;
 
 use crate::database::Database;
 use crate::error::{Error, Result};
 use crate::ids::{PageNumber, TableId};
-use crate::opening::wal_dir;
+use crate::opening::{self, wal_dir};
 use crate::options::Options;
 use crate::txn::catalog::Entry;
 use crate::txn::{Durability, Table, TxOptions};
-use crate::vfs::OpenMode;
+use crate::vfs::{MemoryVfs, OpenMode, Vfs, VfsFile};
+use crate::wal;
 use pages::Pages;
 use tree::{Found, read_table};
 
@@ -95,8 +98,9 @@ impl SalvageReport {
 /// [`Error::InvalidOption`] when there is something at `to`, [`Error::Locked`] when the damaged database is open, I/O
 /// errors. Damage is no error: it is in the report.
 pub fn salvage(from: impl AsRef<Path>, to: impl AsRef<Path>, options: Options) -> Result<SalvageReport> {
-    let (from, to) = (from.as_ref(), to.as_ref());
-    let vfs = std::sync::Arc::clone(&options.vfs);
+    let vfs = Arc::clone(&options.vfs);
+    let resolve = |path: &Path| vfs.resolve(path).map_err(|e| Error::io("open", path, e));
+    let (from, to) = (&*resolve(from.as_ref())?, &*resolve(to.as_ref())?);
     for path in [to.to_path_buf(), wal_dir(to)] {
         if vfs.exists(&path).map_err(|e| Error::io("look for", &path, e))? {
             return Err(Error::InvalidOption {
@@ -106,16 +110,7 @@ pub fn salvage(from: impl AsRef<Path>, to: impl AsRef<Path>, options: Options) -
             });
         }
     }
-    let mode = OpenMode {
-        read_only: true,
-        ..OpenMode::default()
-    };
-    let file = vfs.open(from, mode).map_err(|e| Error::io("open", from, e))?;
-    if !file.try_lock().map_err(|e| Error::io("lock", from, e))? {
-        return Err(Error::Locked {
-            path: PathBuf::from(from),
-        });
-    }
+    let (file, _log_lock) = open_damaged(&*vfs, from)?;
     let pages = Pages::survey(&*vfs, from, &wal_dir(from), file)?;
     let database = options.page_size(pages.page_size).open(to)?;
     let mut report = SalvageReport {
@@ -143,6 +138,34 @@ pub fn salvage(from: impl AsRef<Path>, to: impl AsRef<Path>, options: Options) -
     crate::reach::mark_if(report.log_frames > 0, crate::reach::Mechanism::SalvagedFromLog);
     database.close()?;
     Ok(report)
+}
+
+/// The damaged database's file, and its log's directory, locked. A file that is gone is read as an empty one if there is a
+/// log.
+fn open_damaged(vfs: &dyn Vfs, from: &Path) -> Result<(Arc<dyn VfsFile>, Option<Arc<dyn VfsFile>>)> {
+    let dir = wal_dir(from);
+    let log_lock = opening::lock_log(vfs, &dir, opening::lock_shared)?;
+    let mode = OpenMode {
+        read_only: true,
+        ..OpenMode::default()
+    };
+    let file = match vfs.open(from, mode) {
+        Err(error) if error.kind() == ErrorKind::NotFound && wal::has_segments(vfs, &dir)? => {
+            let mode = OpenMode {
+                create: true,
+                ..OpenMode::default()
+            };
+            MemoryVfs::default().open(Path::new("/gone"), mode)
+        }
+        opened => opened,
+    };
+    let file = file.map_err(|e| Error::io("open", from, e))?;
+    if !opening::lock_shared(&*file).map_err(|e| Error::io("lock", from, e))? {
+        return Err(Error::Locked {
+            path: from.to_path_buf(),
+        });
+    }
+    Ok((file, log_lock))
 }
 
 /// The tables to read: what the catalog names, and what is left of others if the catalog is not whole.

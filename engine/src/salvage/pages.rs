@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU64;
 
 use crate::error::Result;
 use crate::ids::{CommitId, LogPosition, PageNumber, TableId};
+use crate::opening::empty_catalog;
 use crate::page::layout::{HEADER, KIND_OVERFLOW, NO_BOUND, PAGE_SIZE_MAX, PAGE_SIZE_MIN};
 use crate::page::node::Node;
 use crate::page::words::{Words, private_page};
@@ -50,6 +51,8 @@ pub(super) struct Pages {
     log: HashMap<PageNumber, Vec<FoundFrame>>,
     /// Frames that count.
     pub(super) log_frames: u64,
+    /// Whether the log has the first commit of all.
+    begins_at_creation: bool,
     facts: BTreeMap<PageNumber, Facts>,
     pub(super) page_size: usize,
     /// What is wrong with the database as a whole.
@@ -68,7 +71,8 @@ impl Pages {
             note(&mut facts, page, commit, raw);
             page_size = page_size.or(page_size_of(raw));
         })?;
-        let log = wal::survey(vfs, wal_dir)?;
+        let own = survey.superblock.map(|own| (own.database_id, own.time_line));
+        let log = wal::survey(vfs, wal_dir, own)?;
         for frame in &log.frames {
             if let (FrameKind::Image, [IMAGE_CODEC_NONE, raw @ ..]) = (frame.kind, &frame.body[..]) {
                 note(&mut facts, frame.page, frame.commit, raw);
@@ -84,6 +88,7 @@ impl Pages {
             survey,
             log: HashMap::new(),
             log_frames: 0,
+            begins_at_creation: false,
             facts,
             page_size: page_size.unwrap_or(PAGE_SIZE_MIN),
             problems: Vec::new(),
@@ -94,9 +99,11 @@ impl Pages {
         if !pages.survey.has_whole_map {
             pages.problem("the page map is lost, in whole or in part: pages whose newest image is damaged may be older than they should be, and that cannot be told");
         }
-        for name in &log.unreadable {
-            pages.problem(format!("log segment {name} has no readable header"));
-        }
+        pages.problems.extend(log.problems);
+        pages.begins_at_creation = log
+            .frames
+            .first()
+            .is_some_and(|first| first.commit == CommitId(1));
         pages.sort_log(log.frames, log.end);
         Ok(pages)
     }
@@ -207,7 +214,15 @@ impl Pages {
             image::decode(&raw, page, words).ok().map(|()| found.commit)
         });
         let mut is_newest = true;
-        for frame in self.log.get(&page).map_or(&[][..], Vec::as_slice) {
+        let frames = self.log.get(&page).map_or(&[][..], Vec::as_slice);
+        if at.is_none() && page == PageNumber::CATALOG && !frames.is_empty() {
+            // How every catalog begins is in no log, and need not be. With the first commits lost, names are better than
+            // none.
+            words.write(0, &empty_catalog(self.page_size));
+            at = Some(CommitId(0));
+            is_newest = self.begins_at_creation;
+        }
+        for frame in frames {
             // An image of the middle of a commit is possible; that commit has logged the page whole.
             let is_old = |at| match frame.kind {
                 FrameKind::Delta => frame.commit <= at,

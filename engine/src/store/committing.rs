@@ -19,6 +19,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use parking_lot::MutexGuard;
 
@@ -33,6 +34,12 @@ use crate::compress::NoCompression;
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition};
 use crate::planted::{self, Fault};
+use crate::vfs;
+
+const GENERATIONS_EXHAUSTED: Error = Error::CapacityExceeded {
+    what: "the number of checkpoints",
+    limit: u64::MAX,
+};
 
 /// The pieces of the page map that a checkpoint has written.
 #[derive(Debug, Default)]
@@ -120,6 +127,7 @@ impl DataFile {
         must_reach: LogPosition,
     ) -> Result<()> {
         self.poison.check()?;
+        self.check_name()?;
         let before = frozen.durable.superblock;
         let last_commit = frozen.last_commit;
         assert!(redo <= must_reach, "redo starts in the durable part of the log");
@@ -128,10 +136,7 @@ impl DataFile {
             "checkpoints go forward"
         );
         // Only a superblock that no checkpoint wrote is anywhere near it.
-        let generation = before.generation.checked_add(1).ok_or(Error::CapacityExceeded {
-            what: "the number of checkpoints",
-            limit: u64::MAX,
-        })?;
+        let generation = before.generation.checked_add(1).ok_or(GENERATIONS_EXHAUSTED)?;
         let mut new_map = NewMap::default();
         if let Err(error) = self.write_map(&frozen, generation, &mut new_map) {
             self.cancel(&new_map.written);
@@ -151,6 +156,8 @@ impl DataFile {
             page_count: u32::try_from(new_map.page_count).unwrap_or(u32::MAX),
             page_high: new_map.page_high,
             wall_clock_ms: milliseconds(self.vfs.wall_clock()),
+            time_line: self.time_line.load(Ordering::Relaxed),
+            root_generation: generation,
             ..before
         };
         self.make_durable(&superblock)?;
@@ -162,6 +169,46 @@ impl DataFile {
             tracing::warn!(%error, "could not cut the free end of the data file");
         }
         Ok(())
+    }
+
+    /// Notes the time line that the log is written in from now on: every checkpoint is taken in it.
+    pub fn follow(&self, time_line: u64) {
+        self.time_line.store(time_line, Ordering::Relaxed);
+    }
+
+    /// Binds the file to a log that was just started at `begin`, with nothing before it to be redone: the checkpoint in
+    /// force is the same, and its redo starts there. From then on an older copy of the log is refused.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; the file then stops writing.
+    pub fn begin_time_line(&self, time_line: u64, begin: LogPosition) -> Result<()> {
+        self.poison.check()?;
+        self.follow(time_line);
+        let mut durable = self.durable.lock();
+        let before = durable.superblock;
+        let superblock = Superblock {
+            generation: before.generation.checked_add(1).ok_or(GENERATIONS_EXHAUSTED)?,
+            redo: begin,
+            must_reach: begin,
+            time_line,
+            ..before
+        };
+        self.write_superblock(&superblock)
+            .and_then(|()| self.sync())
+            .inspect_err(|error| drop(self.poison.set(&error.to_string())))?;
+        durable.superblock = superblock;
+        *self.superblock.write() = superblock;
+        Ok(())
+    }
+
+    /// Checks that the file is still at its name. If it is not, what a checkpoint writes into it may be lost with it, and
+    /// the log is needed as it is: the database stops.
+    fn check_name(&self) -> Result<()> {
+        vfs::check_identity(&*self.vfs, &self.path, self.id).inspect_err(|error| {
+            if matches!(error, Error::Moved { .. }) {
+                drop(self.poison.set(&error.to_string()));
+            }
+        })
     }
 
     /// Takes pages out of the map whose freeing commit is at most `last_commit`; their numbers are free then.

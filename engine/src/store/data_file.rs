@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use parking_lot::{Mutex, RwLock};
@@ -40,7 +40,7 @@ use crate::compress::{Codec, Compressor, compressor_for};
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, PageNumber};
 use crate::poison::Poison;
-use crate::vfs::{Vfs, VfsFile};
+use crate::vfs::{FileId, Vfs, VfsFile};
 
 /// What is fixed when a data file is created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +73,12 @@ pub struct DataFile {
     pub(super) file: Arc<dyn VfsFile>,
     pub(super) page_size: u32,
     pub(super) page_commit_at_open: CommitId,
+    /// Whether the file was as its creation left it when it was opened.
+    pub(super) is_as_created: bool,
+    /// Which file it is, to notice when its name leads to another one.
+    pub(super) id: FileId,
+    /// The time line that the log is being written in.
+    pub(super) time_line: AtomicU64,
     pub(super) compressor: RwLock<Arc<dyn Compressor>>,
     pub(super) durable: Mutex<DurableState>,
     /// A copy of `durable.superblock` for readers, who must not wait for a checkpoint.
@@ -123,6 +129,25 @@ impl DataFile {
     #[must_use]
     pub fn page_commit_at_open(&self) -> CommitId {
         self.page_commit_at_open
+    }
+
+    /// Whether the file was as its creation, perhaps cut off, left it when it was opened: nothing was ever committed.
+    #[must_use]
+    pub fn is_as_created(&self) -> bool {
+        self.is_as_created
+    }
+
+    /// Whether nothing may be written.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.poison.is_read_only()
+    }
+
+    /// From now on everything that would write is refused with [`Error::ReadOnly`].
+    #[must_use]
+    pub fn read_only(mut self) -> Self {
+        self.poison = Arc::new(Poison::read_only());
+        self
     }
 
     /// Whether the page has an image in the file.

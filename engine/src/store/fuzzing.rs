@@ -249,6 +249,8 @@ fn whole_map(input: &mut Input<'_>) {
         page_high,
         wal_segment_size: 8192,
         wall_clock_ms: 0,
+        time_line: 0,
+        root_generation: 1,
     };
     bytes[SUPERBLOCK_BYTES..EXTENTS_START as usize].copy_from_slice(&superblock.encode()[..]);
     bytes.resize(bytes.len() + 64 * UNIT_BYTES, 0);

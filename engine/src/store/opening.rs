@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Mutex, RwLock};
@@ -87,6 +88,8 @@ impl DataFile {
             page_high: 0,
             wal_segment_size: options.wal_segment_size,
             wall_clock_ms: milliseconds(vfs.wall_clock()),
+            time_line: 0,
+            root_generation: 0,
         };
         let block = superblock.encode();
         let head = [&block[..], &block[..]].concat();
@@ -136,6 +139,7 @@ impl DataFile {
             )
         })?;
 
+        let id = file.identity().map_err(io_error)?;
         let loaded = LoadedMap::read(&*file, path, &superblock)?;
         let end = length / UNIT_BYTES as u64;
         let space = ExtentAllocator::new(EXTENTS_START / UNIT_BYTES as u64, end, loaded.extents)
@@ -147,6 +151,9 @@ impl DataFile {
             file,
             page_size: superblock.page_size,
             page_commit_at_open: loaded.commit_max,
+            is_as_created: Superblock::is_as_created(&head),
+            id,
+            time_line: AtomicU64::new(superblock.time_line),
             compressor: RwLock::new(compressor),
             durable: Mutex::new(DurableState {
                 superblock,
@@ -221,7 +228,7 @@ pub(super) fn read_root(file: &dyn VfsFile, path: &Path, superblock: &Superblock
     let identity = ExtentIdentity {
         kind: ExtentKind::MapRoot,
         number: 0,
-        stamp: superblock.generation,
+        stamp: superblock.root_generation,
     };
     let corruption = |what| Error::corruption(path, None, place.offset, what);
     place.check().map_err(corruption)?;

@@ -9,7 +9,7 @@
 //! | valid | valid | the newer generation |
 //! | valid | damaged | the valid one (a crash interrupted the other's checkpoint) |
 //! | damaged | damaged | `Corruption` if the magic is anywhere, else `NotADatabase` |
-//! | newer format, intact | any | `UnsupportedVersion` |
+//! | another format, intact | any | `UnsupportedVersion` |
 //!
 //! Fields are at fixed offsets ([`field`]), all other bytes up to the CRC are zero.
 
@@ -22,8 +22,8 @@ use crate::ids::{CommitId, LogPosition};
 
 /// First bytes of a data file, and of its second superblock.
 pub(crate) const FILE_MAGIC: [u8; 16] = *b"Palimpsest data\n";
-/// Version of the data-file format that this build writes, and the newest that it reads.
-pub(crate) const FORMAT_VERSION: u32 = 1;
+/// Version of the data-file format that this build writes and reads.
+pub(crate) const FORMAT_VERSION: u32 = 2;
 /// Bytes of one superblock.
 pub(crate) const SUPERBLOCK_BYTES: usize = 4096;
 /// What a disk writes whole or not at all, in bytes.
@@ -56,14 +56,16 @@ pub(crate) mod field {
     pub(crate) const RESERVED: usize = 86;
     pub(crate) const WAL_SEGMENT_SIZE: usize = 88;
     pub(crate) const WALL_CLOCK_MS: usize = 96;
-    pub(crate) const END: usize = 104;
+    pub(crate) const TIME_LINE: usize = 104;
+    pub(crate) const ROOT_GENERATION: usize = 112;
+    pub(crate) const END: usize = 120;
     pub(crate) const CRC: usize = super::SUPERBLOCK_BYTES - 4;
 }
 
 /// One checkpoint, as its superblock describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Superblock {
-    /// Number of the checkpoint; 1 is the empty database at its creation.
+    /// Number of the superblock, one higher with each checkpoint and each opening; 1 is the empty database at its creation.
     pub generation: u64,
     /// Random number drawn at creation, which tells files of different databases apart.
     pub database_id: u64,
@@ -91,14 +93,18 @@ pub struct Superblock {
     pub wal_segment_size: u64,
     /// When the checkpoint was taken, in milliseconds since 1970-01-01 UTC.
     pub wall_clock_ms: u64,
+    /// The time line that the log is in at `redo` and at `must_reach`; 0 at the creation, before there is a log.
+    pub time_line: u64,
+    /// Generation of the checkpoint that wrote the page map's root.
+    pub root_generation: u64,
 }
 
 /// What a superblock slot holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Slot {
     Valid(Superblock),
-    /// Intact, but of a format that this build does not know.
-    Newer(u32),
+    /// Intact, but of a format that this build does not know, or no longer.
+    OtherVersion(u32),
     /// The magic is there, something else is wrong.
     Damaged(&'static str),
     /// Not even the magic is there.
@@ -131,6 +137,8 @@ impl Superblock {
         b[field::LEVEL] = u8::try_from(self.level).unwrap_or(0);
         put_u64(b, field::WAL_SEGMENT_SIZE, self.wal_segment_size);
         put_u64(b, field::WALL_CLOCK_MS, self.wall_clock_ms);
+        put_u64(b, field::TIME_LINE, self.time_line);
+        put_u64(b, field::ROOT_GENERATION, self.root_generation);
         let crc = crc32fast::hash(&b[..field::CRC]);
         put_u32(b, field::CRC, crc);
         block
@@ -150,6 +158,14 @@ impl Superblock {
                     && u64_at(fields, field::GENERATION) == 1
             };
             is_zero(middle) && (is_zero(fields) || is_zero(crc) && is_first())
+        })
+    }
+
+    /// Whether the first bytes of a file are those of a creation, whole or cut off: no checkpoint was ever begun, so there
+    /// need not be a log.
+    pub(crate) fn is_as_created(head: &[u8]) -> bool {
+        head.chunks(SUPERBLOCK_BYTES).all(|slot| {
+            matches!(decode(slot), Slot::Valid(found) if found.generation == 1) || Self::is_unfinished(slot)
         })
     }
 
@@ -173,7 +189,7 @@ impl Superblock {
             })
             .collect();
         if let Some(&found) = slots.iter().find_map(|slot| match slot {
-            Slot::Newer(version) => Some(version),
+            Slot::OtherVersion(version) => Some(version),
             _ => None,
         }) {
             return Err(Error::UnsupportedVersion {
@@ -249,7 +265,7 @@ fn decode(block: &[u8]) -> Slot {
     }
     let version = u32_at(block, field::VERSION);
     if version != FORMAT_VERSION {
-        return Slot::Newer(version);
+        return Slot::OtherVersion(version);
     }
     let Some(codec) = Codec::from_byte(block[field::CODEC]) else {
         return Slot::Damaged("unknown codec");
@@ -269,6 +285,8 @@ fn decode(block: &[u8]) -> Slot {
         page_high: u32_at(block, field::PAGE_HIGH),
         wal_segment_size: u64_at(block, field::WAL_SEGMENT_SIZE),
         wall_clock_ms: u64_at(block, field::WALL_CLOCK_MS),
+        time_line: u64_at(block, field::TIME_LINE),
+        root_generation: u64_at(block, field::ROOT_GENERATION),
     };
     let reserved_is_zero =
         u16_at(block, field::RESERVED) == 0 && block[field::END..field::CRC].iter().all(|&byte| byte == 0);
@@ -289,6 +307,10 @@ fn decode(block: &[u8]) -> Slot {
             "page count and page-map root disagree",
         ),
         (found.redo > found.must_reach, "redo starts behind the log's end"),
+        (
+            found.root_generation > found.generation,
+            "a page map of a later checkpoint",
+        ),
         (!reserved_is_zero, "reserved bytes are not zero"),
     ];
     match problems.iter().find(|(wrong, _)| *wrong) {
@@ -327,6 +349,8 @@ mod tests {
             page_high: 9,
             wal_segment_size: 65_536,
             wall_clock_ms: 1_700_000_000_000,
+            time_line: 0xABCD_EF01,
+            root_generation: generation,
         }
     }
 
@@ -379,6 +403,12 @@ mod tests {
         ] {
             assert!(!Superblock::is_unfinished(&torn(head, sectors)), "{sectors:?}");
         }
+        // No checkpoint has come yet, or one has begun.
+        assert!(Superblock::is_as_created(&first) && Superblock::is_as_created(&torn(&first, &[0, 7, 8])));
+        assert!(!Superblock::is_as_created(&head([2, 1])));
+        let mut begun = first.clone();
+        begun[..SECTOR_BYTES].copy_from_slice(&head([2, 1])[..SECTOR_BYTES]);
+        assert!(choose(&begun).is_ok() && !Superblock::is_as_created(&begun));
         let mut foreign = zeros.clone();
         foreign[..5].copy_from_slice(b"hello");
         assert!(!Superblock::is_unfinished(&foreign));
@@ -444,24 +474,24 @@ mod tests {
 
     #[test]
     fn an_unknown_version_is_named() {
-        let newer = patched(|block| put_u32(block, field::VERSION, 2));
-        let error = choose(&[newer, sample(5).encode().to_vec()].concat()).unwrap_err();
-        assert!(
-            matches!(
-                error,
-                Error::UnsupportedVersion {
-                    found: 2,
-                    supported: 1,
-                    ..
-                }
-            ),
-            "{error}"
-        );
+        for (version, word) in [(1, "older"), (3, "newer")] {
+            let other = patched(|block| put_u32(block, field::VERSION, version));
+            let error = choose(&[other, sample(5).encode().to_vec()].concat()).unwrap_err();
+            assert!(
+                matches!(
+                    error,
+                    Error::UnsupportedVersion { found, supported: 2, .. } if found == version
+                ),
+                "{error}"
+            );
+            assert!(error.to_string().contains(word), "{error}");
+        }
     }
 
     #[test]
     fn impossible_fields_are_damage_even_under_a_right_crc() {
-        let cases: [(usize, u64, usize); 9] = [
+        let cases: [(usize, u64, usize); 10] = [
+            (field::ROOT_GENERATION, 5, 8),
             (field::GENERATION, 0, 8),
             (field::PAGE_SIZE, 5000, 4),
             (field::PAGE_SIZE, 131_072, 4),

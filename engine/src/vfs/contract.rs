@@ -48,18 +48,44 @@ pub(super) fn check(vfs: &dyn Vfs, root: &Path) {
     assert!(file.try_lock().unwrap());
     assert!(file.try_lock().unwrap(), "holding it already is success");
     assert!(!second.try_lock().unwrap());
+    assert!(!second.try_lock_shared().unwrap());
     drop(file);
     assert!(second.try_lock().unwrap());
+
+    // Locks can be shared; who wants one alone has to wait for all of them. Directories have locks as well.
+    assert!(second.try_lock_shared().unwrap(), "no longer alone");
+    let third = vfs.open(&path, create).unwrap();
+    assert!(third.try_lock_shared().unwrap());
+    assert!(!second.try_lock().unwrap());
+    drop(third);
+    assert!(second.try_lock().unwrap());
+    let (here, again) = (vfs.open_dir(&dir).unwrap(), vfs.open_dir(&dir).unwrap());
+    assert!(here.try_lock().unwrap());
+    assert!(!again.try_lock().unwrap() && !again.try_lock_shared().unwrap());
+    drop(here);
+    assert!(again.try_lock_shared().unwrap());
+    assert_eq!(again.identity().unwrap(), vfs.identity(&dir).unwrap());
+    let missing = vfs.open_dir(&dir.join("none")).unwrap_err();
+    assert_eq!(missing.kind(), io::ErrorKind::NotFound);
 
     // Names: listed sorted, without directories; rename replaces; removed files live on for their openers.
     vfs.create_dir(&dir.join("sub")).unwrap();
     let other = vfs.open(&dir.join("a"), create).unwrap();
     other.write_at(b"other", 0).unwrap();
+    let (id_of_a, id_of_b) = (other.identity().unwrap(), second.identity().unwrap());
+    assert_ne!(id_of_a, id_of_b);
+    assert_eq!(vfs.identity(&dir.join("a")).unwrap(), id_of_a);
+    assert_eq!(
+        vfs.resolve(&dir.join("a")).unwrap().file_name(),
+        Some("a".as_ref())
+    );
     assert_eq!(vfs.list(&dir).unwrap(), [dir.join("a"), dir.join("b")]);
     vfs.rename(&dir.join("a"), &path).unwrap();
     vfs.sync_dir(&dir).unwrap();
     assert_eq!(vfs.list(&dir).unwrap(), std::slice::from_ref(&path));
     assert_eq!(second.len().unwrap(), 14, "the replaced file is still open");
+    assert_eq!(vfs.identity(&path).unwrap(), id_of_a, "the name leads elsewhere");
+    assert_eq!(second.identity().unwrap(), id_of_b, "and the handle does not");
     let renamed = vfs.open(&path, OpenMode::default()).unwrap();
     assert_eq!(renamed.len().unwrap(), 5);
     let no_source = vfs.rename(&dir.join("a"), &path).unwrap_err();
@@ -67,6 +93,7 @@ pub(super) fn check(vfs: &dyn Vfs, root: &Path) {
     vfs.remove(&path).unwrap();
     assert_eq!(vfs.remove(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
     assert!(!vfs.exists(&path).unwrap());
+    assert_eq!(vfs.identity(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
     read_exact_at(&*renamed, &mut buf[..5], 0).unwrap();
     assert_eq!(&buf[..5], b"other");
     assert!(vfs.open(&dir, create).is_err(), "a directory is not a file");

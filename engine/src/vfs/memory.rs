@@ -8,7 +8,7 @@
 //! Two faults can be set: a capacity in bytes, past which growing a file fails with `StorageFull`
 //! ([`MemoryVfs::set_capacity`]), and one failing sync ([`MemoryVfs::fail_next_sync`]).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,7 +17,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::{Mutex, RwLock};
 
-use super::{OpenMode, Vfs, VfsFile};
+use super::lock::{Held, Lock};
+use super::{FileId, OpenMode, Vfs, VfsFile};
 
 /// Files in memory. A clone is another handle to the same files.
 #[derive(Clone, Debug)]
@@ -29,7 +30,7 @@ pub struct MemoryVfs {
 #[derive(Debug, Default)]
 struct Names {
     files: BTreeMap<PathBuf, Arc<Node>>,
-    dirs: BTreeSet<PathBuf>,
+    dirs: BTreeMap<PathBuf, Arc<Node>>,
 }
 
 /// What all files share: room, faults, time and randomness.
@@ -39,14 +40,16 @@ struct Device {
     capacity_bytes: AtomicU64,
     fail_next_sync: AtomicBool,
     random_state: AtomicU64,
+    next_inode: AtomicU64,
     start: Instant,
 }
 
-/// The bytes of one file, which several names (over time) and handles can refer to.
+/// One file, which several names (over time) and handles can refer to, or a directory, which has no bytes.
 #[derive(Debug)]
 struct Node {
+    inode: u64,
     bytes: RwLock<Vec<u8>>,
-    locked: AtomicBool,
+    lock: Mutex<Lock>,
     device: Arc<Device>,
 }
 
@@ -55,7 +58,25 @@ struct Node {
 struct MemoryFile {
     node: Arc<Node>,
     mode: OpenMode,
-    holds_lock: AtomicBool,
+    held: Mutex<Held>,
+}
+
+impl Node {
+    fn new(device: &Arc<Device>, bytes: Vec<u8>) -> Arc<Self> {
+        Arc::new(Self {
+            inode: device.next_inode.fetch_add(1, Ordering::Relaxed),
+            bytes: RwLock::new(bytes),
+            lock: Mutex::default(),
+            device: Arc::clone(device),
+        })
+    }
+
+    fn id(&self) -> FileId {
+        FileId {
+            device: 1,
+            inode: self.inode,
+        }
+    }
 }
 
 impl Default for MemoryVfs {
@@ -75,6 +96,7 @@ impl MemoryVfs {
                 capacity_bytes: AtomicU64::new(u64::MAX),
                 fail_next_sync: AtomicBool::new(false),
                 random_state: AtomicU64::new(seed),
+                next_inode: AtomicU64::new(1),
                 start: Instant::now(),
             }),
         }
@@ -85,19 +107,16 @@ impl MemoryVfs {
     pub fn fork(&self) -> Self {
         let fork = Self::with_seed(self.random());
         {
-            let mut names = fork.names.lock();
-            names.dirs.clone_from(&self.names.lock().dirs);
-            for (path, node) in &self.names.lock().files {
+            let (mut names, own) = (fork.names.lock(), self.names.lock());
+            for dir in own.dirs.keys() {
+                names.add_dir(dir, &fork.device);
+            }
+            for (path, node) in &own.files {
                 let bytes = node.bytes.read().clone();
                 fork.device
                     .used_bytes
                     .fetch_add(bytes.len() as u64, Ordering::SeqCst);
-                let node = Node {
-                    bytes: RwLock::new(bytes),
-                    locked: AtomicBool::new(false),
-                    device: Arc::clone(&fork.device),
-                };
-                names.files.insert(path.clone(), Arc::new(node));
+                names.files.insert(path.clone(), Node::new(&fork.device, bytes));
             }
         }
         fork
@@ -154,18 +173,18 @@ impl Drop for Node {
 
 impl Drop for MemoryFile {
     fn drop(&mut self) {
-        if *self.holds_lock.get_mut() {
-            self.node.locked.store(false, Ordering::SeqCst);
-        }
+        self.node.lock.lock().release(self.held.get_mut());
     }
 }
 
 impl Names {
-    fn add_dir(&mut self, dir: &Path) {
+    fn add_dir(&mut self, dir: &Path, device: &Arc<Device>) {
         for ancestor in dir.ancestors() {
-            if !self.dirs.insert(ancestor.to_path_buf()) {
+            if self.dirs.contains_key(ancestor) {
                 break;
             }
+            self.dirs
+                .insert(ancestor.to_path_buf(), Node::new(device, Vec::new()));
         }
     }
 }
@@ -176,20 +195,16 @@ impl Vfs for MemoryVfs {
             return Err(io::ErrorKind::Unsupported.into());
         }
         let mut names = self.names.lock();
-        if names.dirs.contains(path) {
+        if names.dirs.contains_key(path) {
             return Err(io::ErrorKind::IsADirectory.into());
         }
         let node = match names.files.get(path) {
             Some(node) => Arc::clone(node),
             None if mode.create && !mode.read_only => {
                 if let Some(parent) = path.parent() {
-                    names.add_dir(parent);
+                    names.add_dir(parent, &self.device);
                 }
-                let node = Arc::new(Node {
-                    bytes: RwLock::default(),
-                    locked: AtomicBool::new(false),
-                    device: Arc::clone(&self.device),
-                });
+                let node = Node::new(&self.device, Vec::new());
                 names.files.insert(path.to_path_buf(), Arc::clone(&node));
                 node
             }
@@ -198,7 +213,7 @@ impl Vfs for MemoryVfs {
         Ok(Arc::new(MemoryFile {
             node,
             mode,
-            holds_lock: AtomicBool::new(false),
+            held: Mutex::default(),
         }))
     }
 
@@ -209,12 +224,12 @@ impl Vfs for MemoryVfs {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut names = self.names.lock();
-        if names.dirs.contains(to) {
+        if names.dirs.contains_key(to) {
             return Err(io::ErrorKind::IsADirectory.into());
         }
         let node = names.files.remove(from).ok_or(io::ErrorKind::NotFound)?;
         if let Some(parent) = to.parent() {
-            names.add_dir(parent);
+            names.add_dir(parent, &self.device);
         }
         names.files.insert(to.to_path_buf(), node);
         Ok(())
@@ -222,12 +237,12 @@ impl Vfs for MemoryVfs {
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
         let names = self.names.lock();
-        Ok(names.files.contains_key(path) || names.dirs.contains(path))
+        Ok(names.files.contains_key(path) || names.dirs.contains_key(path))
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
         let names = self.names.lock();
-        if !names.dirs.contains(dir) {
+        if !names.dirs.contains_key(dir) {
             return Err(io::ErrorKind::NotFound.into());
         }
         let in_dir = names.files.keys().filter(|path| path.parent() == Some(dir));
@@ -239,15 +254,35 @@ impl Vfs for MemoryVfs {
         if names.files.contains_key(dir) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        names.add_dir(dir);
+        names.add_dir(dir, &self.device);
         Ok(())
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        if !self.names.lock().dirs.contains(dir) {
+        if !self.names.lock().dirs.contains_key(dir) {
             return Err(io::ErrorKind::NotFound.into());
         }
         self.device.sync()
+    }
+
+    fn identity(&self, path: &Path) -> io::Result<FileId> {
+        let names = self.names.lock();
+        let node = names.files.get(path).or_else(|| names.dirs.get(path));
+        node.map(|node| node.id())
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn open_dir(&self, dir: &Path) -> io::Result<Arc<dyn VfsFile>> {
+        let names = self.names.lock();
+        let node = names.dirs.get(dir).ok_or(io::ErrorKind::NotFound)?;
+        Ok(Arc::new(MemoryFile {
+            node: Arc::clone(node),
+            mode: OpenMode {
+                read_only: true,
+                ..OpenMode::default()
+            },
+            held: Mutex::default(),
+        }))
     }
 
     fn wall_clock(&self) -> SystemTime {
@@ -270,6 +305,11 @@ impl Vfs for MemoryVfs {
 }
 
 impl MemoryFile {
+    fn take_lock(&self, wanted: Held) -> bool {
+        let mut held = self.held.lock();
+        self.node.lock.lock().take(&mut held, wanted)
+    }
+
     fn check_writable(&self) -> io::Result<()> {
         if self.mode.read_only {
             return Err(io::ErrorKind::PermissionDenied.into());
@@ -336,14 +376,15 @@ impl VfsFile for MemoryFile {
     }
 
     fn try_lock(&self) -> io::Result<bool> {
-        if self.holds_lock.load(Ordering::SeqCst) {
-            return Ok(true);
-        }
-        let taken = !self.node.locked.swap(true, Ordering::SeqCst);
-        if taken {
-            self.holds_lock.store(true, Ordering::SeqCst);
-        }
-        Ok(taken)
+        Ok(self.take_lock(Held::Exclusive))
+    }
+
+    fn try_lock_shared(&self) -> io::Result<bool> {
+        Ok(self.take_lock(Held::Shared))
+    }
+
+    fn identity(&self) -> io::Result<FileId> {
+        Ok(self.node.id())
     }
 }
 

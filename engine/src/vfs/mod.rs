@@ -7,6 +7,7 @@
 
 #[cfg(test)]
 mod contract;
+mod lock;
 mod memory;
 mod os;
 pub mod simulated;
@@ -21,6 +22,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::error::{Error, Result};
+
 /// How to open a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OpenMode {
@@ -33,6 +36,15 @@ pub struct OpenMode {
     pub direct: bool,
     /// Every write is durable when it returns (`O_DSYNC`).
     pub dsync: bool,
+}
+
+/// Which file or directory it is, whatever its name: a name that leads to another one was moved or replaced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct FileId {
+    /// The device.
+    pub device: u64,
+    /// The inode on it.
+    pub inode: u64,
 }
 
 /// An open file. Methods take `&self` and may be called from several threads.
@@ -55,6 +67,15 @@ pub trait VfsFile: Send + Sync + Debug {
     fn sync_all(&self) -> io::Result<()>;
     /// Takes the exclusive advisory lock of this file; `false` when somebody else holds it. Released on drop.
     fn try_lock(&self) -> io::Result<bool>;
+    /// Takes the lock shared with others that only read; `false` when somebody holds it exclusively. Released on drop.
+    /// Without a lock of that kind the exclusive one is taken.
+    fn try_lock_shared(&self) -> io::Result<bool> {
+        self.try_lock()
+    }
+    /// Which file it is; the same for all where there are no such numbers.
+    fn identity(&self) -> io::Result<FileId> {
+        Ok(FileId::default())
+    }
 }
 
 /// A file system, a clock and a source of random seeds.
@@ -73,12 +94,44 @@ pub trait Vfs: Send + Sync + Debug {
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
     /// Makes the names in a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// The path without links and relative parts, so that it means the same from wherever it is used later. The file need
+    /// not exist, its directory must. The path itself where there are no links.
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        Ok(path.to_path_buf())
+    }
+    /// Which file or directory the name leads to; the same for all where there are no such numbers.
+    fn identity(&self, path: &Path) -> io::Result<FileId> {
+        let _ = path;
+        Ok(FileId::default())
+    }
+    /// Opens a directory, for its lock and its identity only. `Unsupported` where directories have no locks.
+    fn open_dir(&self, dir: &Path) -> io::Result<Arc<dyn VfsFile>> {
+        let _ = dir;
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// Wall-clock time, for timestamps only.
     fn wall_clock(&self) -> SystemTime;
     /// Time since an arbitrary start that never goes back.
     fn monotonic(&self) -> Duration;
     /// A random number (log salts).
     fn random(&self) -> u64;
+}
+
+/// Checks that `path` still leads to the file or directory that it led to, where that can be told.
+///
+/// # Errors
+/// [`Error::Moved`] when it does not, [`Error::Io`] when that cannot be told.
+pub(crate) fn check_identity(vfs: &dyn Vfs, path: &Path, id: FileId) -> Result<()> {
+    if id == FileId::default() {
+        return Ok(());
+    }
+    match vfs.identity(path) {
+        Ok(found) if found == id => Ok(()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("look at", path, error)),
+        _ => Err(Error::Moved {
+            path: path.to_path_buf(),
+        }),
+    }
 }
 
 /// Reads exactly `buf.len()` bytes at `offset`, looping over short reads; `UnexpectedEof` when the file ends first.

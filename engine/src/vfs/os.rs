@@ -5,14 +5,14 @@ use std::collections::hash_map::RandomState;
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, Hasher};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::fs::{FallocateFlags, FlockOperation, OFlags};
 
-use super::{OpenMode, Vfs, VfsFile};
+use super::{FileId, OpenMode, Vfs, VfsFile};
 
 /// The operating system's files, clock and randomness.
 #[derive(Clone, Debug)]
@@ -63,6 +63,29 @@ fn directory(path: &Path) -> &Path {
     }
 }
 
+/// Links to links to follow where nothing is at the end, as the kernel does.
+const LINKS_MAX: usize = 40;
+
+fn id_of(metadata: &fs::Metadata) -> FileId {
+    FileId {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+    }
+}
+
+impl OsFile {
+    fn flock(&self, operation: FlockOperation) -> io::Result<bool> {
+        loop {
+            match rustix::fs::flock(&self.file, operation) {
+                Ok(()) => return Ok(true),
+                Err(rustix::io::Errno::WOULDBLOCK) => return Ok(false),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+}
+
 impl Vfs for OsVfs {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
         let file = OpenOptions::new()
@@ -105,6 +128,34 @@ impl Vfs for OsVfs {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         File::open(directory(dir))?.sync_all()
+    }
+
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        let mut path = path.to_path_buf();
+        for _ in 0..LINKS_MAX {
+            match fs::canonicalize(&path) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                answer => return answer,
+            }
+            // A file that does not exist yet, or a link to one: creating it creates what the link names.
+            let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+            let parent = fs::canonicalize(directory(path.parent().unwrap_or(Path::new(""))))?;
+            let place = parent.join(name);
+            match fs::read_link(&place) {
+                Ok(target) => path = parent.join(target),
+                Err(_) => return Ok(place),
+            }
+        }
+        Err(io::Error::other("too many symbolic links"))
+    }
+
+    fn identity(&self, path: &Path) -> io::Result<FileId> {
+        fs::metadata(directory(path)).map(|metadata| id_of(&metadata))
+    }
+
+    fn open_dir(&self, dir: &Path) -> io::Result<Arc<dyn VfsFile>> {
+        let file = File::open(directory(dir))?;
+        Ok(Arc::new(OsFile { file }))
     }
 
     fn wall_clock(&self) -> SystemTime {
@@ -173,14 +224,15 @@ impl VfsFile for OsFile {
     }
 
     fn try_lock(&self) -> io::Result<bool> {
-        loop {
-            match rustix::fs::flock(&self.file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(true),
-                Err(rustix::io::Errno::WOULDBLOCK) => return Ok(false),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(e) => return Err(e.into()),
-            }
-        }
+        self.flock(FlockOperation::NonBlockingLockExclusive)
+    }
+
+    fn try_lock_shared(&self) -> io::Result<bool> {
+        self.flock(FlockOperation::NonBlockingLockShared)
+    }
+
+    fn identity(&self) -> io::Result<FileId> {
+        self.file.metadata().map(|metadata| id_of(&metadata))
     }
 }
 

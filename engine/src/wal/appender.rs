@@ -91,7 +91,7 @@ impl AppendState {
     }
 
     fn room(&self) -> u64 {
-        self.segment.header.segment_size - self.offset
+        self.segment.header.segment_size - HEADER_BYTES as u64 - self.offset
     }
 }
 
@@ -153,7 +153,7 @@ impl LogAppender<'_> {
 
     /// Bytes of frames that fit in a fresh segment for certain: up to one frame of room at its end stays unused.
     fn usable_of_segment(&self) -> u64 {
-        let room = self.state.segment.header.segment_size - HEADER_BYTES as u64;
+        let room = self.state.segment.header.segment_size - 2 * HEADER_BYTES as u64;
         room.saturating_sub(self.wal.frame_bytes_usual).max(room / 2)
     }
 
@@ -197,7 +197,7 @@ impl LogAppender<'_> {
             let body_end = size.map_or(state.buffer.bytes.len(), |size| start + size - frame::CRC_BYTES);
             let body_bytes = state.buffer.bytes[body_start..body_end].to_vec();
             state.buffer.bytes.truncate(start);
-            let segment_room = state.segment.header.segment_size - HEADER_BYTES as u64;
+            let segment_room = state.segment.header.segment_size - 2 * HEADER_BYTES as u64;
             if (body_bytes.len() + frame::FRAME_BYTES_MAX_BESIDE_BODY) as u64 > segment_room {
                 return Err(Error::CapacityExceeded {
                     what: "a log frame",
@@ -225,7 +225,7 @@ impl LogAppender<'_> {
             crate::reach::Mechanism::SegmentFilled,
         );
         assert!(
-            state.offset <= state.segment.header.segment_size,
+            state.end() <= state.segment.header.frames_end(),
             "frames never span segments"
         );
         state.filled = state.buffer.bytes.len();

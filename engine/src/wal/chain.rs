@@ -2,10 +2,12 @@
 //! continues in a fresh segment from where it was found to end, and segments that were begun before the crash, but lie
 //! behind that end, are abandoned. So each header names its predecessor by the position at which the log ended
 //! before it, and of several that claim the same predecessor the highest one is right: it came after the crash.
+//! A file that has lost its header is in no chain; what its guards say of the log counts all the same.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::discover::FoundFile;
+use super::guard::Guard;
 use super::segment::SegmentHeader;
 use crate::error::{Error, Result};
 use crate::ids::LogPosition;
@@ -16,12 +18,15 @@ use crate::planted::{self, Fault};
 pub(super) struct Link {
     pub(super) path: PathBuf,
     pub(super) header: SegmentHeader,
+    pub(super) len: u64,
 }
 
 /// All segments, by position.
 #[derive(Debug)]
 pub(super) struct Chain {
     links: Vec<Link>,
+    /// Files that have lost their headers, and what their guards tell.
+    headless: Vec<(PathBuf, Guard)>,
 }
 
 fn with_headers(files: Vec<FoundFile>) -> Vec<Link> {
@@ -29,6 +34,7 @@ fn with_headers(files: Vec<FoundFile>) -> Vec<Link> {
         Some(Link {
             header: file.header?,
             path: file.path,
+            len: file.len,
         })
     };
     files.into_iter().filter_map(link).collect()
@@ -41,6 +47,10 @@ impl Chain {
     /// Corruption, when two files claim the same part of the log, or a file that is named as a spare holds what is to
     /// be read: the next start would overwrite it.
     pub(super) fn new(found: Vec<FoundFile>, from: LogPosition) -> Result<Self> {
+        let headless = found
+            .iter()
+            .filter_map(|file| Some((file.path.clone(), file.guard?)))
+            .collect();
         let (spares, live): (Vec<_>, Vec<_>) = found.into_iter().partition(FoundFile::is_spare);
         let (mut links, spares) = (with_headers(live), with_headers(spares));
         links.sort_by_key(|link| link.header.start());
@@ -57,7 +67,8 @@ impl Chain {
                 return Err(Error::corruption(&other.path, None, 0, what));
             }
         }
-        if let Some(spare) = spares.iter().find(|spare| spare.header.end() > from) {
+        let is_needed = |spare: &&Link| spare.header.sequence > 0 && spare.header.end() > from;
+        if let Some(spare) = spares.iter().find(is_needed) {
             let what = format!(
                 "its name says that segment {:016x} was recycled, but the log is needed from position {from}: \
                  rename it to that number if it was misnamed",
@@ -65,7 +76,18 @@ impl Chain {
             );
             return Err(Error::corruption(&spare.path, None, 0, what));
         }
-        Ok(Self { links })
+        Ok(Self { links, headless })
+    }
+
+    /// Whether there is no segment at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.links.is_empty()
+    }
+
+    /// The file without a header that tells of the most, and how far it says the log was durable.
+    pub(super) fn headless(&self) -> Option<(&Path, LogPosition)> {
+        let newest = self.headless.iter().max_by_key(|(_, guard)| guard.durable);
+        newest.map(|(path, guard)| (path.as_path(), guard.durable))
     }
 
     pub(super) fn link(&self, index: usize) -> &Link {
@@ -107,22 +129,22 @@ impl Chain {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vfs::FileId;
 
     const SIZE: u64 = 64 << 10;
 
     fn chain(segments: &[(u64, u64)]) -> Result<Chain> {
         let found = segments.iter().map(|&(sequence, previous_end)| FoundFile {
             path: PathBuf::from(format!("/wal/{sequence}")),
+            id: FileId::default(),
             name_sequence: sequence,
             len: SIZE,
             header: Some(SegmentHeader {
-                salt: 0,
                 sequence,
-                segment_size: SIZE,
-                wall_clock_ms: 0,
                 previous_end: LogPosition(previous_end),
-                durable: LogPosition(0),
+                ..SegmentHeader::unused(SIZE, 0)
             }),
+            guard: None,
         });
         Chain::new(found.collect(), LogPosition(0))
     }
@@ -132,16 +154,14 @@ mod tests {
         let found = || {
             vec![FoundFile {
                 path: PathBuf::from("/wal/9"),
+                id: FileId::default(),
                 name_sequence: 9,
                 len: SIZE,
                 header: Some(SegmentHeader {
-                    salt: 0,
                     sequence: 2,
-                    segment_size: SIZE,
-                    wall_clock_ms: 0,
-                    previous_end: LogPosition(0),
-                    durable: LogPosition(0),
+                    ..SegmentHeader::unused(SIZE, 0)
                 }),
+                guard: None,
             }]
         };
         let chain = Chain::new(found(), LogPosition(3 * SIZE)).unwrap();
@@ -152,13 +172,13 @@ mod tests {
 
     #[test]
     fn the_position_is_found_in_its_segment_or_in_the_one_after() {
-        let chain = chain(&[(1, 0), (2, 2 * SIZE - 10), (5, 2 * SIZE + 9000)]).unwrap();
+        let chain = chain(&[(1, 0), (2, 2 * SIZE - 5000), (5, 2 * SIZE + 9000)]).unwrap();
         let at = |position| chain.locate(LogPosition(position));
         assert_eq!(at(0), Some((0, LogPosition(SIZE + 4096))));
         assert_eq!(at(SIZE + 5000), Some((0, LogPosition(SIZE + 5000))));
         assert_eq!(
-            at(2 * SIZE),
-            Some((0, LogPosition(2 * SIZE))),
+            at(2 * SIZE - 4096),
+            Some((0, LogPosition(2 * SIZE - 4096))),
             "the end of a full segment"
         );
         assert_eq!(at(3 * SIZE + 100), Some((2, LogPosition(5 * SIZE + 4096))));
@@ -167,7 +187,13 @@ mod tests {
 
     #[test]
     fn the_last_claim_wins() {
-        let chain = chain(&[(1, 0), (2, 2 * SIZE - 10), (4, SIZE + 5000), (5, 5 * SIZE)]).unwrap();
+        let chain = chain(&[
+            (1, 0),
+            (2, 2 * SIZE - 5000),
+            (4, SIZE + 5000),
+            (5, 5 * SIZE - 4096),
+        ])
+        .unwrap();
         assert_eq!(chain.successor(0), Some(2), "segment 2 was abandoned");
         assert_eq!(chain.successor(1), None);
         assert_eq!(chain.successor(2), Some(3));

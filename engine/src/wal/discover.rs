@@ -4,22 +4,30 @@
 //! |---|---|---|
 //! | n | sequence n | segment n of the log |
 //! | n | sequence above n | that segment; the rename to its name was not durable |
-//! | n | sequence below n | a spare: recycled and renamed, not in use yet |
-//! | n | none | a spare that was never used, one half-written, or a damaged segment |
+//! | n | sequence below n | a spare: never used, or recycled and renamed, and not in use yet |
+//! | n | none | a spare half-made, or a segment that has lost both copies of its header; its guards tell |
+//!
+//! A file of another database is refused, whatever it is.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::segment::{HEADER_BYTES, SegmentHeader, sequence_of};
+use super::guard::{self, Guard};
+use super::segment::{COPY_BYTES, HEADER_BYTES, SegmentHeader, sequence_of};
 use crate::error::{Error, Result};
-use crate::vfs::{OpenMode, Vfs, VfsFile};
+use crate::planted::{self, Fault};
+use crate::vfs::{FileId, OpenMode, Vfs, VfsFile};
 
 /// One file of the log directory.
 #[derive(Debug)]
 pub(super) struct FoundFile {
     pub(super) path: PathBuf,
+    pub(super) id: FileId,
     pub(super) name_sequence: u64,
     pub(super) len: u64,
     pub(super) header: Option<SegmentHeader>,
+    /// In a file without header: the guard that tells of the most.
+    pub(super) guard: Option<Guard>,
 }
 
 impl FoundFile {
@@ -32,7 +40,7 @@ impl FoundFile {
 }
 
 /// Opens a segment file to read it.
-pub(super) fn open_for_reading(vfs: &dyn Vfs, path: &Path) -> Result<std::sync::Arc<dyn VfsFile>> {
+pub(super) fn open_for_reading(vfs: &dyn Vfs, path: &Path) -> Result<Arc<dyn VfsFile>> {
     let mode = OpenMode {
         read_only: true,
         ..OpenMode::default()
@@ -40,30 +48,122 @@ pub(super) fn open_for_reading(vfs: &dyn Vfs, path: &Path) -> Result<std::sync::
     vfs.open(path, mode).map_err(|e| Error::io("open", path, e))
 }
 
-/// The segment files of `dir`, in the order of their names; none when there is no such directory.
-pub(super) fn discover(vfs: &dyn Vfs, dir: &Path) -> Result<Vec<FoundFile>> {
-    let exists = vfs.exists(dir).map_err(|e| Error::io("look for", dir, e))?;
-    if !exists {
-        return Ok(Vec::new());
+/// Reads from `offset` on until `buf` is full or the file ends, and returns how much that was.
+fn fill(file: &dyn VfsFile, path: &Path, buf: &mut [u8], offset: u64) -> Result<usize> {
+    let mut filled = 0;
+    while filled < buf.len() {
+        let count = file
+            .read_at(&mut buf[filled..], offset + filled as u64)
+            .map_err(|e| Error::io("read", path, e))?;
+        if count == 0 {
+            break;
+        }
+        filled += count;
     }
+    Ok(filled)
+}
+
+/// The bytes of a file, at most `len` of them.
+pub(super) fn read_file(file: &dyn VfsFile, path: &Path, len: u64) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; len as usize];
+    let filled = fill(file, path, &mut bytes, 0)?;
+    bytes.truncate(filled);
+    Ok(bytes)
+}
+
+fn length(file: &dyn VfsFile, path: &Path) -> Result<u64> {
+    file.len().map_err(|e| Error::io("get the length of", path, e))
+}
+
+/// The segment files of `dir`, in the order of their names; none when there is no such directory. All belong to the
+/// database of that ID, where one is given.
+///
+/// # Errors
+/// [`Error::Mismatch`] for a file of another database, [`Error::UnsupportedVersion`], [`Error::Io`].
+pub(super) fn discover(vfs: &dyn Vfs, dir: &Path, database_id: Option<u64>) -> Result<Vec<FoundFile>> {
     let mut found = Vec::new();
-    for path in vfs.list(dir).map_err(|e| Error::io("list", dir, e))? {
+    for path in segment_paths(vfs, dir)? {
         let Some(name_sequence) = sequence_of(&path) else {
             continue;
         };
         let file = open_for_reading(vfs, &path)?;
-        let len = file.len().map_err(|e| Error::io("get the length of", &path, e))?;
-        let mut block = [0; HEADER_BYTES];
-        let filled = file
-            .read_at(&mut block, 0)
-            .map_err(|e| Error::io("read", &path, e))?;
-        let header = SegmentHeader::decode(&block[..filled], &path)?;
+        let len = length(&*file, &path)?;
+        let header = read_header(&*file, &path, len)?;
+        if let (Some(header), Some(own)) = (&header, database_id)
+            && header.database_id != own
+        {
+            let what = format!(
+                "this log segment belongs to another database (ID {:016x}; this one has {own:016x}): move it to where \
+                 it belongs, and put this database's own log in its place",
+                header.database_id
+            );
+            return Err(Error::mismatch(&path, what));
+        }
+        let guard = match header {
+            Some(_) => None,
+            None if planted::makes(Fault::SegmentWithoutHeaderIsSpare) => None,
+            None => newest_guard(&read_file(&*file, &path, len)?, database_id),
+        };
         found.push(FoundFile {
+            id: file.identity().map_err(|e| Error::io("look at", &path, e))?,
             path,
             name_sequence,
             len,
             header,
+            guard,
         });
     }
     Ok(found)
+}
+
+fn read_header(file: &dyn VfsFile, path: &Path, len: u64) -> Result<Option<SegmentHeader>> {
+    let mut copy = [0; COPY_BYTES];
+    let mut at = |offset| -> Result<Option<SegmentHeader>> {
+        let filled = fill(file, path, &mut copy, offset)?;
+        SegmentHeader::decode(&copy[..filled], path)
+    };
+    let first = at(0)?;
+    let last = match len.checked_sub(HEADER_BYTES as u64) {
+        Some(offset) if offset > 0 => at(offset)?,
+        _ => None,
+    };
+    Ok(SegmentHeader::choose(first, last))
+}
+
+/// The guard in `bytes` that tells of the most.
+fn newest_guard(bytes: &[u8], database_id: Option<u64>) -> Option<Guard> {
+    guard::all_from(bytes, 0)
+        .map(|(_, guard)| guard)
+        .filter(|guard| database_id.is_none_or(|own| guard.database_id == own))
+        .max_by_key(|guard| guard.durable)
+}
+
+/// Whether any file of the log is in `dir`.
+///
+/// # Errors
+/// [`Error::Io`].
+pub(crate) fn has_segments(vfs: &dyn Vfs, dir: &Path) -> Result<bool> {
+    Ok(!segment_paths(vfs, dir)?.is_empty())
+}
+
+/// Removes every segment file of the directory `dir`, durably. The caller knows that there is nothing in them.
+///
+/// # Errors
+/// [`Error::Io`].
+pub(crate) fn remove_segments(vfs: &dyn Vfs, dir: &Path) -> Result<()> {
+    for path in segment_paths(vfs, dir)? {
+        vfs.remove(&path).map_err(|e| Error::io("remove", &path, e))?;
+    }
+    // Also where there are none: whoever removed them may not have come to this.
+    vfs.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))
+}
+
+/// The files of `dir` that have a segment's name; none when there is no such directory.
+fn segment_paths(vfs: &dyn Vfs, dir: &Path) -> Result<Vec<PathBuf>> {
+    if !vfs.exists(dir).map_err(|e| Error::io("look for", dir, e))? {
+        return Ok(Vec::new());
+    }
+    let mut paths = vfs.list(dir).map_err(|e| Error::io("list", dir, e))?;
+    paths.retain(|path| sequence_of(path).is_some());
+    Ok(paths)
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::frame::{self, CRC_BYTES, DATA_OFFSET, FRAME_BYTES_MIN, FRAME_MAGIC, PAGE_OFFSET, SIZE_OFFSET};
-use super::segment::{self, HEADER_BYTES, SEGMENT_MAGIC, SEGMENT_VERSION, SegmentHeader, offset};
+use super::segment::{self, COPY_BYTES, HEADER_BYTES, SEGMENT_MAGIC, SEGMENT_VERSION, SegmentHeader, offset};
 use super::{CommitMark, FrameKind, Recovered, Wal, WalOptions, WalSync};
 use crate::error::Result;
 use crate::fuzzing::Input;
@@ -15,9 +15,11 @@ use crate::vfs::{MemoryVfs, OpenMode, Vfs};
 type Commits = Vec<(u64, Vec<u8>)>;
 
 const DIR: &str = "/wal";
-const SEGMENT_BYTES: u64 = 8192;
+const SEGMENT_BYTES: u64 = 12_288;
 /// Bit of the first byte: make magics, sizes and CRCs right.
 const REPAIR: u8 = 1;
+/// Bit of the first byte: only the copy of the header at the end of each segment is there.
+const FIRST_COPY_LOST: u8 = 2;
 
 /// Input: flags, salt (4 bytes), frame.
 ///
@@ -75,7 +77,7 @@ fn repair_frame(bytes: &mut [u8], salt: u32) -> usize {
 }
 
 /// Input: flags, position to recover from (8 bytes), then for each of up to four segments: name (8 bytes), length of its
-/// frames (2 bytes), header fields from the salt on (44 bytes), frames.
+/// frames (2 bytes), header fields from the salt on (68 bytes), frames.
 ///
 /// # Panics
 /// If a property does not hold.
@@ -92,7 +94,7 @@ pub fn wal_segment(input: &[u8]) {
         }
         let name = input.u64();
         let len = usize::from(input.u16());
-        let header: [u8; 44] = input.array();
+        let header: [u8; 68] = input.array();
         let bytes = segment_file(flags, &header, input.bytes(len));
         let create = OpenMode {
             create: true,
@@ -162,23 +164,18 @@ fn recover(vfs: &MemoryVfs, options: &WalOptions, from: LogPosition) -> Result<(
     Ok((recovered, commits))
 }
 
-fn segment_file(flags: u8, fields: &[u8; 44], frames: &[u8]) -> Vec<u8> {
-    let mut header = [0; offset::CRC + 4];
+fn segment_file(flags: u8, fields: &[u8; 68], frames: &[u8]) -> Vec<u8> {
+    let mut header = [0; COPY_BYTES];
     header[offset::MAGIC..offset::VERSION].copy_from_slice(&SEGMENT_MAGIC);
     header[offset::VERSION..offset::SALT].copy_from_slice(&SEGMENT_VERSION.to_le_bytes());
-    header[offset::SALT..offset::CRC].copy_from_slice(fields);
+    header[offset::SALT..offset::END].copy_from_slice(fields);
     let crc = frame::checksum(&header[..offset::CRC], 0);
     header[offset::CRC..].copy_from_slice(&crc.to_le_bytes());
     let mut bytes = vec![0; HEADER_BYTES];
     bytes[..header.len()].copy_from_slice(&header);
-    if let Ok(Some(header)) = SegmentHeader::decode(&bytes, Path::new(DIR)) {
-        let block = header.encode();
-        assert_eq!(
-            block[..offset::COPY],
-            bytes[..offset::COPY],
-            "a header encodes to what it was"
-        );
-        bytes.copy_from_slice(&block);
+    let decoded = SegmentHeader::decode(&bytes, Path::new(DIR));
+    if let Ok(Some(header)) = &decoded {
+        assert_eq!(header.encode()[..], bytes, "a header encodes to what it was");
     }
     bytes.extend_from_slice(frames);
     if flags & REPAIR != 0 {
@@ -194,6 +191,14 @@ fn segment_file(flags: u8, fields: &[u8; 44], frames: &[u8]) -> Vec<u8> {
     }
     let size = frame::u64_at(&header, offset::SEGMENT_SIZE).min(8 * SEGMENT_BYTES) as usize;
     bytes.resize(size.max(bytes.len()), 0);
+    if let Ok(Some(header)) = decoded
+        && flags & FIRST_COPY_LOST != 0
+        && bytes.len() as u64 == header.segment_size
+    {
+        bytes[..HEADER_BYTES].fill(0);
+        let last = bytes.len() - HEADER_BYTES;
+        bytes[last..].copy_from_slice(&header.encode());
+    }
     bytes
 }
 
@@ -265,7 +270,7 @@ pub(crate) mod seeds {
             wal.flush().unwrap();
             after = after.min(wal.end());
             drop(wal);
-            for flags in [0, REPAIR] {
+            for flags in [0, REPAIR, FIRST_COPY_LOST] {
                 seeds.push(input_of(&vfs, flags, 0, 0));
                 seeds.push(input_of(&vfs, flags, 4096 + SEGMENT_BYTES, 30));
                 seeds.push(input_of(&vfs, flags, after.0, 0));
@@ -288,7 +293,7 @@ pub(crate) mod seeds {
             let used = used.max(HEADER_BYTES).saturating_sub(cut).max(HEADER_BYTES);
             input.extend_from_slice(&segment::sequence_of(&path).unwrap().to_le_bytes());
             input.extend_from_slice(&((used - HEADER_BYTES) as u16).to_le_bytes());
-            input.extend_from_slice(&bytes[offset::SALT..offset::CRC]);
+            input.extend_from_slice(&bytes[offset::SALT..offset::END]);
             input.extend_from_slice(&bytes[HEADER_BYTES..used]);
         }
         input

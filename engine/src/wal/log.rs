@@ -14,13 +14,14 @@ use super::appender::{AppendState, LogAppender};
 use super::discover::discover;
 use super::frame::{CommitMark, FRAME_BYTES_MAX_BESIDE_BODY, FrameKind};
 use super::options::{WalOptions, WalStats, WalSync};
+use super::segment::{Segment, SegmentHeader};
 use super::segments::Segments;
 use super::writer::Writer;
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition, PageNumber};
 use crate::planted::{self, Fault};
 use crate::poison::Poison;
-use crate::vfs::Vfs;
+use crate::vfs::{Vfs, VfsFile};
 
 /// The write-ahead log. Dropping it does not flush: what was not flushed was not promised.
 ///
@@ -90,7 +91,7 @@ impl fmt::Debug for Wal {
 impl Wal {
     /// Starts a new, empty log that continues after position `after`: 0 for a fresh database, else the end that
     /// [`Wal::recover`] found. It begins a fresh segment with a higher sequence number than any existing file and makes
-    /// its header durable; existing segments stay until a [`Wal::checkpoint`] passes them.
+    /// its header durable, in a time line of its own; existing segments stay until a [`Wal::checkpoint`] passes them.
     ///
     /// A recovery after this that begins in the old log goes over into the new one at `after`.
     ///
@@ -112,13 +113,45 @@ impl Wal {
         let dir = &options.dir;
         vfs.create_dir(dir)
             .map_err(|e| Error::io("create directory", dir, e))?;
-        let found = discover(&*vfs, dir)?;
+        let found = discover(&*vfs, dir, Some(options.database_id))?;
         let mut segments = Segments::new(Arc::clone(&vfs), &options, found, after)?;
         let sync = segments.choose_sync(options.sync)?;
         let first = segments.take(after, after)?;
         vfs.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
         let begin = first.header.first_frame();
-        let wal = Self {
+        let wal = Self::new(vfs, &options, segments, first, sync, begin, poison);
+        wal.flush()?;
+        Ok(wal)
+    }
+
+    /// A log that was recovered to `end` and is not written: everything that would is refused with [`Error::ReadOnly`].
+    /// `file` is any open file; nothing is done with it.
+    pub(crate) fn read_only(
+        vfs: Arc<dyn Vfs>,
+        options: &WalOptions,
+        end: LogPosition,
+        file: Arc<dyn VfsFile>,
+    ) -> Self {
+        let segments = Segments::read_only(Arc::clone(&vfs), options);
+        let unused = Arc::new(Segment {
+            header: SegmentHeader::unused(options.segment_size, options.database_id),
+            path: options.dir.clone(),
+            file,
+        });
+        let poison = Arc::new(Poison::read_only());
+        Self::new(vfs, options, segments, unused, WalSync::Fdatasync, end, poison)
+    }
+
+    fn new(
+        vfs: Arc<dyn Vfs>,
+        options: &WalOptions,
+        segments: Segments,
+        first: Arc<Segment>,
+        sync: WalSync,
+        begin: LogPosition,
+        poison: Arc<Poison>,
+    ) -> Self {
+        Self {
             segments,
             poison,
             durable: CachePadded::new(AtomicU64::new(begin.0)),
@@ -131,9 +164,7 @@ impl Wal {
             kept_from: AtomicU64::new(begin.0),
             sync,
             counters: Counters::default(),
-        };
-        wal.flush()?;
-        Ok(wal)
+        }
     }
 
     /// Locked append access, for the one applier. Hold it over all frames of a commit.
@@ -173,6 +204,11 @@ impl Wal {
     /// Bytes of frames that can be appended for certain without creating a file.
     pub(crate) fn room_at_hand(&self) -> usize {
         self.appender().room_at_hand() as usize
+    }
+
+    /// The time line that this log writes: drawn when it was started.
+    pub fn time_line(&self) -> u64 {
+        self.segments.time_line()
     }
 
     /// Makes everything appended so far durable and returns the new durable position. One thread flushes at a time;
@@ -314,7 +350,7 @@ impl Wal {
         crate::interleave::here(crate::interleave::Place::LogTaken);
         let taken = writer.taken.frame_bytes() as u64;
         let written = writer
-            .write_taken()
+            .write_taken(self.durable())
             .inspect_err(|error| drop(self.poison.set(&error.to_string())))?;
         self.counters.bytes_taken.fetch_add(taken, Ordering::Relaxed);
         self.counters.bytes_written.fetch_add(written, Ordering::Relaxed);

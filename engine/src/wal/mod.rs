@@ -21,6 +21,7 @@ mod discover;
 mod frame;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod guard;
 mod log;
 mod options;
 mod probe;
@@ -37,7 +38,9 @@ mod tests;
 
 pub use appender::LogAppender;
 pub use commit::{Commit, Frame, FrameBody, Recovered, TornTail};
+pub(crate) use discover::{has_segments, remove_segments};
 pub use frame::{CommitMark, FrameKind};
 pub use log::Wal;
 pub use options::{WalOptions, WalStats, WalSync};
-pub(crate) use survey::{FoundFrame, survey};
+pub(crate) use reader::missing;
+pub(crate) use survey::{FoundFrame, find_contents, survey};

@@ -32,6 +32,12 @@ pub struct WalOptions {
     pub prepare_ahead: usize,
     /// The database's page size in bytes; a segment must have room for a page image.
     pub page_size: usize,
+    /// The ID of the database: a log of another one is refused.
+    pub database_id: u64,
+    /// The time line that the log is in where [`super::Wal::recover`] begins, if that is known.
+    pub time_line: Option<u64>,
+    /// Whether [`super::Wal::recover`] changes nothing, so that it does not sync what it reads.
+    pub read_only: bool,
 }
 
 impl WalOptions {
@@ -48,13 +54,16 @@ impl WalOptions {
             sync: WalSync::Auto,
             prepare_ahead: 1,
             page_size: 16 << 10,
+            database_id: 0,
+            time_line: None,
+            read_only: false,
         }
     }
 
     /// Smallest segment that holds a page image, in bytes.
     pub(super) fn segment_size_min(&self) -> u64 {
         let image = self.page_size + FRAME_BYTES_MAX_BESIDE_BODY + 64;
-        (HEADER_BYTES + image.next_multiple_of(BLOCK_BYTES)) as u64
+        (2 * HEADER_BYTES + image.next_multiple_of(BLOCK_BYTES)) as u64
     }
 
     /// Checks the ranges.

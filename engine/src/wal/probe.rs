@@ -1,6 +1,6 @@
 //! Which way to flush is faster here? Disks and file systems differ by a factor of three either way, so the log asks:
 //! a few flushes of one block, the two ways in turns (so that a busy moment hits both), and the medians decide.
-//! The blocks are zeros, written into a segment that is not in use yet.
+//! The blocks are zeros, written between the headers of a segment that is not in use yet.
 
 use std::io;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub(super) fn faster_sync(
     let mut next_offset = || {
         let here = offset;
         offset += BLOCK_BYTES as u64;
-        if offset + BLOCK_BYTES as u64 > segment_size {
+        if offset + (BLOCK_BYTES + HEADER_BYTES) as u64 > segment_size {
             offset = HEADER_BYTES as u64;
         }
         here
@@ -155,7 +155,7 @@ mod tests {
             offsets: Mutex::default(),
         };
         let (cached, direct) = (file(cached_ns, cached_fails), file(direct_ns, direct_fails));
-        let result = faster_sync(&*clock, &cached, &direct, 4 * BLOCK_BYTES as u64);
+        let result = faster_sync(&*clock, &cached, &direct, 5 * BLOCK_BYTES as u64);
         let mut offsets = cached.offsets.into_inner().unwrap();
         offsets.extend(direct.offsets.into_inner().unwrap());
         assert!(

@@ -8,8 +8,12 @@
 //! | the hole | and | then |
 //! |---|---|---|
 //! | before `must_reach` | | corruption |
-//! | later | a later frame or segment header records a durable position past it | corruption |
+//! | later | a guard, a later frame or a segment header records a durable position past it | corruption |
 //! | later | no such proof | the log ends with the last complete commit |
+//!
+//! A segment that is to be read and is shorter than its header says is corruption: it was that long before it was used.
+//! What is read belongs to one database, and follows the time lines from that of the checkpoint on: each segment names
+//! its own and the one before it. Anything else is refused: it is a log of the past of another copy.
 //!
 //! A frame with a good CRC that does not continue its predecessor (commit ID, frame count) is corruption anywhere: no
 //! crash makes one. What was read is synced before it is reported, so that what a recovery shows cannot be lost by a
@@ -20,7 +24,7 @@ use std::sync::Arc;
 
 use super::chain::{Chain, Link};
 use super::commit::{Commit, ReadFrame, Recovered, TornTail};
-use super::discover::{discover, open_for_reading};
+use super::discover::{discover, open_for_reading, read_file};
 use super::frame::{self, Decoded, FrameFault};
 use super::log::Wal;
 use super::options::WalOptions;
@@ -75,17 +79,33 @@ impl Wal {
         must_reach: LogPosition,
         mut on_commit: impl FnMut(&Commit<'_>) -> Result<()>,
     ) -> Result<Recovered> {
-        let chain = Chain::new(discover(vfs, &options.dir)?, from)?;
+        let chain = Chain::new(discover(vfs, &options.dir, Some(options.database_id))?, from)?;
         let mut reader = Reader::new(from);
         let Some((mut index, mut position)) = chain.locate(from) else {
             return no_segment(vfs, &chain, &options.dir, from, must_reach).map(|()| reader.result);
         };
+        if let Some(expected) = options.time_line {
+            let first = chain.link(index);
+            let found = if first.header.holds(from) {
+                first.header.time_line
+            } else {
+                first.header.previous_time_line
+            };
+            check_time_line(first, found, expected)?;
+        }
         let mut files = Vec::new();
         let hole = loop {
             let link = chain.link(index);
             let successor = chain.successor(index);
             let continued_at = successor.map(|next| chain.link(next).header.previous_end);
             let loaded = load(vfs, link)?;
+            if link.len < link.header.segment_size {
+                let what = format!(
+                    "the segment ends here; it had {} bytes before it was used, so it was cut",
+                    link.header.segment_size
+                );
+                return Err(Error::corruption(&link.path, None, link.len, what));
+            }
             files.push((loaded.file, link));
             reader.enter(loaded.bytes);
             match (
@@ -93,6 +113,8 @@ impl Wal {
                 successor,
             ) {
                 (Stop::Continues, Some(next)) => {
+                    let found = chain.link(next).header.previous_time_line;
+                    check_time_line(chain.link(next), found, link.header.time_line)?;
                     index = next;
                     position = chain.link(next).header.first_frame();
                 }
@@ -106,7 +128,7 @@ impl Wal {
             reader.complete(open, 0, hole.position, &mut on_commit)?;
         }
         reader.judge(vfs, &chain, chain.link(index), &hole, must_reach)?;
-        for (file, link) in files {
+        for (file, link) in files.into_iter().filter(|_| !options.read_only) {
             file.sync_data().map_err(|e| Error::io("sync", &link.path, e))?;
         }
         Ok(reader.result)
@@ -161,7 +183,7 @@ impl Reader {
                 }
                 return Ok(Stop::Continues);
             }
-            let rest = bytes.get(offset..).unwrap_or_default();
+            let rest = link.header.frames(&bytes).get(offset..).unwrap_or_default();
             let decoded = match frame::decode(rest, link.header.salt) {
                 Ok(decoded) => decoded,
                 Err(fault @ FrameFault::Malformed(_)) => return Err(damaged(fault.to_string())),
@@ -267,8 +289,8 @@ impl Reader {
         let bytes = self.segments.last().expect("a segment was entered");
         if let Some(found) = find_evidence(bytes, offset as usize, &link.header, *position, last) {
             return corrupt(format!(
-                "the frame at {} says that the log was durable up to {}",
-                found.frame, found.durable
+                "what is at {} says that the log was durable up to {}",
+                found.place, found.durable
             ));
         }
         if let Some(proof) = proof_behind(vfs, chain, *position, last)? {
@@ -279,8 +301,6 @@ impl Reader {
                 "commit {open} has {} frames and no mark, then {fault}",
                 self.open_frames.len()
             ))
-        } else if (bytes.len() as u64) < link.header.segment_size {
-            Some(format!("the file ends after {} bytes", bytes.len()))
         } else {
             match fault {
                 FrameFault::Absent => None,
@@ -315,15 +335,41 @@ fn proof_behind(
         let bytes = load(vfs, link)?.bytes;
         if let Some(found) = find_evidence(&bytes, super::segment::HEADER_BYTES, &link.header, hole, last) {
             return Ok(Some(format!(
-                "the frame at {} in {name} says that the log was durable up to {}",
-                found.frame, found.durable
+                "what is at {} in {name} says that the log was durable up to {}",
+                found.place, found.durable
             )));
         }
     }
-    Ok(None)
+    let headless = chain.headless().filter(|(_, durable)| *durable > hole);
+    Ok(headless.map(|(path, durable)| {
+        format!(
+            "{}, which has lost its header, says that the log was durable up to {durable}",
+            path.display()
+        )
+    }))
 }
 
-/// No segment holds `from`: the log is empty, unless something says that there was more.
+/// Whether a segment continues the time line that leads to it.
+fn check_time_line(link: &Link, found: u64, expected: u64) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    let what = format!(
+        "this log segment continues time line {found:016x} of the database, and not {expected:016x}: data file and log \
+         come from copies that went different ways; put the data file and the log of one copy together"
+    );
+    Err(Error::mismatch(&link.path, what))
+}
+
+/// The error for a database without its log.
+pub(crate) fn missing(dir: &Path) -> Error {
+    let what = "the log is missing, and commits that the data file does not have may be in it: put the log back beside the \
+                data file, or get out what the data file has with `salvage`";
+    Error::mismatch(dir, what)
+}
+
+/// No segment holds `from`. Only a creation that was cut off leaves no log, or one in which nothing is needed yet: the
+/// segment of a checkpoint's redo position is kept.
 fn no_segment(
     vfs: &dyn Vfs,
     chain: &Chain,
@@ -336,29 +382,24 @@ fn no_segment(
     } else {
         proof_behind(vfs, chain, from, None)?
     };
-    proof.map_or(Ok(()), |proof| {
-        let what = format!("no segment holds log position {from}, where recovery begins, but {proof}");
-        Err(Error::corruption(dir, None, 0, what))
-    })
+    match proof {
+        None if from.0 == 0 => Ok(()),
+        _ if chain.is_empty() && chain.headless().is_none() => Err(missing(dir)),
+        proof => {
+            let proof = proof.unwrap_or_else(|| {
+                "its segment is kept until a checkpoint needs it no more: data file and log may be copies of \
+                 different moments"
+                    .into()
+            });
+            let what = format!("no segment holds log position {from}, where recovery begins, but {proof}");
+            Err(Error::corruption(dir, None, 0, what))
+        }
+    }
 }
 
 /// Reads a segment's file, as much of it as there is.
 fn load(vfs: &dyn Vfs, link: &Link) -> Result<Loaded> {
     let file = open_for_reading(vfs, &link.path)?;
-    let mut bytes = vec![0; link.header.segment_size as usize];
-    let mut filled = 0;
-    while filled < bytes.len() {
-        let count = file
-            .read_at(&mut bytes[filled..], filled as u64)
-            .map_err(|e| Error::io("read", &link.path, e))?;
-        if count == 0 {
-            break;
-        }
-        filled += count;
-    }
-    bytes.truncate(filled);
-    Ok(Loaded {
-        file,
-        bytes: Arc::new(bytes),
-    })
+    let bytes = Arc::new(read_file(&*file, &link.path, link.header.segment_size)?);
+    Ok(Loaded { file, bytes })
 }

@@ -1,22 +1,32 @@
-//! A segment: one file of fixed size, `<sequence in 16 hex digits>.wal`, whose first 4096 bytes are its header and
-//! whose rest are frames, then zeros or whatever an earlier use left (which the salt makes unreadable).
+//! A segment: one file of fixed size, `<sequence in 16 hex digits>.wal`. Its first and its last 4096 bytes hold a copy each
+//! of its header; between them are frames, then zeros or whatever an earlier use left (which the salt makes unreadable).
+//! The two copies are as far apart as they can be, because a disk loses blocks, and blocks beside each other.
 //!
-//! Header block, little-endian, stored twice (at 0 and at 2048) so that one damaged sector does not hide a segment:
+//! A copy, little-endian, is one sector, which a disk writes whole or not at all:
 //!
 //! | offset | bytes | field |
 //! |---|---|---|
 //! | 0 | 8 | magic `PALIMWAL` |
-//! | 8 | 4 | format version, 1 |
+//! | 8 | 4 | format version, 2 |
 //! | 12 | 4 | salt that seeds the CRC of each frame |
-//! | 16 | 8 | sequence number |
+//! | 16 | 8 | sequence number; 0 in a file that was never used |
 //! | 24 | 8 | segment size in bytes |
 //! | 32 | 8 | wall-clock time of first use, milliseconds since the Unix epoch |
 //! | 40 | 8 | previous end: the log position behind the last frame before this segment |
 //! | 48 | 8 | durable: the log position known durable when the segment went into use |
-//! | 56 | 4 | CRC-32 of everything before it |
+//! | 56 | 8 | ID of the database |
+//! | 64 | 8 | time line: drawn by each opening that writes, for the stretch of log that it writes |
+//! | 72 | 8 | time line of the segment before |
+//! | 80 | 428 | zeros |
+//! | 508 | 4 | CRC-32 of everything before it |
 //!
-//! The header, not the file name, says which segment a file is: a rename may not have been durable. A file is
-//! created by writing zeros over its whole length and syncing, so that later flushes change no metadata.
+//! The header, not the file name, says which segment a file is: a rename may not have been durable. Of two copies that
+//! differ the one with the higher sequence number counts: the other is of the use before, and the flush that was to
+//! replace both was cut off.
+//!
+//! A file is created by writing zeros over its whole length, with headers of sequence number 0 at both ends, and syncing, so
+//! that later flushes change no metadata. From then on at least one copy is valid whatever a crash tears: a file
+//! without any is half-made, or damaged. That is told by its guards ([`super::guard`]).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,14 +36,16 @@ use super::frame::{checksum, u32_at, u64_at};
 use super::options::WalOptions;
 use crate::error::{Error, Result};
 use crate::ids::LogPosition;
-use crate::vfs::{OpenMode, Vfs, VfsFile};
+use crate::vfs::{FileId, OpenMode, Vfs, VfsFile};
 
-/// Size of the header block; the first frame is behind it.
+/// Size of the block at the start of the file, and of the one at its end, that hold the header.
 pub(crate) const HEADER_BYTES: usize = BLOCK_BYTES;
 /// First eight bytes of a segment.
 pub(crate) const SEGMENT_MAGIC: [u8; 8] = *b"PALIMWAL";
-/// The format that this build writes, and the newest that it reads.
-pub(crate) const SEGMENT_VERSION: u32 = 1;
+/// The format that this build writes and reads.
+pub(crate) const SEGMENT_VERSION: u32 = 2;
+/// Bytes of one copy of the header.
+pub(crate) const COPY_BYTES: usize = 512;
 /// Offsets of the header's fields.
 pub(crate) mod offset {
     pub(crate) const MAGIC: usize = 0;
@@ -44,12 +56,15 @@ pub(crate) mod offset {
     pub(crate) const WALL_CLOCK: usize = 32;
     pub(crate) const PREVIOUS_END: usize = 40;
     pub(crate) const DURABLE: usize = 48;
-    pub(crate) const CRC: usize = 56;
-    /// Where the second copy starts.
-    pub(crate) const COPY: usize = 2048;
+    pub(crate) const DATABASE_ID: usize = 56;
+    pub(crate) const TIME_LINE: usize = 64;
+    pub(crate) const PREVIOUS_TIME_LINE: usize = 72;
+    #[cfg(any(test, fuzzing))]
+    pub(crate) const END: usize = 80;
+    pub(crate) const CRC: usize = super::COPY_BYTES - 4;
+    /// Where version 1 had its CRC.
+    pub(crate) const CRC_OF_VERSION_1: usize = 56;
 }
-const COPY_BYTES: usize = offset::CRC + 4;
-const _: () = assert!(offset::COPY >= COPY_BYTES && offset::COPY + COPY_BYTES <= HEADER_BYTES);
 
 /// Zeros are written in chunks of this many bytes.
 const ZERO_CHUNK_BYTES: u64 = 1 << 20;
@@ -63,9 +78,27 @@ pub(crate) struct SegmentHeader {
     pub(crate) wall_clock_ms: u64,
     pub(crate) previous_end: LogPosition,
     pub(crate) durable: LogPosition,
+    pub(crate) database_id: u64,
+    pub(crate) time_line: u64,
+    pub(crate) previous_time_line: u64,
 }
 
 impl SegmentHeader {
+    /// The header of a file that was never used.
+    pub(crate) fn unused(segment_size: u64, database_id: u64) -> Self {
+        Self {
+            salt: 0,
+            sequence: 0,
+            segment_size,
+            wall_clock_ms: 0,
+            previous_end: LogPosition(0),
+            durable: LogPosition(0),
+            database_id,
+            time_line: 0,
+            previous_time_line: 0,
+        }
+    }
+
     /// Log position of the first byte of the file.
     pub(crate) fn start(&self) -> LogPosition {
         LogPosition(self.sequence * self.segment_size)
@@ -76,6 +109,11 @@ impl SegmentHeader {
         LogPosition(self.start().0 + HEADER_BYTES as u64)
     }
 
+    /// Log position behind the last byte that a frame can be in.
+    pub(crate) fn frames_end(&self) -> LogPosition {
+        LogPosition(self.end().0 - HEADER_BYTES as u64)
+    }
+
     /// Log position behind the last byte of the file.
     pub(crate) fn end(&self) -> LogPosition {
         LogPosition(self.start().0 + self.segment_size)
@@ -83,66 +121,99 @@ impl SegmentHeader {
 
     /// Whether `position` is that of a frame, or of the end of the frames, in this segment.
     pub(crate) fn holds(&self, position: LogPosition) -> bool {
-        (self.first_frame()..=self.end()).contains(&position)
+        (self.first_frame()..=self.frames_end()).contains(&position)
     }
 
-    /// The header block.
+    /// The part of `bytes`, the file's, that frames are in.
+    pub(crate) fn frames<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        let end = (self.segment_size as usize - HEADER_BYTES).min(bytes.len());
+        &bytes[..end]
+    }
+
+    /// The block that is written at both ends of the file.
     pub(crate) fn encode(&self) -> [u8; HEADER_BYTES] {
-        let mut copy = [0u8; COPY_BYTES];
+        let mut block = [0; HEADER_BYTES];
+        let copy = &mut block[..COPY_BYTES];
         copy[offset::MAGIC..offset::VERSION].copy_from_slice(&SEGMENT_MAGIC);
         copy[offset::VERSION..offset::SALT].copy_from_slice(&SEGMENT_VERSION.to_le_bytes());
         copy[offset::SALT..offset::SEQUENCE].copy_from_slice(&self.salt.to_le_bytes());
-        copy[offset::SEQUENCE..offset::SEGMENT_SIZE].copy_from_slice(&self.sequence.to_le_bytes());
-        copy[offset::SEGMENT_SIZE..offset::WALL_CLOCK].copy_from_slice(&self.segment_size.to_le_bytes());
-        copy[offset::WALL_CLOCK..offset::PREVIOUS_END].copy_from_slice(&self.wall_clock_ms.to_le_bytes());
-        copy[offset::PREVIOUS_END..offset::DURABLE].copy_from_slice(&self.previous_end.0.to_le_bytes());
-        copy[offset::DURABLE..offset::CRC].copy_from_slice(&self.durable.0.to_le_bytes());
+        for (at, number) in [
+            (offset::SEQUENCE, self.sequence),
+            (offset::SEGMENT_SIZE, self.segment_size),
+            (offset::WALL_CLOCK, self.wall_clock_ms),
+            (offset::PREVIOUS_END, self.previous_end.0),
+            (offset::DURABLE, self.durable.0),
+            (offset::DATABASE_ID, self.database_id),
+            (offset::TIME_LINE, self.time_line),
+            (offset::PREVIOUS_TIME_LINE, self.previous_time_line),
+        ] {
+            copy[at..at + 8].copy_from_slice(&number.to_le_bytes());
+        }
         let crc = checksum(&copy[..offset::CRC], 0);
         copy[offset::CRC..].copy_from_slice(&crc.to_le_bytes());
-        let mut block = [0; HEADER_BYTES];
-        block[..COPY_BYTES].copy_from_slice(&copy);
-        block[offset::COPY..offset::COPY + COPY_BYTES].copy_from_slice(&copy);
         block
     }
 
-    /// Reads a header block (or as much of it as there is). `Ok(None)` when neither copy is a header, which is how
-    /// an unused or half-written file looks; an error when the segment was written by a newer version.
-    pub(crate) fn decode(block: &[u8], path: &Path) -> Result<Option<Self>> {
-        for start in [0, offset::COPY] {
-            let Some(copy) = block.get(start..start + COPY_BYTES) else {
-                continue;
-            };
-            let crc_fits = checksum(&copy[..offset::CRC], 0) == u32_at(copy, offset::CRC);
-            if copy[..offset::VERSION] != SEGMENT_MAGIC || !crc_fits {
-                continue;
-            }
-            let found = u32_at(copy, offset::VERSION);
-            if found != SEGMENT_VERSION {
-                return Err(Error::UnsupportedVersion {
-                    path: path.to_path_buf(),
-                    found,
-                    supported: SEGMENT_VERSION,
-                });
-            }
-            let header = Self {
-                salt: u32_at(copy, offset::SALT),
-                sequence: u64_at(copy, offset::SEQUENCE),
-                segment_size: u64_at(copy, offset::SEGMENT_SIZE),
-                wall_clock_ms: u64_at(copy, offset::WALL_CLOCK),
-                previous_end: LogPosition(u64_at(copy, offset::PREVIOUS_END)),
-                durable: LogPosition(u64_at(copy, offset::DURABLE)),
-            };
-            header.check(path)?;
-            return Ok(Some(header));
+    /// Reads one copy. `Ok(None)` when it is none, which is how a damaged one looks; an error when the segment was
+    /// written in another version of the format.
+    pub(crate) fn decode(copy: &[u8], path: &Path) -> Result<Option<Self>> {
+        let Some(copy) = copy.get(..COPY_BYTES) else {
+            return Ok(None);
+        };
+        if copy[..offset::VERSION] != SEGMENT_MAGIC {
+            return Ok(None);
         }
-        Ok(None)
+        let found = u32_at(copy, offset::VERSION);
+        let crc = if found == 1 {
+            offset::CRC_OF_VERSION_1
+        } else {
+            offset::CRC
+        };
+        if checksum(&copy[..crc], 0) != u32_at(copy, crc) {
+            return Ok(None);
+        }
+        if found != SEGMENT_VERSION {
+            return Err(Error::UnsupportedVersion {
+                path: path.to_path_buf(),
+                found,
+                supported: SEGMENT_VERSION,
+            });
+        }
+        let header = Self {
+            salt: u32_at(copy, offset::SALT),
+            sequence: u64_at(copy, offset::SEQUENCE),
+            segment_size: u64_at(copy, offset::SEGMENT_SIZE),
+            wall_clock_ms: u64_at(copy, offset::WALL_CLOCK),
+            previous_end: LogPosition(u64_at(copy, offset::PREVIOUS_END)),
+            durable: LogPosition(u64_at(copy, offset::DURABLE)),
+            database_id: u64_at(copy, offset::DATABASE_ID),
+            time_line: u64_at(copy, offset::TIME_LINE),
+            previous_time_line: u64_at(copy, offset::PREVIOUS_TIME_LINE),
+        };
+        header.check(path)?;
+        Ok(Some(header))
+    }
+
+    /// Of the two copies, the one that counts.
+    pub(crate) fn choose(first: Option<Self>, last: Option<Self>) -> Option<Self> {
+        first.into_iter().chain(last).max_by_key(|header| header.sequence)
+    }
+
+    /// The header of a file whose bytes these are.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn of_file(bytes: &[u8], path: &Path) -> Result<Option<Self>> {
+        let last = &bytes[bytes.len().saturating_sub(HEADER_BYTES)..];
+        Ok(Self::choose(
+            Self::decode(bytes, path)?,
+            Self::decode(last, path)?,
+        ))
     }
 
     /// What no writer would have written, under a good CRC.
     fn check(&self, path: &Path) -> Result<()> {
         let size = self.segment_size;
         let size_fits = size.is_multiple_of(BLOCK_BYTES as u64)
-            && (2 * BLOCK_BYTES as u64..=WalOptions::SEGMENT_SIZE_MAX).contains(&size);
+            && (3 * BLOCK_BYTES as u64..=WalOptions::SEGMENT_SIZE_MAX).contains(&size);
         let what = if !size_fits {
             format!("segment size {size}")
         } else if self
@@ -204,10 +275,10 @@ pub(crate) fn open(vfs: &dyn Vfs, path: &Path, direct: bool) -> Result<Arc<dyn V
     })
 }
 
-/// Creates a segment file full of zeros and makes it durable, name included. A file that cannot be completed (the
-/// disk is full) is removed again.
-pub(crate) fn create_zeroed(vfs: &dyn Vfs, path: &Path, segment_size: u64) -> Result<()> {
-    let result = write_zeros(vfs, path, segment_size);
+/// Creates a segment file, zeros between the headers of a file never used, and makes it durable, name included. A file
+/// that cannot be completed (the disk is full) is removed again.
+pub(crate) fn create(vfs: &dyn Vfs, path: &Path, segment_size: u64, database_id: u64) -> Result<FileId> {
+    let result = write_unused(vfs, path, segment_size, database_id);
     if result.is_err() {
         // The first failure is the one to report; what is left over is found and removed at the next start.
         vfs.remove(path).ok();
@@ -215,25 +286,29 @@ pub(crate) fn create_zeroed(vfs: &dyn Vfs, path: &Path, segment_size: u64) -> Re
     result
 }
 
-fn write_zeros(vfs: &dyn Vfs, path: &Path, segment_size: u64) -> Result<()> {
+fn write_unused(vfs: &dyn Vfs, path: &Path, segment_size: u64, database_id: u64) -> Result<FileId> {
     let mode = OpenMode {
         create: true,
         ..OpenMode::default()
     };
     let file = vfs.open(path, mode).map_err(|e| Error::io("create", path, e))?;
+    let write = |bytes: &[u8], at| file.write_at(bytes, at).map_err(|e| Error::io("write", path, e));
+    let header = SegmentHeader::unused(segment_size, database_id).encode();
+    let last = segment_size - HEADER_BYTES as u64;
     let zeros = vec![0; ZERO_CHUNK_BYTES.min(segment_size) as usize];
-    let mut written = 0;
-    while written < segment_size {
-        let len = ZERO_CHUNK_BYTES.min(segment_size - written);
-        file.write_at(&zeros[..len as usize], written)
-            .map_err(|e| Error::io("write", path, e))?;
+    let mut written = HEADER_BYTES as u64;
+    write(&header, 0)?;
+    while written < last {
+        let len = ZERO_CHUNK_BYTES.min(last - written);
+        write(&zeros[..len as usize], written)?;
         written += len;
     }
+    write(&header, last)?;
     file.sync_all().map_err(|e| Error::io("sync", path, e))?;
     if let Some(dir) = path.parent() {
         vfs.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
     }
-    Ok(())
+    file.identity().map_err(|e| Error::io("look at", path, e))
 }
 
 /// Milliseconds since the Unix epoch.
@@ -261,46 +336,64 @@ mod tests {
             wall_clock_ms: 1_700_000_000_000,
             previous_end: LogPosition(3 * (64 << 10) - 17),
             durable: LogPosition(70_000),
+            database_id: 0xDA7A,
+            time_line: 77,
+            previous_time_line: 76,
         }
     }
 
-    fn decode(block: &[u8]) -> Result<Option<SegmentHeader>> {
-        SegmentHeader::decode(block, Path::new("/wal/x.wal"))
+    fn decode(copy: &[u8]) -> Result<Option<SegmentHeader>> {
+        SegmentHeader::decode(copy, Path::new("/wal/x.wal"))
     }
 
     #[test]
-    fn round_trips_and_survives_any_one_flipped_bit() {
+    fn round_trips_and_any_flipped_bit_is_noticed() {
         let good = header().encode();
         assert_eq!(decode(&good).unwrap(), Some(header()));
-        for bit in 0..good.len() * 8 {
+        for bit in 0..COPY_BYTES * 8 {
             let mut bad = good;
             bad[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(decode(&bad).unwrap(), Some(header()), "bit {bit}");
+            assert_eq!(decode(&bad).unwrap(), None, "bit {bit}");
         }
     }
 
     #[test]
-    fn no_header_in_zeros_garbage_or_two_damaged_copies() {
+    fn no_header_in_zeros_garbage_or_part_of_one() {
         assert_eq!(decode(&[0; HEADER_BYTES]).unwrap(), None);
         assert_eq!(decode(&[0xAB; HEADER_BYTES]).unwrap(), None);
         assert_eq!(decode(&[]).unwrap(), None);
-        let mut bad = header().encode();
-        bad[20] ^= 1;
-        bad[offset::COPY + 13] ^= 1;
-        assert_eq!(decode(&bad).unwrap(), None);
-        assert_eq!(decode(&header().encode()[..30]).unwrap(), None);
-        assert_eq!(decode(&header().encode()[..60]).unwrap(), Some(header()));
+        assert_eq!(decode(&header().encode()[..COPY_BYTES - 1]).unwrap(), None);
+        assert_eq!(decode(&header().encode()[..COPY_BYTES]).unwrap(), Some(header()));
     }
 
     #[test]
-    fn impossible_fields_are_corruption_and_newer_versions_unsupported() {
+    fn of_two_copies_the_newer_counts_and_either_is_enough() {
+        let older = SegmentHeader {
+            sequence: 2,
+            ..header()
+        };
+        let newest = |first: &SegmentHeader, last: &SegmentHeader| {
+            SegmentHeader::choose(Some(first.clone()), Some(last.clone()))
+        };
+        assert_eq!(newest(&older, &header()), Some(header()));
+        assert_eq!(newest(&header(), &older), Some(header()));
+        assert_eq!(
+            SegmentHeader::choose(None, Some(older.clone())),
+            Some(older.clone())
+        );
+        assert_eq!(SegmentHeader::choose(Some(older.clone()), None), Some(older));
+        assert_eq!(SegmentHeader::choose(None, None), None);
+    }
+
+    #[test]
+    fn impossible_fields_are_corruption_and_other_versions_unsupported() {
         for bad in [
             SegmentHeader {
                 segment_size: 5000,
                 ..header()
             },
             SegmentHeader {
-                segment_size: 0,
+                segment_size: 8192,
                 ..header()
             },
             SegmentHeader {
@@ -319,15 +412,18 @@ mod tests {
             let error = decode(&bad.encode()).unwrap_err();
             assert!(matches!(error, Error::Corruption { .. }), "{error}");
         }
-        let mut newer = header().encode();
-        newer[offset::VERSION] = 2;
-        let crc = checksum(&newer[..offset::CRC], 0);
-        newer[offset::CRC..COPY_BYTES].copy_from_slice(&crc.to_le_bytes());
-        let error = decode(&newer).unwrap_err();
-        assert!(
-            matches!(error, Error::UnsupportedVersion { found: 2, .. }),
-            "{error}"
-        );
+        for (version, crc_at, word) in [(1, offset::CRC_OF_VERSION_1, "older"), (3, offset::CRC, "newer")] {
+            let mut other = header().encode();
+            other[offset::VERSION] = version;
+            let crc = checksum(&other[..crc_at], 0);
+            other[crc_at..crc_at + 4].copy_from_slice(&crc.to_le_bytes());
+            let error = decode(&other).unwrap_err();
+            assert!(
+                matches!(error, Error::UnsupportedVersion { found, supported: 2, .. } if found == u32::from(version)),
+                "{error}"
+            );
+            assert!(error.to_string().contains(word), "{error}");
+        }
     }
 
     #[test]
@@ -355,11 +451,11 @@ mod tests {
         vfs.create_dir(Path::new("/wal")).unwrap();
         let path = path_of(Path::new("/wal"), 1);
         vfs.set_capacity(Some(100_000));
-        let error = create_zeroed(&vfs, &path, 3 << 20).unwrap_err();
+        let error = create(&vfs, &path, 3 << 20, 7).unwrap_err();
         assert!(error.is_disk_full(), "{error}");
         assert!(!vfs.exists(&path).unwrap());
         vfs.set_capacity(None);
-        create_zeroed(&vfs, &path, 3 << 20).unwrap();
+        create(&vfs, &path, 3 << 20, 7).unwrap();
         assert_eq!(vfs.used_bytes(), 3 << 20);
     }
 }

@@ -5,10 +5,14 @@
 //! with its first frames. Spares are made ahead in the background ([`Segments::prepare`]); when there is none, the
 //! appender makes one itself and its commits wait for it.
 //!
+//! Files are known by name, and people move names: so before a name is created, changed or removed, directory and file are
+//! compared with what they were, and no name is ever taken that something has already. The log of another database
+//! that was put in this one's place is left alone.
+//!
 //! Lock order: `making` (held over file operations) before `state` (never).
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,7 +24,7 @@ use super::probe::faster_sync;
 use super::segment::{self, Segment, SegmentHeader};
 use crate::error::{Error, Result};
 use crate::ids::LogPosition;
-use crate::vfs::Vfs;
+use crate::vfs::{self, FileId, Vfs};
 
 /// However busy the log is, no more spares than this are kept.
 const SPARES_MAX: usize = 16;
@@ -29,6 +33,7 @@ const SPARES_MAX: usize = 16;
 #[derive(Debug)]
 struct Live {
     path: PathBuf,
+    id: FileId,
     end: LogPosition,
     segment_size: u64,
 }
@@ -38,6 +43,7 @@ struct Live {
 struct Spare {
     sequence: u64,
     path: PathBuf,
+    id: FileId,
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +51,8 @@ struct State {
     live: VecDeque<Live>,
     spares: VecDeque<Spare>,
     next_sequence: u64,
+    /// Of the segment that was taken last.
+    time_line: u64,
     taken_since_checkpoint: usize,
     /// Most spares that somebody wanted at once since the last checkpoint.
     wanted_since_checkpoint: usize,
@@ -55,6 +63,10 @@ struct State {
 pub(super) struct Segments {
     vfs: Arc<dyn Vfs>,
     dir: PathBuf,
+    dir_id: FileId,
+    database_id: u64,
+    /// Of every segment that is taken.
+    time_line: u64,
     segment_size: u64,
     prepare_ahead: usize,
     direct: bool,
@@ -77,31 +89,28 @@ impl Segments {
         let segment_size = options.segment_size;
         let mut state = State {
             next_sequence: first_sequence(&found, segment_size, after)?,
+            time_line: time_line_at(&found, after),
             ..State::default()
         };
-        let segments = Self {
-            vfs,
-            dir: options.dir.clone(),
-            segment_size,
-            prepare_ahead: options.prepare_ahead,
-            direct: false,
-            state: Mutex::default(),
-            making: Mutex::default(),
-            created: AtomicU64::new(0),
-            recycled: AtomicU64::new(0),
-            removed: AtomicU64::new(0),
-        };
+        let mut segments = Self::read_only(vfs, options);
+        let dir = &segments.dir;
+        segments.dir_id = segments
+            .vfs
+            .identity(dir)
+            .map_err(|e| Error::io("look at", dir, e))?;
+        segments.time_line = time_line(segments.vfs.random(), state.next_sequence);
         for file in found {
             let spare = file.is_spare();
             if spare && file.len == segment_size && state.spares.len() <= options.prepare_ahead {
-                let spare = segments.rename_to_spare(&file.path, state.next_sequence)?;
-                state.next_sequence += 1;
+                let spare = segments.rename_to_spare(&file.path, file.id, state.next_sequence)?;
+                state.next_sequence = spare.sequence + 1;
                 state.spares.push_back(spare);
             } else if spare {
-                segments.remove(&file.path)?;
+                segments.remove(&file.path, file.id)?;
             } else if let Some(header) = file.header {
                 state.live.push_back(Live {
                     path: file.path,
+                    id: file.id,
                     end: header.end(),
                     segment_size: file.len,
                 });
@@ -109,6 +118,25 @@ impl Segments {
         }
         *segments.state.lock() = state;
         Ok(segments)
+    }
+
+    /// No files: for a log that is not written.
+    pub(super) fn read_only(vfs: Arc<dyn Vfs>, options: &WalOptions) -> Self {
+        Self {
+            vfs,
+            dir: options.dir.clone(),
+            dir_id: FileId::default(),
+            database_id: options.database_id,
+            time_line: 0,
+            segment_size: options.segment_size,
+            prepare_ahead: options.prepare_ahead,
+            direct: false,
+            state: Mutex::default(),
+            making: Mutex::default(),
+            created: AtomicU64::new(0),
+            recycled: AtomicU64::new(0),
+            removed: AtomicU64::new(0),
+        }
     }
 
     /// Chooses how a flush makes this log durable, by measuring it on a spare where the options leave it open. To be
@@ -136,6 +164,16 @@ impl Segments {
     /// The next segment, in use from now on. `previous_end` is where the log ends before it, `durable` how far that
     /// is known durable.
     pub(super) fn take(&self, previous_end: LogPosition, durable: LogPosition) -> Result<Arc<Segment>> {
+        let segment = self.open_next(previous_end, durable)?;
+        Ok(Arc::new(segment))
+    }
+
+    /// The time line of this log.
+    pub(super) fn time_line(&self) -> u64 {
+        self.time_line
+    }
+
+    fn open_next(&self, previous_end: LogPosition, durable: LogPosition) -> Result<Segment> {
         let spare = match self.pop_spare() {
             Some(spare) => spare,
             None => {
@@ -150,7 +188,9 @@ impl Segments {
                 }
             }
         };
+        self.check_place(&spare.path, spare.id)?;
         let file = segment::open(&*self.vfs, &spare.path, self.direct)?;
+        let mut state = self.state.lock();
         let header = SegmentHeader {
             salt: salt(self.vfs.random(), spare.sequence),
             sequence: spare.sequence,
@@ -158,20 +198,22 @@ impl Segments {
             wall_clock_ms: segment::wall_clock_ms(&*self.vfs),
             previous_end,
             durable,
+            database_id: self.database_id,
+            time_line: self.time_line,
+            previous_time_line: std::mem::replace(&mut state.time_line, self.time_line),
         };
-        let mut state = self.state.lock();
         state.taken_since_checkpoint += 1;
         state.live.push_back(Live {
             path: spare.path.clone(),
+            id: spare.id,
             end: header.end(),
             segment_size: self.segment_size,
         });
-        drop(state);
-        Ok(Arc::new(Segment {
+        Ok(Segment {
             header,
             path: spare.path,
             file,
-        }))
+        })
     }
 
     /// Makes spares until there are `prepare_ahead`.
@@ -212,12 +254,12 @@ impl Segments {
         while let Some(live) = self.pop_live(position) {
             if live.segment_size == self.segment_size && self.spare_count() < kept_max {
                 let sequence = self.state.lock().next_sequence;
-                let spare = self.rename_to_spare(&live.path, sequence)?;
+                let spare = self.rename_to_spare(&live.path, live.id, sequence)?;
                 let mut state = self.state.lock();
-                state.next_sequence = sequence + 1;
+                state.next_sequence = spare.sequence + 1;
                 state.spares.push_back(spare);
             } else {
-                self.remove(&live.path)?;
+                self.remove(&live.path, live.id)?;
             }
         }
         Ok(())
@@ -249,34 +291,86 @@ impl Segments {
         }
     }
 
-    /// A new zeroed file. The caller holds `making`, which keeps the numbers in order.
+    /// A new file. The caller holds `making`, which keeps the numbers in order.
     fn create_spare(&self) -> Result<Spare> {
-        let sequence = self.state.lock().next_sequence;
+        self.check_directory()?;
+        let sequence = self.free_name(self.state.lock().next_sequence)?;
         let path = segment::path_of(&self.dir, sequence);
-        segment::create_zeroed(&*self.vfs, &path, self.segment_size)?;
+        let id = segment::create(&*self.vfs, &path, self.segment_size, self.database_id)?;
         self.state.lock().next_sequence = sequence + 1;
         self.created.fetch_add(1, Ordering::Relaxed);
         crate::reach::mark(crate::reach::Mechanism::SegmentCreated);
-        Ok(Spare { sequence, path })
+        Ok(Spare { sequence, path, id })
     }
 
-    /// A file of an earlier use under a new name. Its old header stays until its first flush, and says which it is.
-    fn rename_to_spare(&self, from: &std::path::Path, sequence: u64) -> Result<Spare> {
+    /// A file of an earlier use under a new name, with `sequence` or a higher number. Its old header stays until its first
+    /// flush, and says which it is.
+    fn rename_to_spare(&self, from: &Path, id: FileId, sequence: u64) -> Result<Spare> {
+        self.check_place(from, id)?;
+        let sequence = self.free_name(sequence)?;
         let path = segment::path_of(&self.dir, sequence);
         self.vfs
             .rename(from, &path)
             .map_err(|e| Error::io("rename", from, e))?;
         self.recycled.fetch_add(1, Ordering::Relaxed);
         crate::reach::mark(crate::reach::Mechanism::SegmentRecycled);
-        Ok(Spare { sequence, path })
+        Ok(Spare { sequence, path, id })
     }
 
-    fn remove(&self, path: &std::path::Path) -> Result<()> {
+    fn remove(&self, path: &Path, id: FileId) -> Result<()> {
+        self.check_place(path, id)?;
         self.vfs.remove(path).map_err(|e| Error::io("remove", path, e))?;
         self.removed.fetch_add(1, Ordering::Relaxed);
         crate::reach::mark(crate::reach::Mechanism::SegmentRemoved);
         Ok(())
     }
+
+    /// The first number from `sequence` on whose name nothing has: a file that is there by somebody else's doing is not
+    /// written over.
+    fn free_name(&self, mut sequence: u64) -> Result<u64> {
+        loop {
+            let path = segment::path_of(&self.dir, sequence);
+            if !self
+                .vfs
+                .exists(&path)
+                .map_err(|e| Error::io("look for", &path, e))?
+            {
+                return Ok(sequence);
+            }
+            sequence += 1;
+        }
+    }
+
+    /// That the log's directory is still where it was.
+    fn check_directory(&self) -> Result<()> {
+        vfs::check_identity(&*self.vfs, &self.dir, self.dir_id)
+    }
+
+    /// That the file is still where it was.
+    fn check_place(&self, path: &Path, id: FileId) -> Result<()> {
+        self.check_directory()?;
+        vfs::check_identity(&*self.vfs, path, id)
+    }
+}
+
+/// The time line of the segment that `position` is in; 0 for a log that begins.
+fn time_line_at(found: &[FoundFile], position: LogPosition) -> u64 {
+    found
+        .iter()
+        .filter(|file| !file.is_spare())
+        .filter_map(|file| file.header.as_ref())
+        .find(|header| header.holds(position))
+        .map_or(0, |header| header.time_line)
+}
+
+/// The time line of a log that begins with this segment: never 0, and another than before even if the randomness starts
+/// over, since sequence numbers do not repeat.
+fn time_line(random: u64, sequence: u64) -> u64 {
+    // SplitMix64's last steps (Steele, Lea, Flood 2014).
+    let mut z = random ^ sequence.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    (z ^ (z >> 31)).max(1)
 }
 
 /// The salt of a segment. Sequence numbers never repeat in a directory, so that mixing one in keeps the salts of a
@@ -320,5 +414,13 @@ mod tests {
         let salts: std::collections::BTreeSet<u32> = (0..1000).map(|sequence| salt(7, sequence)).collect();
         assert_eq!(salts.len(), 1000);
         assert_ne!(salt(7, 1), salt(8, 1));
+    }
+
+    #[test]
+    fn time_lines_differ_by_sequence_and_by_randomness() {
+        let lines: std::collections::BTreeSet<u64> =
+            (0..1000).map(|sequence| time_line(7, sequence)).collect();
+        assert_eq!(lines.len(), 1000);
+        assert_ne!(time_line(7, 1), time_line(8, 1));
     }
 }

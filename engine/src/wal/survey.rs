@@ -2,17 +2,19 @@
 //!
 //! Where a frame is damaged, the search goes on at the next place that looks like one; its CRC, seeded with the salt of
 //! the segment, says whether it is. Frames that a recovery left behind (a later segment continues the log from before
-//! them) never counted, and do not here.
+//! them) never counted, and do not here. Neither do segments of other databases, or of time lines that do not lead to the
+//! database's own or on from it: copies that went different ways are not mixed.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::commit::FrameBody;
-use super::discover::{discover, open_for_reading};
-use super::frame::{self, FrameFault, FrameKind};
+use super::discover::{discover, open_for_reading, read_file};
+use super::frame::{self, FRAME_MAGIC, FrameFault, FrameKind};
 use super::segment::{HEADER_BYTES, SegmentHeader};
 use super::tail::next_magic;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ids::{CommitId, LogPosition, PageNumber};
 use crate::vfs::Vfs;
 
@@ -35,34 +37,98 @@ pub(crate) struct Survey {
     pub(crate) frames: Vec<FoundFrame>,
     /// Behind the last of them.
     pub(crate) end: LogPosition,
-    /// Segments whose header is gone, so that their frames cannot be told from noise.
-    pub(crate) unreadable: Vec<String>,
+    /// What is wrong with files of the log, which are left out.
+    pub(crate) problems: Vec<String>,
 }
 
-/// Reads all of the log in `dir`.
+/// A segment that was read.
+#[derive(Debug)]
+struct Segment {
+    path: PathBuf,
+    header: SegmentHeader,
+    bytes: Arc<Vec<u8>>,
+}
+
+/// Reads all of the log in `dir` that belongs to the database of that ID and time line; to that of the newest segment, where
+/// none is given.
 ///
 /// # Errors
-/// I/O errors, and a log of a newer format; damage is none.
-pub(crate) fn survey(vfs: &dyn Vfs, dir: &Path) -> Result<Survey> {
+/// I/O errors, and a log of another version of the format; damage is none.
+pub(crate) fn survey(vfs: &dyn Vfs, dir: &Path, own: Option<(u64, u64)>) -> Result<Survey> {
     let mut survey = Survey::default();
-    let mut segments: Vec<(SegmentHeader, Arc<Vec<u8>>)> = Vec::new();
-    for found in discover(vfs, dir)? {
-        let bytes = read(vfs, &found.path)?;
+    let mut segments = Vec::new();
+    for found in discover(vfs, dir, None)? {
+        let bytes = read(vfs, &found.path, found.len)?;
         match found.header {
-            Some(header) => segments.push((header, bytes)),
-            // A spare that was never used is all zeros.
+            // Never used.
+            Some(header) if header.sequence == 0 => {}
+            Some(header) => segments.push(Segment {
+                path: found.path,
+                header,
+                bytes,
+            }),
+            // Half-made, if it is all zeros.
             None if bytes.iter().any(|&byte| byte != 0) => {
-                survey.unreadable.push(found.path.display().to_string());
+                let name = found.path.display();
+                survey
+                    .problems
+                    .push(format!("log segment {name} has no readable header"));
             }
             None => {}
         }
     }
-    segments.sort_by_key(|(header, _)| header.start());
-    segments.dedup_by_key(|(header, _)| header.start());
-    for (header, bytes) in &segments {
+    segments.sort_by_key(|segment| segment.header.start());
+    let segments = survey.own_segments(segments, own);
+    for segment in &segments {
+        survey.read_frames(segment, &segments);
+    }
+    Ok(survey)
+}
+
+impl Survey {
+    /// The segments that belong to the database and its time line; names the others.
+    fn own_segments(&mut self, segments: Vec<Segment>, own: Option<(u64, u64)>) -> Vec<Segment> {
+        let newest = segments.last().map(|newest| &newest.header);
+        let Some((database_id, time_line)) =
+            own.or_else(|| newest.map(|newest| (newest.database_id, newest.time_line)))
+        else {
+            return Vec::new();
+        };
+        let (mut own, foreign): (Vec<_>, Vec<_>) = segments
+            .into_iter()
+            .partition(|segment| segment.header.database_id == database_id);
+        let related = related(&own, time_line);
+        let mut others = Vec::new();
+        own.retain(|segment| {
+            let is_related = related.contains(&segment.header.time_line);
+            if !is_related {
+                others.push((segment.path.clone(), segment.header.start()));
+            }
+            is_related
+        });
+        own.dedup_by_key(|segment| segment.header.start());
+        // What a recovery left behind is nobody's.
+        others.retain(|(_, start)| !is_abandoned(&own, *start));
+        let mut name = |path: &Path, what: &str| {
+            self.problems.push(format!(
+                "log segment {} belongs to another {what}",
+                path.display()
+            ));
+        };
+        foreign.iter().for_each(|segment| name(&segment.path, "database"));
+        others
+            .iter()
+            .for_each(|(path, _)| name(path, "copy of the database"));
+        own
+    }
+
+    /// Takes the intact frames of a segment, one of `segments`.
+    fn read_frames(&mut self, segment: &Segment, segments: &[Segment]) {
+        let Segment { header, bytes, .. } = segment;
+        let part = header.frames(bytes);
         let mut offset = HEADER_BYTES;
-        while let Some(found) = next_magic(bytes, offset) {
-            let decoded = match frame::decode(&bytes[found..], header.salt) {
+        while let Some(found) = next_magic(part, offset) {
+            let decoded = match frame::decode(&part[found..], header.salt) {
                 Ok(decoded) => decoded,
                 Err(FrameFault::Absent) => break,
                 Err(_) => {
@@ -72,14 +138,11 @@ pub(crate) fn survey(vfs: &dyn Vfs, dir: &Path) -> Result<Survey> {
             };
             offset = found + decoded.size;
             let position = LogPosition(header.start().0 + found as u64);
-            let is_abandoned = segments
-                .iter()
-                .any(|(later, _)| later.previous_end <= position && position < later.start());
-            if is_abandoned {
+            if is_abandoned(segments, position) {
                 continue;
             }
-            survey.end = survey.end.max(LogPosition(header.start().0 + offset as u64));
-            survey.frames.push(FoundFrame {
+            self.end = self.end.max(LogPosition(header.start().0 + offset as u64));
+            self.frames.push(FoundFrame {
                 page: decoded.page,
                 commit: decoded.commit,
                 kind: decoded.kind,
@@ -89,23 +152,74 @@ pub(crate) fn survey(vfs: &dyn Vfs, dir: &Path) -> Result<Survey> {
             });
         }
     }
-    Ok(survey)
 }
 
-fn read(vfs: &dyn Vfs, path: &Path) -> Result<Arc<Vec<u8>>> {
-    let io_error = |e| Error::io("read", path, e);
-    let file = open_for_reading(vfs, path)?;
-    let mut bytes = vec![0; file.len().map_err(io_error)? as usize];
-    let mut filled = 0;
-    while filled < bytes.len() {
-        match file
-            .read_at(&mut bytes[filled..], filled as u64)
-            .map_err(io_error)?
+/// Whether a recovery left behind what is at `position`: a later segment continues the log from before it.
+fn is_abandoned(segments: &[Segment], position: LogPosition) -> bool {
+    segments
+        .iter()
+        .any(|later| later.header.previous_end <= position && position < later.header.start())
+}
+
+/// The time lines that lead to `time_line`, itself, and those that go on from it.
+fn related(segments: &[Segment], time_line: u64) -> BTreeSet<u64> {
+    let mut before = BTreeSet::from([time_line]);
+    let mut after = before.clone();
+    let mut len = 0;
+    while before.len() + after.len() > len {
+        len = before.len() + after.len();
+        for SegmentHeader {
+            time_line,
+            previous_time_line,
+            ..
+        } in segments.iter().map(|segment| &segment.header)
         {
-            0 => break,
-            n => filled += n,
+            if before.contains(time_line) {
+                before.insert(*previous_time_line);
+            }
+            if after.contains(previous_time_line) {
+                after.insert(*time_line);
+            }
         }
     }
-    bytes.truncate(filled);
-    Ok(Arc::new(bytes))
+    before.union(&after).copied().collect()
+}
+
+/// The first file of the log in `dir` that has any part of a log in it, of whatever database: what a creation leaves that
+/// was cut off has none.
+///
+/// # Errors
+/// I/O errors, and a log of another version of the format.
+pub(crate) fn find_contents(vfs: &dyn Vfs, dir: &Path) -> Result<Option<PathBuf>> {
+    for found in discover(vfs, dir, None)? {
+        let bytes = read(vfs, &found.path, found.len)?;
+        let holds_something = match &found.header {
+            Some(header) => holds_frame(header.frames(&bytes), header.salt),
+            // Without a salt a frame cannot be told from noise, and need not be.
+            None => {
+                let magic = FRAME_MAGIC.to_le_bytes();
+                found.guard.is_some() || bytes.windows(magic.len()).any(|window| window == magic)
+            }
+        };
+        if holds_something {
+            return Ok(Some(found.path));
+        }
+    }
+    Ok(None)
+}
+
+fn holds_frame(bytes: &[u8], salt: u32) -> bool {
+    let mut offset = HEADER_BYTES;
+    while let Some(found) = next_magic(bytes, offset) {
+        if frame::decode(&bytes[found..], salt).is_ok() {
+            return true;
+        }
+        offset = found + 1;
+    }
+    false
+}
+
+fn read(vfs: &dyn Vfs, path: &Path, len: u64) -> Result<Arc<Vec<u8>>> {
+    let file = open_for_reading(vfs, path)?;
+    Ok(Arc::new(read_file(&*file, path, len)?))
 }

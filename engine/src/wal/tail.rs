@@ -1,23 +1,49 @@
 //! Torn or damaged? Both look the same at the first invalid frame (the *hole*). They differ in what came later: a crash
-//! tears only bytes that were never durable, so a later frame whose commit mark says that the log was durable past
-//! the hole proves damage. Frames behind a hole without that proof are the scattered rest of unsynced writes.
+//! tears only bytes that were never durable, so a guard, or the commit mark of a later frame, that says that the log was
+//! durable past the hole proves damage. Frames behind a hole without that proof are the scattered rest of unsynced writes.
 
 use super::frame::{self, FRAME_BYTES_MIN, FRAME_MAGIC};
+use super::guard;
 use super::segment::SegmentHeader;
 use crate::ids::{CommitId, LogPosition};
 
 /// A proof that the log was durable past a hole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Evidence {
-    /// The frame whose mark says so.
-    pub(super) frame: LogPosition,
+    /// The guard, or the frame with the mark, that says so.
+    pub(super) place: LogPosition,
     /// How far it says the log was durable.
     pub(super) durable: LogPosition,
 }
 
-/// Looks through `bytes`, a segment's file, from `offset` on, for a valid frame of a commit after `last` that records a
-/// durable position above `hole`.
+/// Looks through `bytes`, a segment's file, from `offset` on, for a guard, or a valid frame of a commit after `last`, that
+/// records a durable position above `hole`.
 pub(super) fn find_evidence(
+    bytes: &[u8],
+    offset: usize,
+    header: &SegmentHeader,
+    hole: LogPosition,
+    last: Option<CommitId>,
+) -> Option<Evidence> {
+    find_guard(bytes, offset, header, hole)
+        .or_else(|| find_mark(header.frames(bytes), offset, header, hole, last))
+}
+
+fn find_guard(bytes: &[u8], offset: usize, header: &SegmentHeader, hole: LogPosition) -> Option<Evidence> {
+    guard::all_from(bytes, offset)
+        .filter(|(_, guard)| {
+            // One of an earlier use of the file tells nothing of this one.
+            (guard.database_id, guard.sequence) == (header.database_id, header.sequence)
+                && guard.durable > hole
+        })
+        .map(|(at, guard)| Evidence {
+            place: LogPosition(header.start().0 + at as u64),
+            durable: guard.durable,
+        })
+        .max_by_key(|evidence| evidence.durable)
+}
+
+fn find_mark(
     bytes: &[u8],
     mut offset: usize,
     header: &SegmentHeader,
@@ -44,7 +70,7 @@ pub(super) fn find_evidence(
             .and_then(|mark| position.0.checked_sub(mark.durable_distance));
         if let Some(durable) = durable.filter(|&durable| durable > hole.0) {
             return Some(Evidence {
-                frame: position,
+                place: position,
                 durable: LogPosition(durable),
             });
         }
@@ -70,6 +96,7 @@ pub(super) fn next_magic(bytes: &[u8], mut offset: usize) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::guard::Guard;
     use super::*;
     use crate::ids::PageNumber;
     use crate::wal::frame::{FrameKind, StoredMark};
@@ -78,10 +105,7 @@ mod tests {
         SegmentHeader {
             salt: 77,
             sequence: 1,
-            segment_size: 64 << 10,
-            wall_clock_ms: 0,
-            previous_end: LogPosition(0),
-            durable: LogPosition(0),
+            ..SegmentHeader::unused(64 << 10, 9)
         }
     }
 
@@ -117,8 +141,40 @@ mod tests {
         assert_eq!(find(&bytes, hole), None, "another salt");
         put_frame(&mut bytes, 9007, 10, Some(hole + 1), 77);
         assert_eq!(find(&bytes, hole), None, "an old commit");
-        put_frame(&mut bytes, (64 << 10) - 40, 15, Some(hole + 1), 77);
+        put_frame(&mut bytes, (60 << 10) - 40, 15, Some(hole + 1), 77);
         assert_eq!(find(&bytes, hole), Some(hole + 1));
+    }
+
+    #[test]
+    fn guards_of_this_segment_from_the_block_of_the_hole_on_are_evidence() {
+        let start = header().start().0;
+        let hole = start + 5000;
+        let mut bytes = vec![0; 64 << 10];
+        let own = Guard::of(&header(), LogPosition(hole + 1));
+        let block = |number: usize| number * 4096..(number + 1) * 4096;
+        for other in [
+            Guard {
+                database_id: 8,
+                ..own
+            },
+            Guard { sequence: 2, ..own },
+            Guard {
+                durable: LogPosition(hole),
+                ..own
+            },
+        ] {
+            other.put(&mut bytes[block(2)]);
+            assert_eq!(
+                find_evidence(&bytes, 5000, &header(), LogPosition(hole), None),
+                None
+            );
+        }
+        for number in 0..16 {
+            bytes.fill(0);
+            own.put(&mut bytes[block(number)]);
+            let found = find_evidence(&bytes, 5000, &header(), LogPosition(hole), None);
+            assert_eq!(found.is_some(), number >= 1, "block {number}");
+        }
     }
 
     #[test]

@@ -1,14 +1,18 @@
 //! The write side of a flush: bytes of the log buffer into the segment files, in whole aligned blocks.
 //!
 //! The log ends inside a block more often than not, so the last, partial block is kept in memory and written again
-//! with what follows it; what was durable in it is rewritten with the same bytes. The rest of a block is zeros.
+//! with what follows it; what was durable in it is rewritten with the same bytes. The rest of a block is zeros and, where
+//! [`super::guard`] says so, a guard. A segment's first write also puts the other copy of its header at its end: one
+//! write more for each segment, before the same sync.
 
 use std::sync::Arc;
 
 use super::block::{BLOCK_BYTES, Block};
 use super::buffer::Buffer;
-use super::segment::{Segment, zero_block};
+use super::guard::{Guard, SECTOR_BYTES};
+use super::segment::{HEADER_BYTES, Segment, zero_block};
 use crate::error::{Error, Result};
+use crate::ids::LogPosition;
 
 /// Blocks written at once: 1 MiB.
 const CHUNK_BLOCKS: usize = 256;
@@ -23,6 +27,8 @@ pub(super) struct Writer {
     tail_sequence: u64,
     tail: Box<Block>,
     tail_len: usize,
+    /// Log position of the newest block that has a guard behind it which says that something in the block was durable.
+    guarded: LogPosition,
     /// Segments written to since the last sync, in order.
     unsynced: Vec<Arc<Segment>>,
 }
@@ -36,6 +42,7 @@ impl Writer {
             tail_sequence: 0,
             tail: zero_block(),
             tail_len: 0,
+            guarded: LogPosition(0),
             unsynced: Vec::new(),
         }
     }
@@ -45,8 +52,9 @@ impl Writer {
         self.taken.is_empty() && self.unsynced.is_empty()
     }
 
-    /// Fills the CRCs of the taken buffer, writes it and empties it. Returns the bytes written.
-    pub(super) fn write_taken(&mut self) -> Result<u64> {
+    /// Fills the CRCs of the taken buffer, writes it and empties it. The log is known durable up to `durable`. Returns the
+    /// bytes written.
+    pub(super) fn write_taken(&mut self, durable: LogPosition) -> Result<u64> {
         let mut taken = std::mem::take(&mut self.taken);
         taken.seal();
         let mut written = 0;
@@ -62,7 +70,10 @@ impl Writer {
             {
                 self.unsynced.push(Arc::clone(segment));
             }
-            written += self.write_run(segment, file_offset, bytes)?;
+            if file_offset == 0 {
+                written += self.write_last_block(segment, durable)?;
+            }
+            written += self.write_run(segment, file_offset, bytes, durable)?;
         }
         taken.clear();
         self.taken = taken;
@@ -81,7 +92,21 @@ impl Writer {
         Ok(())
     }
 
-    fn write_run(&mut self, segment: &Segment, file_offset: u64, mut bytes: &[u8]) -> Result<u64> {
+    /// The header's copy at the end of a segment.
+    fn write_last_block(&mut self, segment: &Segment, durable: LogPosition) -> Result<u64> {
+        let mut block = Box::new(Block(segment.header.encode()));
+        Guard::of(&segment.header, durable).put(&mut block.0);
+        let at = segment.header.segment_size - HEADER_BYTES as u64;
+        write(segment, &block.0, at)
+    }
+
+    fn write_run(
+        &mut self,
+        segment: &Segment,
+        file_offset: u64,
+        mut bytes: &[u8],
+        durable: LogPosition,
+    ) -> Result<u64> {
         crate::reach::mark_if(self.direct, crate::reach::Mechanism::DirectWrite);
         let mut carried = (file_offset % BLOCK_BYTES as u64) as usize;
         let tail_fits = self.tail_sequence == segment.header.sequence && self.tail_len == carried;
@@ -94,20 +119,22 @@ impl Writer {
         let mut written = 0;
         while !bytes.is_empty() {
             let taken = bytes.len().min(CHUNK_BLOCKS * BLOCK_BYTES - carried);
+            let is_last = taken == bytes.len();
             let filled = carried + taken;
             let block_count = filled.div_ceil(BLOCK_BYTES);
-            if self.chunk.len() < block_count {
-                self.chunk.resize(block_count, Block([0; BLOCK_BYTES]));
+            // One more for a guard.
+            if self.chunk.len() < block_count + 1 {
+                self.chunk.resize(block_count + 1, Block([0; BLOCK_BYTES]));
             }
-            let out: &mut [u8] = bytemuck::cast_slice_mut(&mut self.chunk[..block_count]);
+            let out: &mut [u8] = bytemuck::cast_slice_mut(&mut self.chunk[..=block_count]);
             out[..carried].copy_from_slice(&self.tail.0[..carried]);
             out[carried..filled].copy_from_slice(&bytes[..taken]);
             out[filled..].fill(0);
-            segment
-                .file
-                .write_at(out, at)
-                .map_err(|e| Error::io("write", &segment.path, e))?;
-            written += out.len() as u64;
+            let takes_block_behind =
+                is_last && place_guards(segment, at, filled, durable, out, &mut self.guarded);
+            let blocks = block_count + usize::from(takes_block_behind);
+            let out = &out[..blocks * BLOCK_BYTES];
+            written += write(segment, out, at)?;
             carried = filled % BLOCK_BYTES;
             self.tail.0[..carried].copy_from_slice(&out[filled - carried..filled]);
             at += (filled - carried) as u64;
@@ -116,4 +143,45 @@ impl Writer {
         self.tail_len = carried;
         Ok(written)
     }
+}
+
+/// Puts the guards of a flush that ends in `out`, whose first `filled` bytes belong at `at` of the file and whose last
+/// block lies behind them. Returns whether that block is to be written too. `guarded` is as in [`Writer`].
+fn place_guards(
+    segment: &Segment,
+    at: u64,
+    filled: usize,
+    durable: LogPosition,
+    out: &mut [u8],
+    guarded: &mut LogPosition,
+) -> bool {
+    let header = &segment.header;
+    let guard = Guard::of(header, durable);
+    let (frames, behind) = out.split_at_mut(out.len() - BLOCK_BYTES);
+    let behind_at = LogPosition(header.start().0 + at + frames.len() as u64);
+    let last_block = LogPosition(behind_at.0 - BLOCK_BYTES as u64);
+    let has_room = frames.len() - filled >= SECTOR_BYTES;
+    if has_room {
+        guard.put(frames);
+    }
+    let holds_durable = durable > last_block;
+    if has_room && (!holds_durable || *guarded == last_block) {
+        return false;
+    }
+    if behind_at == header.frames_end() {
+        behind.copy_from_slice(&header.encode());
+    }
+    guard.put(behind);
+    if holds_durable {
+        *guarded = last_block;
+    }
+    true
+}
+
+fn write(segment: &Segment, bytes: &[u8], at: u64) -> Result<u64> {
+    segment
+        .file
+        .write_at(bytes, at)
+        .map_err(|e| Error::io("write", &segment.path, e))?;
+    Ok(bytes.len() as u64)
 }

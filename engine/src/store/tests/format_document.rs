@@ -69,6 +69,8 @@ fn the_superblock_is_as_documented() {
         (field::RESERVED, "reserved"),
         (field::WAL_SEGMENT_SIZE, "segment size"),
         (field::WALL_CLOCK_MS, "wall clock"),
+        (field::TIME_LINE, "time line"),
+        (field::ROOT_GENERATION, "root generation"),
     ];
     assert_layout("Superblock", &fields, field::END);
     let rows = table("Superblock");

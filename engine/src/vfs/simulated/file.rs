@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::State;
 use super::mistakes::SyncKind;
+use super::{State, file_id};
 use crate::planted;
+use crate::vfs::lock::Held;
 use crate::vfs::simulated::{Effect, FailedSync, Inode, Operation, OperationKind};
-use crate::vfs::{OpenMode, VfsFile};
+use crate::vfs::{FileId, OpenMode, VfsFile};
 
 /// Offsets, lengths and addresses of direct writes are multiples of this.
 const DIRECT_ALIGNMENT: usize = 4096;
@@ -19,7 +20,7 @@ pub(super) struct SimulatedFile {
     state: Arc<Mutex<State>>,
     inode: Inode,
     mode: OpenMode,
-    holds_lock: Mutex<bool>,
+    held: Mutex<Held>,
 }
 
 impl SimulatedFile {
@@ -28,12 +29,19 @@ impl SimulatedFile {
             state,
             inode,
             mode,
-            holds_lock: Mutex::new(false),
+            held: Mutex::default(),
         }
     }
 }
 
 impl SimulatedFile {
+    fn take_lock(&self, wanted: Held) -> bool {
+        let mut held = self.held.lock();
+        let mut state = self.state.lock();
+        let file = state.files.entry(self.inode).or_default();
+        file.lock.take(&mut held, wanted)
+    }
+
     fn begin(&self, kind: OperationKind) -> io::Result<(MutexGuard<'_, State>, Option<Effect>)> {
         let mut state = self.state.lock();
         let effect = state.begin(kind)?;
@@ -163,14 +171,15 @@ impl VfsFile for SimulatedFile {
     }
 
     fn try_lock(&self) -> io::Result<bool> {
-        let mut holds_lock = self.holds_lock.lock();
-        if *holds_lock {
-            return Ok(true);
-        }
-        let mut state = self.state.lock();
-        let file = state.files.entry(self.inode).or_default();
-        *holds_lock = !std::mem::replace(&mut file.is_locked, true);
-        Ok(*holds_lock)
+        Ok(self.take_lock(Held::Exclusive))
+    }
+
+    fn try_lock_shared(&self) -> io::Result<bool> {
+        Ok(self.take_lock(Held::Shared))
+    }
+
+    fn identity(&self) -> io::Result<FileId> {
+        Ok(file_id(self.inode))
     }
 }
 
@@ -179,9 +188,7 @@ impl Drop for SimulatedFile {
         let mut state = self.state.lock();
         if let Some(file) = state.files.get_mut(&self.inode) {
             file.handles -= 1;
-            if *self.holds_lock.get_mut() {
-                file.is_locked = false;
-            }
+            file.lock.release(self.held.get_mut());
         }
         state.forget_unused(self.inode);
     }

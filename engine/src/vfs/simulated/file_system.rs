@@ -9,7 +9,9 @@ use std::time::{Duration, Instant, SystemTime};
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 
-use super::super::{OpenMode, Vfs, VfsFile};
+use self::directory::{DIR_ID, SimulatedDir};
+use super::super::lock::Lock;
+use super::super::{FileId, OpenMode, Vfs, VfsFile};
 use super::{
     Effect, FailedSync, Fault, Image, Inode, Medium, Operation, OperationKind, Survival, Trace, mix,
 };
@@ -31,6 +33,7 @@ pub struct SimulatedVfs {
 struct State {
     names: BTreeMap<PathBuf, Inode>,
     dirs: BTreeSet<PathBuf>,
+    dir_locks: BTreeMap<PathBuf, Lock>,
     files: HashMap<Inode, File>,
     medium: Medium,
     /// Operations so far.
@@ -51,7 +54,7 @@ struct State {
 #[derive(Debug, Default)]
 struct File {
     bytes: Arc<Vec<u8>>,
-    is_locked: bool,
+    lock: Lock,
     is_named: bool,
     handles: usize,
     noted: Noted,
@@ -96,6 +99,7 @@ impl SimulatedVfs {
             state: Arc::new(Mutex::new(State {
                 names,
                 dirs,
+                dir_locks: BTreeMap::new(),
                 files,
                 medium,
                 position,
@@ -419,6 +423,22 @@ impl Vfs for SimulatedVfs {
         SystemTime::UNIX_EPOCH + Duration::from_secs(WALL_CLOCK_START_S) + elapsed
     }
 
+    fn identity(&self, path: &Path) -> io::Result<FileId> {
+        let state = self.state.lock();
+        match state.names.get(path) {
+            Some(inode) => Ok(file_id(*inode)),
+            None if state.dirs.contains(path) => Ok(DIR_ID),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn open_dir(&self, dir: &Path) -> io::Result<Arc<dyn VfsFile>> {
+        if !self.state.lock().dirs.contains(dir) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(Arc::new(SimulatedDir::new(&self.state, dir)))
+    }
+
     fn monotonic(&self) -> Duration {
         self.start.elapsed()
     }
@@ -430,8 +450,17 @@ impl Vfs for SimulatedVfs {
     }
 }
 
+fn file_id(inode: Inode) -> FileId {
+    FileId {
+        device: 1,
+        inode: inode.into(),
+    }
+}
+
 #[path = "controls.rs"]
 mod controls;
+#[path = "directory.rs"]
+mod directory;
 #[path = "file.rs"]
 mod file;
 #[path = "mistakes.rs"]

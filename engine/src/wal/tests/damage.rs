@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::frame::{self, StoredMark};
+use super::super::guard::GUARD_BYTES;
 use super::super::segment::{HEADER_BYTES, SegmentHeader};
 use super::*;
 use crate::error::Error;
@@ -70,10 +71,13 @@ impl Written {
 fn used_ranges(written: &Written) -> Vec<(usize, std::ops::Range<usize>)> {
     let mut ranges = Vec::new();
     for (index, (_, bytes)) in written.image.iter().enumerate() {
-        ranges.push((index, 0..64));
-        ranges.push((index, 2048..2112));
-        let last = bytes.iter().rposition(|&byte| byte != 0).unwrap_or(0);
-        ranges.push((index, HEADER_BYTES..(last + 8).clamp(HEADER_BYTES, bytes.len())));
+        let frames = bytes.len() - HEADER_BYTES;
+        ranges.push((index, 0..88));
+        ranges.push((index, 508..512));
+        ranges.push((index, frames..frames + 88));
+        ranges.push((index, bytes.len() - GUARD_BYTES..bytes.len()));
+        let last = bytes[..frames].iter().rposition(|&byte| byte != 0).unwrap_or(0);
+        ranges.push((index, HEADER_BYTES..(last + 8).clamp(HEADER_BYTES, frames)));
     }
     ranges
 }
@@ -82,7 +86,7 @@ fn used_ranges(written: &Written) -> Vec<(usize, std::ops::Range<usize>)> {
 fn every_flipped_bit_is_corruption_or_a_legal_end() {
     let written = Written::new(45, 60, 4);
     assert!(
-        written.end().0 - written.begin.0 > 8192,
+        written.end().0 - written.begin.0 > SEGMENT,
         "over a segment boundary"
     );
     let (mut reported, mut ended, mut harmless) = (0, 0, 0);
@@ -124,27 +128,28 @@ fn every_flipped_bit_is_corruption_or_a_legal_end() {
 }
 
 #[test]
-fn a_file_cut_at_any_byte_ends_the_log_legally() {
+fn a_segment_in_use_that_was_cut_is_reported() {
     let written = Written::new(70, 60, 5);
-    let (path, bytes) = written.image.iter().rfind(|(_, bytes)| bytes[0] != 0).unwrap();
-    let mut counts = std::collections::BTreeSet::new();
-    for len in (0..HEADER_BYTES).step_by(97).chain(HEADER_BYTES..bytes.len()) {
-        let vfs = restore(&written.image);
-        vfs.open(path, OpenMode::default())
-            .unwrap()
-            .set_len(len as u64)
-            .unwrap();
-        let what = format!("cut to {len}");
-        let strict = written.check(&vfs, written.end(), &what);
-        assert!(
-            strict.is_none_or(|count| count == written.commits.len()),
-            "{what}"
-        );
-        let count = written.check(&vfs, written.begin, &what);
-        counts.insert(count.expect("nothing behind the cut can prove a loss"));
+    let in_use = |bytes: &[u8]| bytes[HEADER_BYTES..].starts_with(&0x377F_0682u32.to_le_bytes());
+    let used: Vec<_> = written.image.iter().filter(|(_, bytes)| in_use(bytes)).collect();
+    assert!(used.len() >= 2);
+    for (path, bytes) in used {
+        for len in (0..bytes.len()).step_by(97) {
+            let vfs = restore(&written.image);
+            vfs.open(path, OpenMode::default())
+                .unwrap()
+                .set_len(len as u64)
+                .unwrap();
+            // A file is made whole before it is used, so no crash leaves less of it. Without a header, and with all frames
+            // and guards gone, the newest segment is as if it had never been.
+            let what = format!("{} cut to {len}", path.display());
+            let strict = written.check(&vfs, written.end(), &what);
+            assert_eq!(strict, None, "{what}");
+            if len >= HEADER_BYTES {
+                assert_eq!(written.check(&vfs, written.begin, &what), None, "{what}");
+            }
+        }
     }
-    assert!(counts.len() > 5, "{counts:?}");
-    assert!(counts.contains(&written.commits.len()));
 }
 
 #[test]
@@ -155,15 +160,15 @@ fn a_torn_last_flush_ends_the_log_at_any_byte() {
     assert_eq!(wal.torn, None);
     // Everything was one flush: any prefix of it, with anything behind, is a legal end.
     let (path, bytes) = &written.image[0];
-    let end = bytes.iter().rposition(|&byte| byte != 0).unwrap() + 1;
+    let end = (written.end().0 - SEGMENT) as usize;
     for at in HEADER_BYTES..end {
         let vfs = restore(&written.image);
-        let zeros = vec![0; bytes.len() - at];
+        let zeros = vec![0; bytes.len() - HEADER_BYTES - at];
         overwrite(&vfs, path, &zeros, at as u64);
         let count = written.check(&vfs, written.begin, &format!("zeros from {at}"));
         // A commit whose last bytes, those of a CRC, happen to be zeros loses nothing with them.
         let is_whole = |end: &LogPosition| {
-            let end = (end.0 - 8192) as usize;
+            let end = (end.0 - SEGMENT) as usize;
             end <= at || bytes[at..end].iter().all(|&byte| byte == 0)
         };
         let expected = written.ends.iter().take_while(|end| is_whole(end)).count();
@@ -206,7 +211,7 @@ fn holes_in_unsynced_bytes_are_a_torn_tail() {
     wal.flush().unwrap();
     let hole_at = append(&wal, &commit(2, 60)).unwrap();
     let mut id = 3;
-    while wal.end().0 < begin.0 + 3 * 8192 {
+    while wal.end().0 < begin.0 + 3 * SEGMENT {
         append(&wal, &commit(id, 60)).unwrap();
         if id.is_multiple_of(5) {
             wal.write_out().unwrap();
@@ -216,7 +221,7 @@ fn holes_in_unsynced_bytes_are_a_torn_tail() {
     wal.write_out().unwrap();
     assert_eq!(wal.durable(), synced);
     // The power fails; some unsynced bytes made it, some did not.
-    let offset = hole_at.0 - 8192;
+    let offset = hole_at.0 - SEGMENT;
     overwrite(&vfs, Path::new("/db/wal/0000000000000001.wal"), &[0; 30], offset);
     let (recovered, read) = recover(&vfs, begin, synced).unwrap();
     assert_eq!(read, [commit(1, 60), commit(2, 60)]);
@@ -257,7 +262,7 @@ fn a_missing_segment_is_corruption_when_its_content_was_needed() {
     let segments: Vec<_> = written
         .image
         .iter()
-        .filter(|(_, bytes)| bytes[0] != 0)
+        .filter(|(_, bytes)| bytes[HEADER_BYTES] != 0)
         .map(|(path, _)| path.clone())
         .collect();
     assert!(segments.len() >= 3);
@@ -279,16 +284,42 @@ fn a_missing_segment_is_corruption_when_its_content_was_needed() {
 }
 
 #[test]
-fn headers_destroyed_whole_are_found_like_missing_segments() {
+fn either_copy_of_a_header_is_enough() {
     let written = Written::new(120, 100, 3);
-    let (path, _) = &written.image[1];
-    let vfs = restore(&written.image);
-    overwrite(&vfs, path, &[0; HEADER_BYTES], 0);
-    let error = recover(&vfs, written.begin, written.begin).unwrap_err();
-    assert!(
-        error.to_string().contains("says that the log was durable"),
-        "{error}"
-    );
+    for (path, bytes) in &written.image {
+        for at in [0, bytes.len() - HEADER_BYTES] {
+            for damage in [[0; HEADER_BYTES], [0xA5; HEADER_BYTES]] {
+                let vfs = restore(&written.image);
+                overwrite(&vfs, path, &damage, at as u64);
+                let what = format!("block at {at} of {}", path.display());
+                let count = written.check(&vfs, written.end(), &what);
+                assert_eq!(count, Some(written.commits.len()), "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_segment_that_has_lost_both_copies_of_its_header_is_told_by_its_guards() {
+    let written = Written::new(120, 100, 3);
+    let used: Vec<_> = written
+        .image
+        .iter()
+        .filter(|(_, bytes)| bytes[HEADER_BYTES] != 0)
+        .collect();
+    for (path, bytes) in used {
+        let vfs = restore(&written.image);
+        for at in [0, bytes.len() - HEADER_BYTES] {
+            overwrite(&vfs, path, &[0; HEADER_BYTES], at as u64);
+        }
+        let error = recover(&vfs, written.begin, written.begin).unwrap_err();
+        assert!(matches!(error, Error::Corruption { .. }), "{error}");
+        let message = error.to_string();
+        assert!(
+            message.contains("says that the log was durable") || message.contains("lost its header"),
+            "{message}"
+        );
+    }
 }
 
 #[test]
@@ -350,7 +381,7 @@ fn marks_that_cannot_be_under_a_good_crc_are_corruption() {
     let vfs = MemoryVfs::default();
     let begin = start(&vfs, LogPosition(0)).end();
     let (path, bytes) = &image(&vfs)[0];
-    let salt = SegmentHeader::decode(bytes, path).unwrap().unwrap().salt;
+    let salt = SegmentHeader::of_file(bytes, path).unwrap().unwrap().salt;
     let good = StoredMark {
         frame_count: 1,
         wall_clock_delta_ms: 0,
@@ -412,7 +443,7 @@ proptest! {
 fn a_frame_without_sense_under_a_good_crc_is_corruption() {
     let written = Written::new(3, 60, 1);
     let (path, bytes) = &written.image[0];
-    let salt = SegmentHeader::decode(bytes, path).unwrap().unwrap().salt;
+    let salt = SegmentHeader::of_file(bytes, path).unwrap().unwrap().salt;
     let frame_at = HEADER_BYTES;
     let size = frame::decode(&bytes[frame_at..], salt).unwrap().size;
     let mut changed = bytes[frame_at..frame_at + size].to_vec();

@@ -123,10 +123,10 @@ fn a_newer_format_is_named() {
     let vfs = MemoryVfs::default();
     drop(start(&vfs, LogPosition(0)));
     let (path, mut bytes) = image(&vfs).remove(0);
-    for copy in [0, 2048] {
+    for copy in [0, bytes.len() - 4096] {
         bytes[copy + 8] = 9;
-        let crc = crc32fast::hash(&bytes[copy..copy + 56]);
-        bytes[copy + 56..copy + 60].copy_from_slice(&crc.to_le_bytes());
+        let crc = crc32fast::hash(&bytes[copy..copy + 508]);
+        bytes[copy + 508..copy + 512].copy_from_slice(&crc.to_le_bytes());
     }
     overwrite(&vfs, &path, &bytes, 0);
     for error in [
@@ -138,7 +138,7 @@ fn a_newer_format_is_named() {
                 error,
                 Error::UnsupportedVersion {
                     found: 9,
-                    supported: 1,
+                    supported: 2,
                     ..
                 }
             ),

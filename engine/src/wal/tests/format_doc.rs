@@ -1,7 +1,7 @@
 //! `docs/format.md` says what the code does.
 
-use super::super::frame;
 use super::super::segment::{self, offset};
+use super::super::{frame, guard};
 use super::*;
 
 /// The rows of the first table below the heading `title`, cells trimmed of blanks and back quotes.
@@ -97,6 +97,10 @@ fn the_segment_header_is_as_documented() {
             (offset::WALL_CLOCK, 8, "wall clock"),
             (offset::PREVIOUS_END, 8, "previous end"),
             (offset::DURABLE, 8, "durable"),
+            (offset::DATABASE_ID, 8, "database ID"),
+            (offset::TIME_LINE, 8, "time line"),
+            (offset::PREVIOUS_TIME_LINE, 8, "previous time line"),
+            (offset::END, offset::CRC - offset::END, "reserved"),
             (offset::CRC, 4, "CRC"),
         ],
     );
@@ -104,11 +108,30 @@ fn the_segment_header_is_as_documented() {
     let magic = std::str::from_utf8(&segment::SEGMENT_MAGIC).unwrap();
     assert!(section.contains(magic), "the magic");
     assert!(
-        section.contains(&format!("offset {}", offset::COPY)),
-        "where the copy is"
-    );
-    assert!(
         section.contains(&format!("{} bytes", segment::HEADER_BYTES)),
-        "the header block"
+        "the header blocks"
     );
+    let rows = table(&document, "WAL segment");
+    assert_eq!(rows[1][3], segment::SEGMENT_VERSION.to_string());
+}
+
+#[test]
+fn the_guard_is_as_documented() {
+    let document = document();
+    let rows = table(&document, "WAL guard");
+    assert_layout(
+        &rows,
+        &[
+            (guard::offset::MAGIC, 4, "magic"),
+            (guard::offset::CRC, 4, "CRC"),
+            (guard::offset::DATABASE_ID, 8, "database ID"),
+            (guard::offset::SEQUENCE, 8, "sequence"),
+            (
+                guard::offset::DURABLE,
+                guard::GUARD_BYTES - guard::offset::DURABLE,
+                "durable",
+            ),
+        ],
+    );
+    assert_eq!(rows[0][3].as_bytes(), guard::GUARD_MAGIC);
 }

@@ -23,9 +23,11 @@ const DIR: &str = "/db/wal";
 const CLOCK_MS: u64 = 1_700_000_000_000;
 
 /// The smallest segments, so that a short log has several: 4096 bytes of frames each.
+const SEGMENT: u64 = 12_288;
+
 fn options() -> WalOptions {
     WalOptions {
-        segment_size: 8192,
+        segment_size: SEGMENT,
         page_size: 512,
         ..WalOptions::new(DIR)
     }

@@ -23,7 +23,8 @@ fn names(vfs: &dyn Vfs) -> Vec<String> {
 fn headers(vfs: &dyn Vfs) -> Vec<SegmentHeader> {
     image(vfs)
         .iter()
-        .filter_map(|(path, bytes)| SegmentHeader::decode(bytes, path).unwrap())
+        .filter_map(|(path, bytes)| SegmentHeader::of_file(bytes, path).unwrap())
+        .filter(|header| header.sequence > 0)
         .collect()
 }
 
@@ -50,13 +51,13 @@ fn segments_are_prepared_ahead() {
     wal.prepare().unwrap();
     assert_eq!(names(&vfs), ["1", "2"], "enough is enough");
     let prepared = wal.stats().segments_created;
-    fill(&wal, 1, 8192);
+    fill(&wal, 1, SEGMENT);
     assert_eq!(
         wal.stats().segments_created,
         prepared,
         "the prepared one was taken"
     );
-    fill(&wal, wal_next(&vfs, &wal), 8192);
+    fill(&wal, wal_next(&vfs, &wal), SEGMENT);
     assert_eq!(
         wal.stats().segments_created,
         prepared + 1,
@@ -65,7 +66,7 @@ fn segments_are_prepared_ahead() {
 }
 
 fn wal_next(vfs: &dyn Vfs, wal: &Wal) -> u64 {
-    let begin = LogPosition(8192 + 4096);
+    let begin = LogPosition(SEGMENT + 4096);
     recover(vfs, begin, wal.durable())
         .unwrap()
         .0
@@ -79,7 +80,7 @@ fn wal_next(vfs: &dyn Vfs, wal: &Wal) -> u64 {
 fn a_checkpoint_recycles_what_is_wholly_before_it() {
     let vfs = MemoryVfs::default();
     let wal = start(&vfs, LogPosition(0));
-    let next = fill(&wal, 1, 4 * 8192);
+    let next = fill(&wal, 1, 4 * SEGMENT);
     let position = wal.end();
     let before = wal.stats();
     let file_count = names(&vfs).len();
@@ -93,7 +94,7 @@ fn a_checkpoint_recycles_what_is_wholly_before_it() {
     assert_eq!(names(&vfs).len(), file_count);
 
     // The log goes on in recycled files, creating none, and what they held is not read as log.
-    let last = fill(&wal, next, 4 * 8192);
+    let last = fill(&wal, next, 4 * SEGMENT);
     assert_eq!(wal.stats().segments_created, before.segments_created);
     let (_, read) = recover(&vfs, position, wal.durable()).unwrap();
     assert_eq!(read.first().map(|commit| commit.id), Some(next));
@@ -106,11 +107,11 @@ fn a_checkpoint_recycles_what_is_wholly_before_it() {
 fn old_frames_in_a_recycled_file_end_the_log_cleanly() {
     let vfs = MemoryVfs::default();
     let wal = start(&vfs, LogPosition(0));
-    let mut next = fill(&wal, 1, 3 * 8192);
+    let mut next = fill(&wal, 1, 3 * SEGMENT);
     for _ in 0..5 {
         let position = wal.end();
         wal.checkpoint(position).unwrap();
-        next = fill(&wal, next, 8192 + 700);
+        next = fill(&wal, next, SEGMENT + 700);
         // Behind the end lie frames of the earlier use, at every alignment that the rounds bring about.
         let (recovered, read) = recover(&vfs, position, wal.durable()).unwrap();
         assert_eq!(recovered.end, wal.end());
@@ -124,7 +125,7 @@ fn a_checkpoint_keeps_what_it_does_not_cover() {
     let vfs = MemoryVfs::default();
     let wal = start(&vfs, LogPosition(0));
     let begin = wal.end();
-    fill(&wal, 1, 3 * 8192);
+    fill(&wal, 1, 3 * SEGMENT);
     wal.checkpoint(begin).unwrap();
     wal.checkpoint(LogPosition(0)).unwrap();
     let stats = wal.stats();
@@ -151,12 +152,12 @@ fn a_checkpoint_keeps_what_it_does_not_cover() {
 fn too_many_spares_are_removed() {
     let vfs = MemoryVfs::default();
     let wal = start(&vfs, LogPosition(0));
-    let next = fill(&wal, 1, 40 * 8192);
+    let next = fill(&wal, 1, 40 * SEGMENT);
     wal.checkpoint(wal.end()).unwrap();
     assert_eq!(names(&vfs).len(), 17, "16 spares and the current one");
     assert!(wal.stats().segments_removed >= 20);
     // After a quiet time fewer are kept.
-    fill(&wal, next, 8192);
+    fill(&wal, next, SEGMENT);
     wal.checkpoint(wal.end()).unwrap();
     assert!(names(&vfs).len() <= 17);
 }
@@ -165,10 +166,10 @@ fn too_many_spares_are_removed() {
 fn a_rename_that_was_lost_does_not_matter() {
     let vfs = MemoryVfs::default();
     let wal = start(&vfs, LogPosition(0));
-    let next = fill(&wal, 1, 3 * 8192);
+    let next = fill(&wal, 1, 3 * SEGMENT);
     let position = wal.end();
     wal.checkpoint(position).unwrap();
-    fill(&wal, next, 2 * 8192);
+    fill(&wal, next, 2 * SEGMENT);
     let durable = wal.durable();
     // The power fails before the directory was written: a file in use has its old name again.
     let newest = headers(&vfs).iter().map(|header| header.sequence).max().unwrap();
@@ -180,7 +181,7 @@ fn a_rename_that_was_lost_does_not_matter() {
     assert_eq!(read[0].id, next);
     // And a start after that keeps it until a checkpoint passes it, and does not reuse its number.
     let wal = start(&vfs, recovered.end);
-    assert!(wal.end().0 > (newest + 1) * 8192);
+    assert!(wal.end().0 > (newest + 1) * SEGMENT);
     let (again, _) = recover(&vfs, position, durable).unwrap();
     assert_eq!(again.end, recovered.end);
 }

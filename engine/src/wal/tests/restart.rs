@@ -48,7 +48,7 @@ fn what_a_crash_left_behind_the_recovered_end_is_abandoned() {
     wal.write_out().unwrap();
     drop(wal);
     // Commit 2 is lost; later ones, over several segments, are still there.
-    let hole = durable.0 - 8192;
+    let hole = durable.0 - SEGMENT;
     overwrite(&vfs, Path::new("/db/wal/0000000000000001.wal"), &[0; 25], hole);
     let (recovered, read) = recover(&vfs, begin, durable).unwrap();
     assert_eq!((read.len(), recovered.end), (1, durable));
@@ -99,7 +99,7 @@ fn unused_segments_are_taken_over() {
     assert_eq!((stats.segments_created, stats.segments_recycled), (0, 1));
     assert_eq!(
         wal.end(),
-        LogPosition(3 * 8192 + 4096),
+        LogPosition(3 * SEGMENT + 4096),
         "above every existing number"
     );
 }
@@ -111,7 +111,7 @@ fn half_made_segments_and_other_files_are_told_apart() {
     overwrite(&vfs, Path::new("/db/wal/0000000000000007.wal"), &[0; 5000], 0);
     overwrite(&vfs, Path::new("/db/wal/notes.txt"), b"mine", 0);
     let wal = start(&vfs, LogPosition(0));
-    assert_eq!(wal.end(), LogPosition(8 * 8192 + 4096));
+    assert_eq!(wal.end(), LogPosition(8 * SEGMENT + 4096));
     assert!(!vfs.exists(Path::new("/db/wal/0000000000000007.wal")).unwrap());
     assert!(vfs.exists(Path::new("/db/wal/notes.txt")).unwrap());
     assert_eq!(wal.stats().segments_removed, 1);
@@ -128,7 +128,7 @@ fn another_segment_size_takes_over_at_a_higher_position() {
     }
     let end = wal.flush().unwrap();
     drop(wal);
-    for (segment_size, id) in [(64 << 10, 81), (8192, 82), (16 << 10, 83)] {
+    for (segment_size, id) in [(64 << 10, 81), (SEGMENT, 82), (16 << 10, 83)] {
         let options = WalOptions {
             segment_size,
             ..options()
@@ -150,7 +150,12 @@ fn another_segment_size_takes_over_at_a_higher_position() {
 fn an_exhausted_position_space_is_an_error() {
     let vfs = MemoryVfs::default();
     vfs.create_dir(Path::new(DIR)).unwrap();
-    overwrite(&vfs, Path::new("/db/wal/ffffffffffffffff.wal"), &[0; 8192], 0);
+    overwrite(
+        &vfs,
+        Path::new("/db/wal/ffffffffffffffff.wal"),
+        &[0; SEGMENT as usize],
+        0,
+    );
     let error = Wal::start(Arc::new(vfs), options(), LogPosition(0)).unwrap_err();
     assert!(error.to_string().contains("position space"), "{error}");
 }

@@ -46,7 +46,7 @@ fn commits_come_back_in_order_over_segments() {
         }
     }
     let end = wal.flush().unwrap();
-    assert!(end.0 - begin.0 > 5 * 8192, "several segments");
+    assert!(end.0 - begin.0 > 5 * SEGMENT, "several segments");
     assert_eq!(wal.live_bytes(), end.0 - begin.0);
     let (recovered, read) = recover(&vfs, begin, end).unwrap();
     assert_eq!(read, written);

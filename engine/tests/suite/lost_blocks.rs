@@ -1,0 +1,212 @@
+//! Each block and each sector of each log file is lost in turn: zeroed, or garbled.
+//!
+//! Every commit here is synchronised and acknowledged before the next begins, so each is a flush of its own, some of one
+//! small row, some of several blocks. What may come of a lost block: the opening reports it; or everything is there; or,
+//! only where the last flush wrote, the database ends before that flush, as if it had never been. Never less, never
+//! silently.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use engine::vfs::SimulatedVfs;
+use engine::vfs::simulated::{Image, Survival};
+use engine::{Options, WalSync};
+
+use crate::common::PATH;
+
+const BLOCK: usize = 4096;
+const SECTOR: usize = 512;
+
+fn options(vfs: &SimulatedVfs, sync: WalSync) -> Options {
+    Options::new()
+        .page_size(4096)
+        .cache_size(0)
+        .wal_segment_size(64 << 10)
+        .wal_sync(sync)
+        .background(false)
+        .vfs(Arc::new(vfs.clone()))
+}
+
+/// A database as a kill leaves it, before and after its last commit.
+struct Killed {
+    before: Image,
+    after: Image,
+    commits: u32,
+    sync: WalSync,
+}
+
+/// Makes `commits` commits, each durable when it returns. The size of commit `n` is `size(n)`; in the middle there is a
+/// checkpoint if `with_checkpoint`, so that segments are recycled.
+fn killed(commits: u32, sync: WalSync, with_checkpoint: bool, size: impl Fn(u32) -> usize) -> Killed {
+    let vfs = SimulatedVfs::from_image(&Image::with_dirs(["/"]), 3);
+    let db = options(&vfs, sync).open(PATH).unwrap();
+    let table = db.create_table("rows").unwrap();
+    let mut before = Image::default();
+    for n in 0..commits {
+        if n + 1 == commits {
+            before = vfs.crash(Survival::All);
+        }
+        db.write(|tx| tx.put(table, &n.to_be_bytes(), &vec![n as u8; size(n)]))
+            .unwrap();
+        if with_checkpoint && n == commits / 2 {
+            db.checkpoint().unwrap();
+        }
+    }
+    let after = vfs.crash(Survival::All);
+    Killed {
+        before,
+        after,
+        commits,
+        sync,
+    }
+}
+
+/// What came of one lost block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Reported,
+    Whole,
+    LastFlushCutOff,
+}
+
+impl Killed {
+    fn log_files(&self) -> Vec<PathBuf> {
+        let files = self.after.files.keys();
+        files
+            .filter(|path| path.extension().is_some())
+            .filter(|path| path.extension() == Some("wal".as_ref()))
+            .cloned()
+            .collect()
+    }
+
+    /// Loses `len` bytes at `start` of a log file.
+    fn lose(&self, path: &Path, start: usize, len: usize, garble: bool) -> Result<Outcome, String> {
+        let mut image = self.after.clone();
+        let bytes = Arc::make_mut(image.files.get_mut(path).unwrap());
+        for (at, byte) in bytes[start..start + len].iter_mut().enumerate() {
+            // Neither the old byte nor a pattern that any field has.
+            *byte = if garble { (at * 151 + 77) as u8 ^ 0x5A } else { 0 };
+        }
+        let was_last = self
+            .before
+            .files
+            .get(path)
+            .is_none_or(|old| old[start..start + len] != self.after.files[path][start..start + len]);
+        let vfs = SimulatedVfs::from_image(&image, 9);
+        let what = if garble { "garbled" } else { "zeroed" };
+        let context = format!("{} bytes at {start} of {} {what}", len, path.display());
+        let db = match options(&vfs, self.sync).open(PATH) {
+            Ok(db) => db,
+            Err(error) if error.to_string().contains(PATH) => return Ok(Outcome::Reported),
+            Err(error) => return Err(format!("{context}: {error} names no file")),
+        };
+        let count = match db.table("rows") {
+            Ok(table) => db.snapshot().scan(table, ..).unwrap().count() as u32,
+            Err(_) => 0,
+        };
+        match count {
+            all if all == self.commits => Ok(Outcome::Whole),
+            less if less + 1 == self.commits && was_last => Ok(Outcome::LastFlushCutOff),
+            less => Err(format!(
+                "{context}: silently {less} of {} acknowledged commits",
+                self.commits
+            )),
+        }
+    }
+
+    /// Loses each piece of `len` bytes of each log file; `which` chooses pieces by the file's length and the place.
+    fn lose_each(
+        &self,
+        len: usize,
+        which: impl Fn(&Path, usize) -> bool,
+        misses: &mut Vec<String>,
+    ) -> [u32; 3] {
+        let mut outcomes = [0; 3];
+        for path in self.log_files() {
+            let file_len = self.after.files[&path].len();
+            for start in (0..file_len).step_by(len).filter(|&start| which(&path, start)) {
+                for garble in [false, true] {
+                    match self.lose(&path, start, len, garble) {
+                        Ok(outcome) => outcomes[outcome as usize] += 1,
+                        Err(miss) => misses.push(miss),
+                    }
+                }
+            }
+        }
+        outcomes
+    }
+}
+
+fn assert_none(misses: &[String]) {
+    assert!(
+        misses.is_empty(),
+        "{} misses, for instance: {:#?}",
+        misses.len(),
+        &misses[..misses.len().min(8)]
+    );
+}
+
+/// Rows of 100 bytes, now and then one of several blocks.
+fn mostly_small(n: u32) -> usize {
+    match n % 29 {
+        7 => 900,
+        13 => 9000,
+        _ => 100,
+    }
+}
+
+#[test]
+fn every_lost_block_of_the_log_is_reported_but_for_the_last_flush() {
+    for (sync, with_checkpoint) in [
+        (WalSync::Fdatasync, false),
+        (WalSync::Fdatasync, true),
+        (WalSync::Direct, false),
+    ] {
+        let killed = killed(400, sync, with_checkpoint, mostly_small);
+        let used = |path: &PathBuf| killed.after.files[path].iter().skip(BLOCK).any(|&byte| byte != 0);
+        assert!(
+            killed.log_files().iter().filter(|path| used(path)).count() >= 3,
+            "several segments"
+        );
+        let mut misses = Vec::new();
+        let blocks = killed.lose_each(BLOCK, |_, _| true, &mut misses);
+        let sectors = killed.lose_each(
+            SECTOR,
+            |_, start| sync == WalSync::Fdatasync || start % 1536 == 0,
+            &mut misses,
+        );
+        println!("{sync:?}, checkpoint {with_checkpoint}: blocks {blocks:?}, sectors {sectors:?}");
+        assert_none(&misses);
+        assert!(blocks[Outcome::Reported as usize] > 10 && sectors[Outcome::Reported as usize] > 10);
+        assert!(blocks[Outcome::Whole as usize] > 10 && sectors[Outcome::Whole as usize] > 10);
+    }
+}
+
+/// The end of the log at every place in a block and in a segment: only what its last flush wrote may go with it.
+#[test]
+fn wherever_the_log_ends_only_its_last_flush_can_be_cut_off() {
+    let mut misses = Vec::new();
+    let mut cut_off = 0;
+    for (commits, row) in (1..=45)
+        .map(|n| (n, 100))
+        .chain((1..=24).map(|n| (n, 3000)))
+        .chain([(3, 4000), (14, 4001), (7, 9000)])
+    {
+        let killed = killed(commits, WalSync::Fdatasync, false, |_| row);
+        let changed = |path: &Path, start: usize, len: usize| {
+            let old = killed.before.files.get(path);
+            let near =
+                start.saturating_sub(2 * BLOCK)..(start + len + BLOCK).min(killed.after.files[path].len());
+            old.is_none_or(|old| old[near.clone()] != killed.after.files[path][near])
+        };
+        let blocks = killed.lose_each(
+            BLOCK,
+            |path, start| start == 0 || changed(path, start, BLOCK),
+            &mut misses,
+        );
+        let sectors = killed.lose_each(SECTOR, |path, start| changed(path, start, SECTOR), &mut misses);
+        cut_off += blocks[Outcome::LastFlushCutOff as usize] + sectors[Outcome::LastFlushCutOff as usize];
+    }
+    assert_none(&misses);
+    assert!(cut_off > 50, "{cut_off}: the last flush can be cut off, and was");
+}
