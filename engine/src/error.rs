@@ -59,10 +59,9 @@ pub enum Error {
         /// The database.
         path: PathBuf,
     },
-    /// An earlier flush failed, so nothing more can be promised until the database is opened again.
-    #[error(
-        "the database stopped accepting commits because a flush failed ({cause}); open it again to recover"
-    )]
+    /// After a failed flush, a panic, or a commit that could not be completed, nothing more can be promised until the
+    /// database is opened again.
+    #[error("the database has stopped accepting commits: {cause}; open it again to recover")]
     Poisoned {
         /// The first failure.
         cause: Arc<str>,
@@ -185,6 +184,15 @@ impl Error {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::WriteConflict { .. } | Self::Busy { .. })
+    }
+
+    /// Whether bytes of a file could not be read, or were not what was written there.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        match self {
+            Self::Corruption { .. } => true,
+            Self::Io { operation, .. } => *operation == "read",
+            _ => false,
+        }
     }
 
     /// Whether the device had no room left.

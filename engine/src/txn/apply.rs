@@ -11,7 +11,7 @@ use super::catalog::{Dropped, Entry};
 use super::manager::{TransactionManager, Work};
 use super::panics::{NewPanic, PANICKED};
 use super::write_set::WriteSet;
-use crate::btree::{Budget, Change, Changer, Need, NewRow, Touched, Tree};
+use crate::btree::{Budget, Change, Changer, Need, NewRow, Quarantine, Touched, Tree};
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition, PageNumber, TableId};
 use crate::mvcc::Reclaimed;
@@ -41,6 +41,8 @@ pub(crate) struct Applier {
     /// Deleted rows whose ghosts can go, sorted.
     reclaimed: Vec<Reclaimed>,
     pub(crate) dropped: Vec<Dropped>,
+    /// Pages that housekeeping leaves alone.
+    pub(crate) quarantine: Quarantine,
     pub(crate) next_table: TableId,
     /// Tables that can be written.
     pub(crate) live: HashSet<TableId>,
@@ -56,6 +58,7 @@ impl Applier {
             since_collect: 0,
             reclaimed: Vec::new(),
             dropped: Vec::new(),
+            quarantine: Quarantine::default(),
             next_table: TableId(1),
             live: HashSet::new(),
         }
@@ -233,13 +236,22 @@ impl TransactionManager {
                 self.versions.withdraw(commit);
                 return Err(error);
             }
-            Err(error) => return Err(self.poison(&error)),
+            Err(error) => return Err(self.stop_in_commit(&error)),
         }
         let end = self
             .log(touched, commit, image)
-            .map_err(|error| self.poison(&error))?;
+            .map_err(|error| self.stop_in_commit(&error))?;
         *last = commit;
         Ok((commit, end))
+    }
+
+    /// Pages hold half a commit, and it cannot be completed.
+    fn stop_in_commit(&self, error: &Error) -> Error {
+        if self.check_usable().is_ok() {
+            self.wal
+                .poison(&format!("a commit could not be completed ({error})"));
+        }
+        self.wal.poisoned().unwrap_or_else(|| error.clone())
     }
 
     /// Appends a commit's frames to the log; the last carries the commit mark.
@@ -316,23 +328,21 @@ impl TransactionManager {
             return false;
         }
         let waiting = (reclaimed.len(), due.is_some());
+        let mut quarantine = std::mem::take(&mut applier.quarantine);
+        let put_aside = quarantine.len();
         let mut finished = None;
         let result = self.apply_commit(applier, |changer| {
-            self.purge(changer, &mut reclaimed)?;
-            if let Some(Dropped { table, root, .. }) = due {
-                let tree = Tree {
-                    pool: &self.pool,
-                    root,
-                    table,
-                };
-                let key = Entry::dropped_key(table);
-                let row: [NewRow<'_>; 1] = [(&key, None)];
-                let need = changer.need_of_rows(self.catalog_tree(), row.into_iter())?;
-                let mut budget = Budget::new(DROP_BUDGET, need);
-                if changer.drop_tree(tree, &mut budget)? {
-                    changer.delete(self.catalog_tree(), &key)?;
-                    finished = Some(table);
-                }
+            // Each step of either is complete or has not begun, whatever it ran into; the rest is for a later collection.
+            let put_off = |error: Error| tracing::warn!(%error, "housekeeping was put off");
+            self.purge(changer, &mut reclaimed, &mut quarantine)
+                .unwrap_or_else(put_off);
+            if let Some(due) = due {
+                finished = self
+                    .free_dropped(changer, due, &mut quarantine)
+                    .unwrap_or_else(|error| {
+                        put_off(error);
+                        None
+                    });
             }
             Ok(())
         });
@@ -340,16 +350,18 @@ impl TransactionManager {
             applier.dropped.retain(|d| d.table != table);
         }
         let is_waiting = !reclaimed.is_empty() || due.is_some() && !applier.dropped.is_empty();
-        let has_advanced = reclaimed.len() < waiting.0;
+        let has_advanced = reclaimed.len() < waiting.0 || finished.is_some() || quarantine.len() > put_aside;
         applier.reclaimed = reclaimed;
+        self.counters
+            .quarantined_pages
+            .store(quarantine.len() as u64, Relaxed);
+        applier.quarantine = quarantine;
         match result {
             Ok((commit, _)) if commit > self.applied() => {
                 self.announce(commit, LogPosition(0), None);
                 is_waiting
             }
             Ok(_) => is_waiting && has_advanced,
-            // Housekeeping that could not be done now is done by a later collection; nothing that anybody reads
-            // depends on it.
             Err(error) => {
                 tracing::warn!(%error, "old row versions could not be collected");
                 false
@@ -359,7 +371,12 @@ impl TransactionManager {
 
     /// Removes the ghosts of reclaimed rows, leaf by leaf from the end, until there is no room or enough is done. What
     /// was seen to is taken off the list.
-    fn purge<'a>(&'a self, changer: &mut Changer<'a, '_>, reclaimed: &mut Vec<Reclaimed>) -> Result<()> {
+    fn purge<'a>(
+        &'a self,
+        changer: &mut Changer<'a, '_>,
+        reclaimed: &mut Vec<Reclaimed>,
+        quarantine: &mut Quarantine,
+    ) -> Result<()> {
         let tables = self.catalog.tables();
         let leaves = PURGE_LEAVES + reclaimed.len() / PURGE_PART;
         for _ in 0..leaves {
@@ -371,13 +388,40 @@ impl TransactionManager {
                 reclaimed.retain(|r| r.table != table);
                 continue;
             };
-            let Some(low) = changer.purge(self.tree(*found), key)? else {
+            let Some(low) = changer.purge(self.tree(*found), key, quarantine)? else {
                 break;
             };
             reclaimed.pop();
             while reclaimed.pop_if(|r| r.table == table && r.key >= low).is_some() {}
         }
         Ok(())
+    }
+
+    /// Frees pages of a dropped table; returns the table when there is nothing left to do for it.
+    fn free_dropped<'a>(
+        &'a self,
+        changer: &mut Changer<'a, '_>,
+        Dropped { table, root, .. }: Dropped,
+        quarantine: &mut Quarantine,
+    ) -> Result<Option<TableId>> {
+        let key = Entry::dropped_key(table);
+        if changer.barrier(self.catalog_tree(), &key, quarantine)?.is_some() {
+            // The catalog cannot be told, so the table stays as it is: the next opening meets it again.
+            return Ok(Some(table));
+        }
+        let tree = Tree {
+            pool: &self.pool,
+            root,
+            table,
+        };
+        let row: [NewRow<'_>; 1] = [(&key, None)];
+        let need = changer.need_of_rows(self.catalog_tree(), row.into_iter())?;
+        let mut budget = Budget::new(DROP_BUDGET, need);
+        if !changer.drop_tree(tree, &mut budget, quarantine)? {
+            return Ok(None);
+        }
+        changer.delete(self.catalog_tree(), &key)?;
+        Ok(Some(table))
     }
 
     /// Whether ghosts or dropped tables may be waiting to be freed.
