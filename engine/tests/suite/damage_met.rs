@@ -250,6 +250,46 @@ fn damaged_links_of_long_values_stop_nothing_else() {
 }
 
 #[test]
+fn a_dropped_table_with_a_damaged_branch_is_freed_but_for_that() {
+    let vfs = MemoryVfs::default();
+    let db = small(&vfs).cache_size(8 << 20).open(PATH).unwrap();
+    for name in ["keep", "deep", "behind"] {
+        let table = db.create_table(name).unwrap();
+        for from in (0..9000).step_by(500) {
+            let mut tx = db.begin_with(nosync()).unwrap();
+            for n in from..from + if name == "deep" { 500 } else { 10 } {
+                tx.put(table, &key(n), &value(n, 100)).unwrap();
+            }
+            tx.commit().unwrap();
+        }
+    }
+    let levels = db.verify().unwrap().tables.iter().map(|table| table.levels).max();
+    assert_eq!(levels, Some(3));
+    db.close().unwrap();
+    let file = read_file(&vfs, Path::new(PATH));
+    let level_of = |extent: &Extent| file[extent.start + IMAGE + 17];
+    let branches: Vec<_> = pages_of(&vfs, &["deep"]).into_iter().map(|(_, extent)| extent).collect();
+    let branches: Vec<_> = branches.iter().filter(|extent| level_of(extent) == 1).collect();
+    assert!(branches.len() >= 2);
+    let whole = live_extents(&file).iter().filter(|extent| extent.kind == 1).count() as u64;
+    let deep = pages_of(&vfs, &["deep"]).len() as u64;
+    let behind = pages_of(&vfs, &["behind"]).len() as u64;
+    for extent in branches {
+        let db = open_damaged(&vfs, extent, Damage::Flip);
+        db.drop_table("deep").unwrap();
+        db.drop_table("behind").unwrap();
+        db.gc(1);
+        db.checkpoint().unwrap();
+        assert_eq!(db.metrics().quarantined_pages, 1);
+        let left = db.storage_info().used_pages;
+        let below = left - (whole - deep - behind);
+        assert!(below > 1 && below < deep, "{below} of {deep} pages are below the damaged one");
+        // What is lost to the file is lost for good, but nothing waits for it.
+        db.close().unwrap();
+    }
+}
+
+#[test]
 fn a_long_value_that_cannot_be_read_is_not_overwritten() {
     let base = build();
     let file = read_file(&base, Path::new(PATH));
