@@ -385,6 +385,7 @@ impl Database {
             bytes_read: store.bytes_read,
             bytes_written: store.bytes_written,
             corruptions_detected: store.corruptions,
+            quarantined_pages: counters.quarantined_pages.load(Relaxed),
             checkpoints: counters.checkpoints.load(Relaxed),
             checkpoint_ns: counters.checkpoint_ns.load(Relaxed),
             cache_frames: pool.frames() as u64,
@@ -452,6 +453,11 @@ impl Database {
                     levels: found.levels,
                 });
             }
+        }
+        for (page, why) in applier.quarantine.pages() {
+            report
+                .problems
+                .push(format!("page {page} was put aside by housekeeping: {why}"));
         }
         let in_use: HashSet<PageNumber> = manager.pool.store().allocated_pages().into_iter().collect();
         let mut stray: Vec<_> = in_use.symmetric_difference(&pages).collect();

@@ -95,8 +95,9 @@ pub enum Error {
         /// The database.
         path: PathBuf,
     },
-    /// A flush failed, or a commit was left half way, so nothing more can be promised until the database is opened again.
-    #[error("the database has stopped accepting commits ({cause}); open it again to recover")]
+    /// After a failed flush, a panic, or a commit that could not be completed, nothing more can be promised until the
+    /// database is opened again.
+    #[error("the database has stopped accepting commits: {cause}; open it again to recover")]
     Poisoned {
         /// The first failure.
         cause: Arc<str>,
@@ -249,6 +250,15 @@ impl Error {
                 Self::NotWritable { path, source }
             }
             other => other,
+        }
+    }
+
+    /// Whether bytes of a file could not be read, or were not what was written there.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        match self {
+            Self::Corruption { .. } => true,
+            Self::Io { operation, .. } => *operation == "read",
+            _ => false,
         }
     }
 

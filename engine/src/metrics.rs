@@ -38,6 +38,7 @@ pub(crate) struct Counters {
     pub(crate) checkpoints: AtomicU64,
     pub(crate) checkpoint_ns: AtomicU64,
     pub(crate) versions_collected: AtomicU64,
+    pub(crate) quarantined_pages: AtomicU64,
 }
 
 /// Storage figures of a database at one moment (`PRAGMA storage_info` of the plan).
@@ -112,6 +113,8 @@ pub struct Metrics {
     pub bytes_written: u64,
     /// Reads of the data file that found something else than was written; each was refused with an error.
     pub corruptions_detected: u64,
+    /// Pages that housekeeping could not read and leaves alone until the database is opened again.
+    pub quarantined_pages: u64,
     /// Checkpoints completed.
     pub checkpoints: u64,
     /// Time spent in checkpoints, in nanoseconds.

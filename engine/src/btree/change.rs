@@ -2,6 +2,12 @@
 //!
 //! A change records the before-image, then takes the leaf's latch at the version it read, and changes the page. If the
 //! page has no room it is split and the change starts again; the before-image is recorded once all the same.
+//!
+//! Long values that a commit replaces are read before its first change ([`Changer::need_of_rows`]), and their pages are
+//! freed without being read again: a page that is damaged refuses the commit and does not leave half of it behind.
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 
 use super::read::{RowState, append_state};
 use super::{Touched, Tree};
@@ -11,8 +17,18 @@ use crate::mvcc::VersionStore;
 use crate::page::delta::Operation;
 use crate::page::edit::Refused;
 use crate::page::layout::{OVERFLOW, max_inline_value};
+use crate::page::node::OverflowRef;
 use crate::pool::{Latched, Optimistic, Pages, UnfinishedCommit};
 use crate::wal::Wal;
+
+/// What a row was before the commit.
+#[derive(Debug)]
+enum Former {
+    Absent,
+    Short,
+    /// In these pages.
+    Long(Vec<PageNumber>),
+}
 
 /// Changes trees on behalf of one commit. Whoever has it holds the applier.
 #[derive(Debug)]
@@ -32,6 +48,8 @@ pub(crate) struct Changer<'a, 't> {
     /// The leaf changed last: rows come in key order, so the next one is likely to be there too.
     last_leaf: PageNumber,
     before: Vec<u8>,
+    /// Rows whose long value was read before the first change, and recorded: the pages that it is in.
+    prepared: HashMap<(TableId, Box<[u8]>), Vec<PageNumber>, FixedState>,
     /// Whether any page has changed: after that the commit can no longer be given up.
     pub(super) has_changed: bool,
 }
@@ -58,6 +76,7 @@ impl<'a, 't> Changer<'a, 't> {
             unfinished,
             last_leaf: PageNumber::NONE,
             before: Vec::new(),
+            prepared: HashMap::default(),
             has_changed: false,
         }
     }
@@ -100,19 +119,12 @@ impl<'a, 't> Changer<'a, 't> {
         Ok((page, latched))
     }
 
-    /// Frees a page of a tree that nothing points to any more.
-    pub(super) fn free_page(&mut self, page: PageNumber) -> Result<()> {
-        loop {
-            let Some(found) = self.pool.get(page)? else {
-                return Err(self.pool.store().damage(page, "a page in use does not exist"));
-            };
-            let Some(latched) = found.latch() else { continue };
-            self.pool.store().free_page(page, self.commit);
-            self.pool.discard(latched);
-            self.touched.freed(page);
-            self.has_changed = true;
-            return Ok(());
-        }
+    /// Frees a page that nothing points to any more. It need not be read for that, so this cannot fail.
+    pub(super) fn free_page(&mut self, page: PageNumber) {
+        self.pool.store().free_page(page, self.commit);
+        self.pool.forget(page);
+        self.touched.freed(page);
+        self.has_changed = true;
     }
 
     /// Stamps a changed page and puts it into the dirty set.
@@ -138,37 +150,91 @@ impl<'a, 't> Changer<'a, 't> {
         tree.find_leaf(key)
     }
 
-    /// The row's state now, its value in `self.before`.
-    fn read_before(&mut self, tree: Tree<'a>, leaf: &Optimistic<'_>, key: &[u8]) -> Result<Option<RowState>> {
+    /// Reads what a row is and records it as what it was before the commit. `None` if the leaf has changed meanwhile.
+    fn record_before(
+        &mut self,
+        tree: Tree<'a>,
+        leaf: &Optimistic<'_>,
+        key: &[u8],
+        is_delete: bool,
+    ) -> Result<Option<Former>> {
         self.before.clear();
         let state = append_state(leaf.node(), key, &mut self.before);
         if !leaf.is_valid() {
             return Ok(None);
         }
-        if let RowState::Overflow(reference) = state {
-            let mut before = std::mem::take(&mut self.before);
-            self.read_overflow(tree, reference, &mut before)?;
-            self.before = before;
+        match state {
+            RowState::Absent => {
+                if !is_delete {
+                    self.versions.record(tree.table, key, self.commit, None, false);
+                }
+                Ok(Some(Former::Absent))
+            }
+            RowState::Inline => {
+                self.versions
+                    .record(tree.table, key, self.commit, Some(&self.before), is_delete);
+                Ok(Some(Former::Short))
+            }
+            RowState::Overflow(reference) => self
+                .record_long_before(tree, key, reference, is_delete)
+                .map(|pages| Some(Former::Long(pages))),
         }
-        Ok(Some(state))
+    }
+
+    /// Reads a long value, records it as what its row was before the commit, and returns its pages.
+    fn record_long_before(
+        &mut self,
+        tree: Tree<'a>,
+        key: &[u8],
+        reference: OverflowRef,
+        is_delete: bool,
+    ) -> Result<Vec<PageNumber>> {
+        let mut before = std::mem::take(&mut self.before);
+        before.clear();
+        let pages = self.read_chain(tree, reference, &mut before)?;
+        self.versions
+            .record(tree.table, key, self.commit, Some(&before), is_delete);
+        self.before = before;
+        Ok(pages)
+    }
+
+    /// Reads the long value that a row of the commit has now. Done for all rows before the first page changes, because it
+    /// may fail.
+    pub(super) fn prepare_long(
+        &mut self,
+        tree: Tree<'a>,
+        key: &[u8],
+        reference: OverflowRef,
+        is_delete: bool,
+    ) -> Result<()> {
+        let pages = self.record_long_before(tree, key, reference, is_delete)?;
+        self.prepared.insert((tree.table, key.into()), pages);
+        Ok(())
+    }
+
+    /// What was prepared for a row.
+    fn take_prepared(&mut self, tree: Tree<'a>, key: &[u8]) -> Option<Former> {
+        if self.prepared.is_empty() {
+            return None;
+        }
+        self.prepared.remove(&(tree.table, key.into())).map(Former::Long)
     }
 
     /// Inserts or replaces a row.
     pub(crate) fn put(&mut self, tree: Tree<'a>, key: &[u8], value: &[u8]) -> Result<()> {
+        let is_long = value.len() > max_inline_value(self.pool.page_size());
         let mut reference = None;
-        let mut former = None;
+        let mut former = self.take_prepared(tree, key);
         loop {
             let leaf = self.leaf(tree, key)?;
             if former.is_none() {
-                let Some(state) = self.read_before(tree, &leaf, key)? else {
+                former = self.record_before(tree, &leaf, key, false)?;
+                if former.is_none() {
                     continue;
-                };
-                former = Some(state);
-                let before = (state != RowState::Absent).then_some(&self.before[..]);
-                self.versions.record(tree.table, key, self.commit, before, false);
-                if value.len() > max_inline_value(self.pool.page_size()) {
-                    reference = Some(self.write_overflow(tree, value)?);
                 }
+            }
+            if is_long && reference.is_none() {
+                reference = Some(self.write_overflow(tree, value)?);
             }
             let Some(mut latched) = leaf.latch() else { continue };
             let result = match &reference {
@@ -195,24 +261,22 @@ impl<'a, 't> Changer<'a, 't> {
             self.finish(latched, operation);
             break;
         }
-        self.free_former(tree, former)
+        self.free_former(former);
+        Ok(())
     }
 
     /// Deletes a row, leaving a ghost; `false` if there is none.
     pub(crate) fn delete(&mut self, tree: Tree<'a>, key: &[u8]) -> Result<bool> {
-        let mut former = None;
+        let mut former = self.take_prepared(tree, key);
         loop {
             let leaf = self.leaf(tree, key)?;
             if former.is_none() {
-                let Some(state) = self.read_before(tree, &leaf, key)? else {
-                    continue;
-                };
-                if state == RowState::Absent {
-                    return Ok(false);
+                former = self.record_before(tree, &leaf, key, true)?;
+                match former {
+                    None => continue,
+                    Some(Former::Absent) => return Ok(false),
+                    Some(_) => {}
                 }
-                former = Some(state);
-                self.versions
-                    .record(tree.table, key, self.commit, Some(&self.before), true);
             }
             let Some(mut latched) = leaf.latch() else { continue };
             match latched.node_mut().delete(key, self.commit, self.ghost_horizon) {
@@ -227,7 +291,7 @@ impl<'a, 't> Changer<'a, 't> {
             self.finish(latched, Operation::Delete { key });
             break;
         }
-        self.free_former(tree, former)?;
+        self.free_former(former);
         Ok(true)
     }
 
@@ -240,10 +304,12 @@ impl<'a, 't> Changer<'a, 't> {
     }
 
     /// Frees the chain of a replaced long value, after the leaf has stopped pointing to it.
-    fn free_former(&mut self, tree: Tree<'a>, former: Option<RowState>) -> Result<()> {
-        match former {
-            Some(RowState::Overflow(reference)) => self.free_overflow(tree, reference),
-            _ => Ok(()),
+    fn free_former(&mut self, former: Option<Former>) {
+        if let Some(Former::Long(pages)) = former
+            && !crate::planted::makes(crate::planted::Fault::FormerValueNotFreed)
+        {
+            crate::reach::mark(crate::reach::Mechanism::ChainFreed);
+            pages.into_iter().for_each(|page| self.free_page(page));
         }
     }
 

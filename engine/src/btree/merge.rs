@@ -1,7 +1,7 @@
 //! Giving pages back: purging ghosts, merging a page that has become small with a neighbour, dropping a whole tree.
 
 use super::room::Budget;
-use super::{Changer, Tree};
+use super::{Changer, Quarantine, Tree};
 use crate::error::Result;
 use crate::ids::PageNumber;
 use crate::page::builder::{NodeBuilder, NodeHeader};
@@ -33,8 +33,38 @@ fn merged_size(left: Node<'_>, right: Node<'_>, header: &NodeHeader, separator_l
 impl<'a> Changer<'a, '_> {
     /// Removes the ghosts that nobody needs from the leaf of a deleted row, and merges the leaf if that leaves it small.
     /// Removing a ghost changes nothing that anybody can see, so it is not logged. Returns the leaf's low fence: rows
-    /// from there up to the key need no purge of their own; `None` if there was no room to do the work.
-    pub(crate) fn purge(&mut self, tree: Tree<'a>, key: &[u8]) -> Result<Option<Vec<u8>>> {
+    /// from there up to the key need no purge of their own; `None` if there was no room to do the work. Where a page
+    /// cannot be read, that is the least key of those that cannot be reached.
+    ///
+    /// # Errors
+    /// What keeps it from going on for now. What has been changed is complete: a page is read before the step that
+    /// needs it begins.
+    pub(crate) fn purge(
+        &mut self,
+        tree: Tree<'a>,
+        key: &[u8],
+        quarantine: &mut Quarantine,
+    ) -> Result<Option<Vec<u8>>> {
+        if quarantine.len() > 0
+            && let Some(low) = self.barrier(tree, key, quarantine)?
+        {
+            return Ok(Some(low));
+        }
+        match self.purge_leaf(tree, key, quarantine) {
+            Err(error) if error.is_unreadable() => {
+                let low = self.barrier(tree, key, quarantine)?;
+                Ok(Some(low.unwrap_or_else(|| key.to_vec())))
+            }
+            answer => answer,
+        }
+    }
+
+    fn purge_leaf(
+        &mut self,
+        tree: Tree<'a>,
+        key: &[u8],
+        quarantine: &mut Quarantine,
+    ) -> Result<Option<Vec<u8>>> {
         let need = self.need_to_merge(tree)?;
         if self.secure_step(need).is_err() {
             return Ok(None);
@@ -54,30 +84,37 @@ impl<'a> Changer<'a, '_> {
         drop(leaf);
         if small {
             let path = tree.path(key)?;
-            self.merge_upwards(&path, key)?;
+            self.merge_upwards(&path, key, quarantine)?;
         }
         Ok(Some(low))
     }
 
-    fn merge_upwards(&mut self, path: &[PageNumber], key: &[u8]) -> Result<()> {
+    fn merge_upwards(&mut self, path: &[PageNumber], key: &[u8], quarantine: &mut Quarantine) -> Result<()> {
         for depth in (1..path.len()).rev() {
-            if !self.merge(path[depth - 1], path[depth], key)? {
+            if !self.merge(path[depth - 1], path[depth], key, quarantine)? {
                 break;
             }
         }
         while let Some(root) = path.first() {
-            if !self.collapse_root(*root)? {
+            if !self.collapse_root(*root, quarantine)? {
                 break;
             }
         }
         Ok(())
     }
 
-    /// Merges a small page with a neighbour under the same parent; `false` if it is not small or nothing fits.
-    fn merge(&mut self, parent_page: PageNumber, page: PageNumber, key: &[u8]) -> Result<bool> {
+    /// Merges a small page with a neighbour under the same parent; `false` if it is not small, nothing fits, or one of
+    /// them has to be left alone.
+    fn merge(
+        &mut self,
+        parent_page: PageNumber,
+        page: PageNumber,
+        key: &[u8],
+        quarantine: &mut Quarantine,
+    ) -> Result<bool> {
         loop {
-            let Some(parent) = self.pool.get(parent_page)? else {
-                return Err(self.damaged(parent_page, "a page on the path to a row does not exist"));
+            let Some(parent) = self.page_to_keep(parent_page, quarantine)? else {
+                return Ok(false);
             };
             let node = parent.node();
             let at = node.child_index(key);
@@ -91,8 +128,11 @@ impl<'a> Changer<'a, '_> {
             if here != page || count == 0 {
                 return Ok(false);
             }
-            let (Some(left), Some(right)) = (self.pool.get(left_page)?, self.pool.get(right_page)?) else {
-                return Err(self.damaged(parent_page, "a child of this page does not exist"));
+            let (Some(left), Some(right)) = (
+                self.page_to_keep(left_page, quarantine)?,
+                self.page_to_keep(right_page, quarantine)?,
+            ) else {
+                return Ok(false);
             };
             let Some(mut parent) = parent.latch() else {
                 continue;
@@ -135,16 +175,16 @@ impl<'a> Changer<'a, '_> {
             self.touched.image(left_page);
             self.touched
                 .operation(parent_page, Operation::Join { key: &separator });
-            self.free_page(right_page)?;
+            self.free_page(right_page);
             return Ok(true);
         }
     }
 
-    /// A root with a single child takes its place; `false` if it has more, or is a leaf.
-    fn collapse_root(&mut self, root_page: PageNumber) -> Result<bool> {
+    /// A root with a single child takes its place; `false` if it has more, is a leaf, or one of them has to be left alone.
+    fn collapse_root(&mut self, root_page: PageNumber, quarantine: &mut Quarantine) -> Result<bool> {
         loop {
-            let Some(root) = self.pool.get(root_page)? else {
-                return Err(self.damaged(root_page, "the root of a tree does not exist"));
+            let Some(root) = self.page_to_keep(root_page, quarantine)? else {
+                return Ok(false);
             };
             let node = root.node();
             let (is_leaf, count, child_page) = (node.is_leaf(), node.count(), node.first_child());
@@ -154,8 +194,8 @@ impl<'a> Changer<'a, '_> {
             if is_leaf || count > 0 {
                 return Ok(false);
             }
-            let Some(child) = self.pool.get(child_page)? else {
-                return Err(self.damaged(root_page, "the child of this page does not exist"));
+            let Some(child) = self.page_to_keep(child_page, quarantine)? else {
+                return Ok(false);
             };
             let Some(mut root) = root.latch() else { continue };
             let Some(child) = child.latch() else { continue };
@@ -168,25 +208,41 @@ impl<'a> Changer<'a, '_> {
             drop((root, child));
             self.touched.image(root_page);
             crate::reach::mark(crate::reach::Mechanism::RootCollapse);
-            self.free_page(child_page)?;
+            self.free_page(child_page);
             return Ok(true);
         }
     }
 
-    /// Frees pages of a dropped tree, from its right edge, while there is budget; `true` when the whole tree is gone.
-    /// Nobody reads the tree any more.
-    pub(crate) fn drop_tree(&mut self, tree: Tree<'a>, budget: &mut Budget) -> Result<bool> {
-        self.drop_subtree(tree, tree.root, budget)
+    /// Frees pages of a dropped tree, from its right edge, while there is budget; `true` when nothing of it is left that
+    /// can be reached. Nobody reads the tree any more. What cannot be read is passed over, with whatever only it points
+    /// to.
+    ///
+    /// # Errors
+    /// What keeps it from going on for now. A page may have been freed while another one still points to it; a later
+    /// try finds that it is not the table's any more.
+    pub(crate) fn drop_tree(
+        &mut self,
+        tree: Tree<'a>,
+        budget: &mut Budget,
+        quarantine: &mut Quarantine,
+    ) -> Result<bool> {
+        self.drop_subtree(tree, tree.root, budget, quarantine)
     }
 
-    fn drop_subtree(&mut self, tree: Tree<'a>, page: PageNumber, budget: &mut Budget) -> Result<bool> {
+    fn drop_subtree(
+        &mut self,
+        tree: Tree<'a>,
+        page: PageNumber,
+        budget: &mut Budget,
+        quarantine: &mut Quarantine,
+    ) -> Result<bool> {
         loop {
-            let Some(found) = self.pool.get(page)? else {
-                return Err(self.damaged(page, "a page of a dropped table does not exist"));
+            let Some(found) = self.page_of_dropped(tree, page, quarantine)? else {
+                return Ok(true);
             };
             let node = found.node();
             if node.is_leaf() {
-                if !self.drop_long_values(tree, page, budget)? || !budget.take(self) {
+                if !self.drop_long_values(tree, page, budget, quarantine)? || !budget.take(self) {
                     return Ok(false);
                 }
                 break;
@@ -197,26 +253,35 @@ impl<'a> Changer<'a, '_> {
             if !found.is_valid() {
                 continue;
             }
-            if !self.drop_subtree(tree, last, budget)? {
+            if !self.drop_subtree(tree, last, budget, quarantine)? {
                 return Ok(false);
             }
             match separator {
                 // The leftmost child is gone: the page itself goes next.
                 None => break,
                 Some(separator) => {
-                    self.change_dropped(page, Operation::Join { key: &separator })?;
+                    let operation = Operation::Join { key: &separator };
+                    if !self.change_dropped(tree, page, operation, quarantine)? {
+                        return Ok(true);
+                    }
                 }
             }
         }
-        self.free_page(page)?;
+        self.free_page(page);
         Ok(true)
     }
 
     /// Frees the chains of a page's long values, row by row, so that what is left is a sound tree whenever it stops.
-    fn drop_long_values(&mut self, tree: Tree<'a>, page: PageNumber, budget: &mut Budget) -> Result<bool> {
+    fn drop_long_values(
+        &mut self,
+        tree: Tree<'a>,
+        page: PageNumber,
+        budget: &mut Budget,
+        quarantine: &mut Quarantine,
+    ) -> Result<bool> {
         loop {
-            let Some(found) = self.pool.get(page)? else {
-                return Err(self.damaged(page, "a page of a dropped table does not exist"));
+            let Some(found) = self.page_of_dropped(tree, page, quarantine)? else {
+                return Ok(true);
             };
             let node = found.node();
             let long = (0..node.count())
@@ -231,24 +296,36 @@ impl<'a> Changer<'a, '_> {
             let Some((key, reference)) = long else {
                 return Ok(true);
             };
-            match self.free_overflow_part(tree, reference, budget)? {
-                None => self.change_dropped(page, Operation::Delete { key: &key })?,
+            let rest = self.free_overflow_part(tree, reference, budget, quarantine)?;
+            let operation = match rest {
+                None => Operation::Delete { key: &key },
                 Some(rest) if rest == reference => return Ok(false),
                 Some(reference) => {
                     crate::reach::mark(crate::reach::Mechanism::ChainFreedInPart);
-                    let operation = Operation::PutOverflow { key: &key, reference };
-                    self.change_dropped(page, operation)?;
-                    return Ok(false);
+                    Operation::PutOverflow { key: &key, reference }
                 }
+            };
+            if !self.change_dropped(tree, page, operation, quarantine)? {
+                return Ok(true);
+            }
+            if rest.is_some() {
+                return Ok(false);
             }
         }
     }
 
-    /// Takes a child or a row off a page of a dropped table, or shortens a long value.
-    fn change_dropped(&mut self, page: PageNumber, operation: Operation<'_>) -> Result<()> {
+    /// Takes a child or a row off a page of a dropped table, or shortens a long value; `false` if the page has to be
+    /// left alone.
+    fn change_dropped(
+        &mut self,
+        tree: Tree<'a>,
+        page: PageNumber,
+        operation: Operation<'_>,
+        quarantine: &mut Quarantine,
+    ) -> Result<bool> {
         loop {
-            let Some(found) = self.pool.get(page)? else {
-                return Err(self.damaged(page, "a page of a dropped table does not exist"));
+            let Some(found) = self.page_of_dropped(tree, page, quarantine)? else {
+                return Ok(false);
             };
             let Some(mut latched) = found.latch() else {
                 continue;
@@ -270,7 +347,7 @@ impl<'a> Changer<'a, '_> {
             self.stamp(&mut latched);
             drop(latched);
             self.touched.operation(page, operation);
-            return Ok(());
+            return Ok(true);
         }
     }
 }

@@ -7,6 +7,7 @@ mod change;
 mod cursor;
 mod merge;
 mod overflow;
+mod quarantine;
 mod read;
 mod room;
 mod split;
@@ -15,6 +16,7 @@ mod verify;
 
 pub(crate) use change::Changer;
 pub(crate) use cursor::{Cursor, Direction};
+pub(crate) use quarantine::Quarantine;
 pub(crate) use read::Tree;
 pub(crate) use room::{Budget, Need, NewRow};
 pub(crate) use touched::{Change, Touched};

@@ -5,7 +5,7 @@
 //! page used again, and starts again at the leaf.
 
 use super::room::Budget;
-use super::{Changer, Stop, Tree};
+use super::{Changer, Quarantine, Stop, Tree};
 use crate::error::Result;
 use crate::ids::PageNumber;
 use crate::page::builder::overflow_page;
@@ -85,58 +85,56 @@ impl<'a> Changer<'a, '_> {
         })
     }
 
-    /// Frees the pages of a chain.
-    pub(super) fn free_overflow(&mut self, tree: Tree<'a>, reference: OverflowRef) -> Result<()> {
-        if crate::planted::makes(crate::planted::Fault::FormerValueNotFreed) {
-            return Ok(());
-        }
-        crate::reach::mark(crate::reach::Mechanism::ChainFreed);
-        let mut pages = Vec::new();
-        let walked = super::until_stable(|| {
-            pages.clear();
-            tree.walk_overflow(reference, |_| (), |page| pages.push(page))
-        })?;
-        if walked.is_none() {
-            return Err(tree.unstable());
-        }
-        for page in pages {
-            self.free_page(page)?;
-        }
-        Ok(())
-    }
-
-    /// Frees pages from the front of a chain while there is budget; returns what is left of it.
+    /// Frees pages from the front of a chain while there is budget; returns what is left of it. A link that cannot be
+    /// read ends the chain: what lies behind it is not known.
     pub(super) fn free_overflow_part(
         &mut self,
         tree: Tree<'a>,
         mut chain: OverflowRef,
         budget: &mut Budget,
+        quarantine: &mut Quarantine,
     ) -> Result<Option<OverflowRef>> {
         let mut part = Vec::new();
         while chain.len > 0 {
             if !budget.take(self) {
                 return Ok(Some(chain));
             }
-            let rest =
-                super::until_stable(|| tree.read_link(chain, &mut part))?.ok_or_else(|| tree.unstable())?;
-            self.free_page(chain.first)?;
+            if self.page_of_dropped(tree, chain.first, quarantine)?.is_none() {
+                return Ok(None);
+            }
+            let rest = match super::until_stable(|| tree.read_link(chain, &mut part)) {
+                Ok(Some(rest)) => rest,
+                Ok(None) => {
+                    quarantine.put_aside(chain.first, tree.unstable());
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            };
+            self.free_page(chain.first);
             chain = rest;
         }
         Ok(None)
     }
 
-    /// Appends a chain's value to `out`, for the before-image.
-    pub(super) fn read_overflow(
+    /// Appends a chain's value to `out`, for the before-image, and returns the pages that it is in.
+    pub(super) fn read_chain(
         &self,
         tree: Tree<'a>,
         reference: OverflowRef,
         out: &mut Vec<u8>,
-    ) -> Result<()> {
+    ) -> Result<Vec<PageNumber>> {
         let start = out.len();
+        let mut pages = Vec::new();
         super::until_stable(|| {
             out.truncate(start);
-            tree.append_overflow(reference, out)
+            pages.clear();
+            tree.walk_overflow(
+                reference,
+                |part| out.extend_from_slice(part),
+                |page| pages.push(page),
+            )
         })?
-        .ok_or_else(|| tree.unstable())
+        .ok_or_else(|| tree.unstable())?;
+        Ok(pages)
     }
 }

@@ -20,7 +20,7 @@ use super::read::To;
 use super::{Changer, Tree};
 use crate::error::Result;
 use crate::page::layout::{HEADER, max_inline_value, max_key};
-use crate::page::node::{Node, Payload};
+use crate::page::node::{Node, OverflowRef, Payload};
 
 /// Bytes that a page costs in the log beside its content or operations.
 pub(super) const FRAME_OVERHEAD: usize = 64;
@@ -155,8 +155,14 @@ impl<'a> Changer<'a, '_> {
 
     /// What changing these rows, which come in key order, may need: a rough bound if that is at hand, else one from a
     /// look at the leaves.
+    ///
+    /// Where pages can be outside the cache, this also reads everything that the changes will need: every leaf, and
+    /// the long values that are replaced.
+    ///
+    /// # Errors
+    /// What keeps a page from being read. Nothing has changed then.
     pub(crate) fn need_of_rows<'r>(
-        &self,
+        &mut self,
         tree: Tree<'a>,
         rows: impl Iterator<Item = NewRow<'r>> + Clone,
     ) -> Result<Need> {
@@ -219,7 +225,7 @@ impl<'a> Changer<'a, '_> {
 
     /// What the leaves of the rows need beside the rows.
     fn need_of_leaves<'r>(
-        &self,
+        &mut self,
         tree: Tree<'a>,
         levels: usize,
         rows: impl Iterator<Item = NewRow<'r>>,
@@ -250,14 +256,16 @@ impl<'a> Changer<'a, '_> {
                 new.large += usize::from(cell >= page_size / 16);
                 new.bytes += cell;
                 log_bytes += key.len() + cell;
-                // The chain of a former long value is read, then freed.
-                let len = match long_value_len(leaf.node(), key) {
-                    len if leaf.is_valid() => len,
-                    _ => tree.long_value_len(key)?,
+                let long = match long_value(leaf.node(), key) {
+                    long if leaf.is_valid() => long,
+                    _ => tree.long_value(key)?,
                 };
-                let links = len.div_ceil(page_size - HEADER);
-                need.faults += 2 * links;
-                need.log_bytes += links * FRAME_OVERHEAD;
+                if let Some(reference) = long {
+                    // Read here, and freed without being read again.
+                    self.prepare_long(tree, key, reference, value.is_none())?;
+                    let links = (reference.len as usize).div_ceil(page_size - HEADER);
+                    need.log_bytes += links * FRAME_OVERHEAD;
+                }
             }
             if new.count == 0 {
                 return Err(tree.unstable());
@@ -314,12 +322,12 @@ impl<'a> Changer<'a, '_> {
     }
 }
 
-/// Length of a row's value if it is in overflow pages, else 0.
-fn long_value_len(leaf: Node<'_>, key: &[u8]) -> usize {
+/// Where a row's value is, if it is in overflow pages.
+fn long_value(leaf: Node<'_>, key: &[u8]) -> Option<OverflowRef> {
     let (index, found) = leaf.search(key);
     match leaf.payload(leaf.slot(index)) {
-        Payload::Overflow(reference) if found => reference.len as usize,
-        _ => 0,
+        Payload::Overflow(reference) if found => Some(reference),
+        _ => None,
     }
 }
 
@@ -338,13 +346,13 @@ impl Tree<'_> {
         .ok_or_else(|| self.unstable())
     }
 
-    /// Length of a row's value if it is in overflow pages, else 0.
-    fn long_value_len(&self, key: &[u8]) -> Result<usize> {
+    /// Where a row's value is, if it is in overflow pages.
+    fn long_value(&self, key: &[u8]) -> Result<Option<OverflowRef>> {
         super::until_stable(|| {
             let leaf = self.try_descend(To(key), |_| ())?;
-            let len = long_value_len(leaf.node(), key);
+            let long = long_value(leaf.node(), key);
             if leaf.is_valid() {
-                Ok(len)
+                Ok(long)
             } else {
                 Err(super::Stop::Restart)
             }

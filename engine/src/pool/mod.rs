@@ -280,6 +280,24 @@ impl Pool {
         self.free.lock().push(index);
     }
 
+    /// [`Pool::discard`] of a page wherever it is; nothing is read. The caller has removed it from the store and holds no
+    /// latch. Whoever is bringing the page in at this moment is waited for; whoever comes later finds that it does not
+    /// exist.
+    pub(crate) fn forget(&self, page: PageNumber) {
+        loop {
+            match self.table.get(page) {
+                Residence::Absent => return,
+                Residence::Claimed => self.wait_for_arrival(page),
+                Residence::Frame(_) => {
+                    if let Some(latched) = self.resident(page).and_then(Optimistic::latch) {
+                        self.discard(latched);
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
     /// Gives back frames that were taken but not used.
     pub(crate) fn return_frames(&self, frames: impl IntoIterator<Item = u32>) {
         self.free.lock().extend(frames);

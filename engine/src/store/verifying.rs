@@ -41,10 +41,11 @@ impl DataFile {
         first.map_or(Ok(report), Err)
     }
 
-    /// Checks the whole file and hands every damage found to `on_damage`. What the report counts is good.
+    /// Checks the whole file and hands every damage found to `on_damage`, pages that cannot be read among it. What the
+    /// report counts is good.
     ///
     /// # Errors
-    /// [`Error::Io`] when the file cannot be read; damage is no error here.
+    /// [`Error::Io`] when superblocks or page map cannot be read; damage is no error here.
     pub fn verify_each(&self, on_damage: &mut dyn FnMut(Error)) -> Result<VerifyReport> {
         let mut report = VerifyReport::default();
         let durable = self.durable.lock();
@@ -63,7 +64,8 @@ impl DataFile {
                     report.extent_bytes += entry.place().units().len * UNIT_BYTES as u64;
                 }
                 Ok((false, ())) => {}
-                Err(error) => damage_or_failure(error, on_damage)?,
+                // One bad sector must not hide what else is wrong.
+                Err(error) => on_damage(error),
             }
         }
         Ok(report)

@@ -10,7 +10,7 @@ use super::manager::{TransactionManager, Work};
 use super::panics::{NewPanic, PANICKED};
 use super::tables::CATALOG_SLOT;
 use super::write_set::WriteSet;
-use crate::btree::{Budget, Change, Changer, Need, NewRow, Touched};
+use crate::btree::{Budget, Change, Changer, Need, NewRow, Quarantine, Touched};
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition, PageNumber, TableId};
 use crate::mvcc::Reclaimed;
@@ -41,6 +41,8 @@ pub(crate) struct Applier {
     /// Deleted rows whose ghosts can go, sorted.
     reclaimed: Vec<Reclaimed>,
     pub(crate) dropped: Vec<Dropped>,
+    /// Pages that housekeeping leaves alone.
+    pub(crate) quarantine: Quarantine,
     pub(crate) next_table: TableId,
 }
 
@@ -54,6 +56,7 @@ impl Applier {
             since_collect: 0,
             reclaimed: Vec::new(),
             dropped: Vec::new(),
+            quarantine: Quarantine::default(),
             next_table: TableId(1),
         }
     }
@@ -239,13 +242,18 @@ impl TransactionManager {
                 self.versions.withdraw(commit);
                 return Err(error);
             }
-            Err(error) => return Err(self.poison(&error)),
+            Err(error) => return Err(self.stop_in_commit(&error)),
         }
         let end = self
             .log(unfinished.pages(), touched, commit, image)
-            .map_err(|error| self.poison(&error))?;
+            .map_err(|error| self.stop_in_commit(&error))?;
         *last = commit;
         Ok((commit, end))
+    }
+
+    /// Pages hold half a commit, and it cannot be completed.
+    fn stop_in_commit(&self, error: &Error) -> Error {
+        self.poison.set(&format!("a commit could not be completed ({error})"))
     }
 
     /// Appends a commit's frames to the log; the last carries the commit mark.
@@ -320,20 +328,19 @@ impl TransactionManager {
             return false;
         }
         let waiting = (reclaimed.len(), due.is_some());
+        let mut quarantine = std::mem::take(&mut applier.quarantine);
+        let put_aside = quarantine.len();
         let mut finished = None;
         let result = self.apply_commit(applier, |changer| {
-            self.purge(changer, &mut reclaimed)?;
-            if let Some(Dropped { table, root, .. }) = due {
-                let tree = changer.tree(root, table);
-                let catalog = changer.tree(CATALOG.root, CATALOG.id);
-                let key = Entry::dropped_key(table);
-                let row: [NewRow<'_>; 1] = [(&key, None)];
-                let need = changer.need_of_rows(catalog, row.into_iter())?;
-                let mut budget = Budget::new(DROP_BUDGET, need);
-                if changer.drop_tree(tree, &mut budget)? {
-                    changer.delete(catalog, &key)?;
-                    finished = Some(table);
-                }
+            // Each step of either is complete or has not begun, whatever it ran into; the rest is for a later collection.
+            let put_off = |error: Error| tracing::warn!(%error, "housekeeping was put off");
+            self.purge(changer, &mut reclaimed, &mut quarantine)
+                .unwrap_or_else(put_off);
+            if let Some(due) = due {
+                finished = free_dropped(changer, due, &mut quarantine).unwrap_or_else(|error| {
+                    put_off(error);
+                    None
+                });
             }
             Ok(())
         });
@@ -344,15 +351,17 @@ impl TransactionManager {
             }
         }
         let is_waiting = !reclaimed.is_empty() || due.is_some() && !applier.dropped.is_empty();
-        let has_advanced = reclaimed.len() < waiting.0;
+        let has_advanced = reclaimed.len() < waiting.0 || finished.is_some() || quarantine.len() > put_aside;
         applier.reclaimed = reclaimed;
+        self.counters
+            .quarantined_pages
+            .store(quarantine.len() as u64, Relaxed);
+        applier.quarantine = quarantine;
         match result {
             Ok((commit, end)) if commit > self.applied() => {
                 self.announce(commit, end, false, None).is_ok() && is_waiting
             }
             Ok(_) => is_waiting && has_advanced,
-            // Housekeeping that could not be done now is done by a later collection; nothing that anybody reads
-            // depends on it.
             Err(error) => {
                 tracing::warn!(%error, "old row versions could not be collected");
                 false
@@ -371,7 +380,12 @@ impl TransactionManager {
 
     /// Removes the ghosts of reclaimed rows, leaf by leaf from the end, until there is no room or enough is done. What
     /// was seen to is taken off the list.
-    fn purge<'a>(&'a self, changer: &mut Changer<'a, '_>, reclaimed: &mut Vec<Reclaimed>) -> Result<()> {
+    fn purge<'a>(
+        &'a self,
+        changer: &mut Changer<'a, '_>,
+        reclaimed: &mut Vec<Reclaimed>,
+        quarantine: &mut Quarantine,
+    ) -> Result<()> {
         let tables = self.catalog.newest_tables();
         let leaves = PURGE_LEAVES + reclaimed.len() / PURGE_PART;
         for _ in 0..leaves {
@@ -384,7 +398,7 @@ impl TransactionManager {
                 continue;
             };
             let tree = changer.tree(found.root, found.id);
-            let Some(low) = changer.purge(tree, key)? else {
+            let Some(low) = changer.purge(tree, key, quarantine)? else {
                 break;
             };
             reclaimed.pop();
@@ -398,6 +412,29 @@ impl TransactionManager {
         let applier = self.pause();
         !applier.dropped.is_empty() || !applier.reclaimed.is_empty()
     }
+}
+
+/// Frees pages of a dropped table; returns the table when there is nothing left to do for it.
+fn free_dropped(
+    changer: &mut Changer<'_, '_>,
+    dropped: Dropped,
+    quarantine: &mut Quarantine,
+) -> Result<Option<TableId>> {
+    let catalog = changer.tree(CATALOG.root, CATALOG.id);
+    let key = Entry::dropped_key(dropped.table);
+    if changer.barrier(catalog, &key, quarantine)?.is_some() {
+        // The catalog cannot be told, so the table stays as it is: the next opening meets it again.
+        return Ok(Some(dropped.table));
+    }
+    let tree = changer.tree(dropped.root, dropped.table);
+    let row: [NewRow<'_>; 1] = [(&key, None)];
+    let need = changer.need_of_rows(catalog, row.into_iter())?;
+    let mut budget = Budget::new(DROP_BUDGET, need);
+    if !changer.drop_tree(tree, &mut budget, quarantine)? {
+        return Ok(None);
+    }
+    changer.delete(catalog, &key)?;
+    Ok(Some(dropped.table))
 }
 
 fn copy_image(pool: Pages<'_>, page: PageNumber, image: &mut Vec<u8>) -> Result<()> {

@@ -164,11 +164,6 @@ impl TransactionManager {
         Ok(())
     }
 
-    /// Stops the database: pages may hold half a commit, or a flush has failed.
-    pub(crate) fn poison(&self, error: &Error) -> Error {
-        self.poison.set(&error.to_string())
-    }
-
     /// Commits and returns when the commit is visible, and durable if that was asked for.
     pub(crate) fn commit(&self, work: Work, durability: Durability) -> Result<CommitId> {
         let result = self.check_usable().and_then(|()| self.fault_in(&work));

@@ -109,7 +109,7 @@ pub(crate) struct Extent {
     pub(crate) len: usize,
     pub(crate) kind: u8,
     codec: u8,
-    number: u32,
+    pub(crate) number: u32,
     stamp: u64,
 }
 

@@ -1,12 +1,14 @@
 //! The engine through its public interface.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bad_sectors;
 mod beside;
 mod checkpoints;
 mod collection;
 mod common;
 mod concurrency;
 mod damage;
+mod damage_met;
 mod dropped;
 mod faults;
 mod full_disk;
