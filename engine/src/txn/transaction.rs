@@ -351,8 +351,11 @@ impl<'db> Transaction<'db> {
             IsolationLevel::Snapshot => self.check_unchanged(table, key).map(|()| CommitId(0)),
             IsolationLevel::ReadCommitted => Ok(self.newest_invisible_change(table, key)),
         };
-        // What was found out about the row may be about a commit that is lost.
-        match manager.check_usable().and(newest) {
+        // What was found out about the row may be about a commit that is lost, and the table may be gone by now.
+        let is_good = manager
+            .check_usable()
+            .and_then(|()| manager.check_writable(table));
+        match is_good.and(newest) {
             Ok(newest) => {
                 self.built_on = self.built_on.max(newest);
                 self.locks.insert(lock);

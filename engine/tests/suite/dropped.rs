@@ -229,6 +229,40 @@ fn a_write_set_for_a_dropped_table_fails_and_an_empty_one_does_not() {
 }
 
 #[test]
+fn who_waits_for_a_row_while_the_table_is_dropped_is_told() {
+    type Step = fn(&mut Transaction<'_>, Table) -> engine::Result<()>;
+    let steps: [Step; 3] = [
+        |tx, table| tx.put(table, b"k", b"v"),
+        |tx, table| tx.delete(table, b"k").map(|_| ()),
+        |tx, table| tx.get_for_update(table, b"k").map(|_| ()),
+    ];
+    for level in [IsolationLevel::ReadCommitted, IsolationLevel::Snapshot] {
+        for step in steps {
+            let (_vfs, db, table) = fresh();
+            let other = db.create_table("other").unwrap();
+            fill(&db, table);
+            let mut holder = db.begin().unwrap();
+            holder.put(table, b"k", b"held").unwrap();
+            std::thread::scope(|scope| {
+                let waiting = scope.spawn(|| {
+                    let mut tx = db.begin_with(TxOptions::new().isolation(level)).unwrap();
+                    step(&mut tx, table)
+                });
+                // Long enough for it to wait; otherwise it is told without waiting.
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                db.drop_table("rows").unwrap();
+                churn(&db, other);
+                holder.rollback();
+                let result = waiting.join().unwrap();
+                assert!(is_dropped(&result), "{result:?}");
+            });
+            let metrics = db.metrics();
+            assert_eq!((metrics.row_locks, metrics.corruptions_detected), (0, 0));
+        }
+    }
+}
+
+#[test]
 fn handles_end_with_their_database() {
     let (vfs, db, table) = fresh();
     db.drop_table("rows").unwrap();
