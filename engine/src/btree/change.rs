@@ -42,8 +42,8 @@ pub(crate) struct Changer<'a, 't> {
     pub(super) ghost_horizon: CommitId,
     /// Frames for new pages, taken while no latch is held.
     frames: Vec<u32>,
-    /// Bytes of log that are certain to be there.
-    pub(super) log_secured: usize,
+    /// Bytes of log that are reserved.
+    pub(super) log_reserved: usize,
     pub(super) unfinished: &'t UnfinishedCommit<'a>,
     /// The leaf changed last: rows come in key order, so the next one is likely to be there too.
     last_leaf: PageNumber,
@@ -72,7 +72,7 @@ impl<'a, 't> Changer<'a, 't> {
             commit,
             ghost_horizon,
             frames: Vec::new(),
-            log_secured: 0,
+            log_reserved: 0,
             unfinished,
             last_leaf: PageNumber::NONE,
             before: Vec::new(),
@@ -99,7 +99,7 @@ impl<'a, 't> Changer<'a, 't> {
     }
 
     /// Makes sure that `count` pages can be created without I/O. No latch may be held.
-    pub(crate) fn reserve(&mut self, count: usize) -> Result<()> {
+    pub(crate) fn reserve_frames(&mut self, count: usize) -> Result<()> {
         while self.frames.len() < count {
             self.frames.push(self.pool.take_frame()?);
         }
@@ -315,7 +315,7 @@ impl<'a, 't> Changer<'a, 't> {
 
     /// Creates the empty root of a new tree for `table` and returns its page.
     pub(crate) fn create_tree(&mut self, table: TableId) -> Result<PageNumber> {
-        self.reserve(1)?;
+        self.reserve_frames(1)?;
         let (page, mut latched) = self.create_page()?;
         let header = crate::page::builder::NodeHeader {
             page,

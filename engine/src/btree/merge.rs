@@ -1,6 +1,6 @@
 //! Giving pages back: purging ghosts, merging a page that has become small with a neighbour, dropping a whole tree.
 
-use super::room::Budget;
+use super::reservation::Budget;
 use super::{Changer, Quarantine, Tree};
 use crate::error::Result;
 use crate::ids::PageNumber;
@@ -66,7 +66,7 @@ impl<'a> Changer<'a, '_> {
         quarantine: &mut Quarantine,
     ) -> Result<Option<Vec<u8>>> {
         let need = self.need_to_merge(tree)?;
-        if self.secure_step(need).is_err() {
+        if self.reserve_step(need).is_err() {
             return Ok(None);
         }
         let leaf = loop {

@@ -9,7 +9,7 @@ mod merge;
 mod overflow;
 mod quarantine;
 mod read;
-mod room;
+mod reservation;
 mod split;
 mod touched;
 mod verify;
@@ -18,7 +18,7 @@ pub(crate) use change::Changer;
 pub(crate) use cursor::{Cursor, Direction};
 pub(crate) use quarantine::Quarantine;
 pub(crate) use read::Tree;
-pub(crate) use room::{Budget, Need, NewRow};
+pub(crate) use reservation::{Budget, Need, NewRow};
 pub(crate) use touched::{Change, Touched};
 pub(crate) use verify::verify_tree;
 

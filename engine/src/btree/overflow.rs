@@ -4,7 +4,7 @@
 //! reference in the leaf. A reader that finds another commit ID on a page knows that the chain was freed and its
 //! page used again, and starts again at the leaf.
 
-use super::room::Budget;
+use super::reservation::Budget;
 use super::{Changer, Quarantine, Stop, Tree};
 use crate::error::Result;
 use crate::ids::PageNumber;
@@ -72,7 +72,7 @@ impl<'a> Changer<'a, '_> {
         let mut next = PageNumber::NONE;
         // From the last part to the first, so that each page knows its successor when it is written.
         for part in value.chunks(room).rev() {
-            self.reserve(1)?;
+            self.reserve_frames(1)?;
             let (page, mut latched) = self.create_page()?;
             let bytes = overflow_page(self.pool.page_size(), page, tree.table, self.commit, next, part);
             latched.node_mut().replace(&bytes);

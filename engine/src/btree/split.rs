@@ -98,7 +98,7 @@ impl<'a> Changer<'a, '_> {
 
     /// Splits the last page of a path from the root, or the nearest page above that has no room for one more child.
     fn split_page(&mut self, path: &[PageNumber], key: &[u8]) -> Result<()> {
-        self.reserve(2)?;
+        self.reserve_frames(2)?;
         let (parent_page, page) = match path {
             [.., parent, page] => (*parent, *page),
             [root] => return self.split_root(*root, key),

@@ -3,7 +3,7 @@
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use super::room::FRAME_OVERHEAD;
+use super::reservation::FRAME_OVERHEAD;
 use crate::ids::PageNumber;
 use crate::page::delta::Operation;
 

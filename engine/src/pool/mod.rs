@@ -117,7 +117,7 @@ impl Pool {
 
     /// Pages that can be created for certain without moving another out; 0 once pages may be outside the pool, since
     /// whoever reads one competes for frames then.
-    pub(crate) fn frames_at_hand(&self) -> usize {
+    pub(crate) fn frames_available(&self) -> usize {
         if self.may_be_absent() {
             0
         } else {

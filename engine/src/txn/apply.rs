@@ -107,7 +107,7 @@ impl TransactionManager {
             let rows = changes.iter().map(|(key, value)| (&key[..], value.as_deref()));
             need += changer.need_of_rows(changer.tree(table.root, table.id), rows)?;
         }
-        changer.secure(need)?;
+        changer.reserve(need)?;
         let mut rows = 0;
         let mut bytes = 0;
         for (table, changes) in writes.tables() {
@@ -152,7 +152,7 @@ impl TransactionManager {
             let rows: [NewRow<'_>; 2] = [(&next_key, Some(&next_value)), (&key, Some(&value))];
             let mut need = changer.need_to_create_tree();
             need += changer.need_of_rows(catalog, rows.into_iter())?;
-            changer.secure(need)?;
+            changer.reserve(need)?;
             root = changer.create_tree(id)?;
             let (key, value) = entry(root).encode();
             changer.put(catalog, &next_key, &next_value)?;
@@ -187,7 +187,7 @@ impl TransactionManager {
             let (key, value) = Entry::Dropped { id, root }.encode();
             let rows: [NewRow<'_>; 2] = [(&key, Some(&value)), (&name, None)];
             let need = changer.need_of_rows(catalog, rows.into_iter())?;
-            changer.secure(need)?;
+            changer.reserve(need)?;
             changer.delete(catalog, &name)?;
             changer.put(catalog, &key, &value)
         })?;
@@ -202,7 +202,7 @@ impl TransactionManager {
         Ok((commit, end))
     }
 
-    /// Runs `change` as the next commit and appends it to the log. Before it changes anything it secures the room that
+    /// Runs `change` as the next commit and appends it to the log. Before it changes anything it reserves what
     /// it needs.
     fn apply_commit<'a>(
         &'a self,
@@ -253,7 +253,8 @@ impl TransactionManager {
 
     /// Pages hold half a commit, and it cannot be completed.
     fn stop_in_commit(&self, error: &Error) -> Error {
-        self.poison.set(&format!("a commit could not be completed ({error})"))
+        self.poison
+            .set(&format!("a commit could not be completed ({error})"))
     }
 
     /// Appends a commit's frames to the log; the last carries the commit mark.

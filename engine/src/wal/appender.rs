@@ -158,7 +158,7 @@ impl LogAppender<'_> {
     }
 
     /// Bytes of frames that can be appended for certain without creating a file.
-    pub(super) fn room_at_hand(&self) -> u64 {
+    pub(super) fn bytes_available(&self) -> u64 {
         let spares = self.wal.segments.spare_count() as u64;
         self.state.room().saturating_sub(self.wal.frame_bytes_usual) + spares * self.usable_of_segment()
     }

@@ -202,8 +202,8 @@ impl Wal {
     }
 
     /// Bytes of frames that can be appended for certain without creating a file.
-    pub(crate) fn room_at_hand(&self) -> usize {
-        self.appender().room_at_hand() as usize
+    pub(crate) fn bytes_available(&self) -> usize {
+        self.appender().bytes_available() as usize
     }
 
     /// The time line that this log writes: drawn when it was started.

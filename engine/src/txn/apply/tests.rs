@@ -37,7 +37,7 @@ fn put<'a>(changer: &mut Changer<'a, '_>, table: Table, rows: &[u32], value: &[u
     let tree = changer.tree(table.root, table.id);
     let keys: Vec<_> = rows.iter().map(|row| key(*row)).collect();
     let need = changer.need_of_rows(tree, keys.iter().map(|key| (&key[..], Some(value))))?;
-    changer.secure(need)?;
+    changer.reserve(need)?;
     keys.iter().try_for_each(|key| changer.put(tree, key, value))
 }
 

@@ -1,9 +1,9 @@
-//! Room for a commit, made sure of before it changes anything.
+//! The reservation of a commit, made before it changes anything.
 //!
-//! Once a page has changed, a commit must be completed, so whatever can run out is secured first: bytes in the log, and
-//! room in the data file for dirty pages that have to make way in the cache. Both are upper bounds:
+//! Once a page has changed, a commit must be completed, so whatever can run out is reserved first: bytes in the log, and
+//! extents in the data file for dirty pages that have to make way in the cache. Both are upper bounds:
 //!
-//! 1. From the number and size of the rows alone. If even that much is at hand, nothing more is looked at; that is
+//! 1. From the number and size of the rows alone. If even that much is available, nothing more is looked at; that is
 //!    nearly always so while the database fits in the cache.
 //! 2. Else by looking at the leaves: a leaf whose new rows fit in its free room does not split.
 //!
@@ -12,7 +12,7 @@
 //! must take in a sixth of a page before it splits again; at the right edge, where a cut leaves the left part nearly
 //! full, twice as often. One separator splits the page above it at most twice, for the same reason.
 //!
-//! Housekeeping has no bound worth computing: it secures room for one step at a time, and stops when there is none.
+//! Housekeeping has no bound worth computing: it reserves one step at a time, and stops when it cannot.
 
 use std::ops::AddAssign;
 
@@ -100,7 +100,7 @@ impl Budget {
     pub(super) fn take(&mut self, changer: &mut Changer<'_, '_>) -> bool {
         let mut step = changer.need_to_drop_a_page();
         step += self.end;
-        if self.pages == 0 || changer.secure_step(step).is_err() {
+        if self.pages == 0 || changer.reserve_step(step).is_err() {
             self.pages = 0;
             crate::reach::mark(crate::reach::Mechanism::TableFreedInPart);
             return false;
@@ -111,13 +111,13 @@ impl Budget {
 }
 
 impl<'a> Changer<'a, '_> {
-    /// Makes sure that the commit can be completed if it needs no more than `need` beyond what it has logged so far.
+    /// Reserves what the commit is completed with if it needs no more than `need` beyond what it has logged so far.
     ///
     /// # Errors
     /// A full disk, or an exhausted cache. Nothing has changed then.
-    pub(crate) fn secure(&mut self, mut need: Need) -> Result<()> {
+    pub(crate) fn reserve(&mut self, mut need: Need) -> Result<()> {
         let touched = self.touched.pages().len();
-        let needs_evictions = need.created + need.faults > self.pool.frames_at_hand();
+        let needs_evictions = need.created + need.faults > self.pool.frames_available();
         let moves = needs_evictions && !self.unfinished.can_pin(touched + need.distinct + need.created);
         if moves {
             // Each page that was there before may be moved out, and is then logged whole.
@@ -126,9 +126,9 @@ impl<'a> Changer<'a, '_> {
             need.faults += whole;
         }
         let log_bytes = self.touched.log_bytes() + need.log_bytes;
-        if log_bytes > self.log_secured {
+        if log_bytes > self.log_reserved {
             self.wal.appender().reserve(log_bytes)?;
-            self.log_secured = log_bytes;
+            self.log_reserved = log_bytes;
         }
         if needs_evictions {
             let evictions = need.dirty_evictions(self.pool.frames());
@@ -137,23 +137,23 @@ impl<'a> Changer<'a, '_> {
         if moves {
             self.unfinished.allow_moves();
         }
-        self.reserve(FRAMES_AT_ONCE)
+        self.reserve_frames(FRAMES_AT_ONCE)
     }
 
-    /// [`Changer::secure`] for one more step of work that can stop before it.
-    pub(super) fn secure_step(&mut self, need: Need) -> Result<()> {
-        self.secure(need).inspect_err(|error| {
+    /// [`Changer::reserve`] for one more step of work that can stop before it.
+    pub(super) fn reserve_step(&mut self, need: Need) -> Result<()> {
+        self.reserve(need).inspect_err(|error| {
             tracing::debug!(%error, "no room for more housekeeping");
         })
     }
 
-    /// Whether all of `need` is at hand without looking any further.
-    fn is_at_hand(&self, need: Need) -> bool {
-        need.log_bytes <= self.wal.room_at_hand()
-            && need.created + need.faults + FRAMES_AT_ONCE <= self.pool.frames_at_hand()
+    /// Whether all of `need` is available without any reservation.
+    fn is_available(&self, need: Need) -> bool {
+        need.log_bytes <= self.wal.bytes_available()
+            && need.created + need.faults + FRAMES_AT_ONCE <= self.pool.frames_available()
     }
 
-    /// What changing these rows, which come in key order, may need: a rough bound if that is at hand, else one from a
+    /// What changing these rows, which come in key order, may need: a rough bound if that is available, else one from a
     /// look at the leaves.
     ///
     /// Where pages can be outside the cache, this also reads everything that the changes will need: every leaf, and
@@ -179,7 +179,7 @@ impl<'a> Changer<'a, '_> {
         rough.distinct += count;
         rough.log_bytes += count * FRAME_OVERHEAD;
         // With pages outside the cache, what the old values are matters too.
-        if !self.pool.may_be_absent() && self.is_at_hand(rough) {
+        if !self.pool.may_be_absent() && self.is_available(rough) {
             return Ok(rough);
         }
         all += self.need_of_leaves(tree, levels, rows)?;
