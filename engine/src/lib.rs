@@ -38,6 +38,7 @@ pub mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod ids;
+mod inspect;
 mod lock;
 mod metrics;
 mod mvcc;
@@ -58,6 +59,7 @@ pub mod wal;
 pub use checkpoint::CheckpointReport;
 pub use database::{Database, TableReport, VerifyReport};
 pub use error::{Error, Result};
+pub use inspect::inspect;
 pub use ids::{CommitId, LogPosition, PageNumber, TableId};
 pub use metrics::{Metrics, StorageMetrics};
 pub use options::{Options, WalSync};

@@ -38,6 +38,7 @@ mod tests;
 pub use committing::FrozenMap;
 pub use data_file::{CreateOptions, DataFile, PageImage};
 pub(crate) use held::Committing;
+pub(crate) use opening::read_superblock;
 pub use stats::StoreStats;
 pub use superblock::{PAGE_SIZE_MAX, PAGE_SIZE_MIN, Superblock};
 pub(crate) use survey::Survey;

@@ -44,4 +44,4 @@ pub use log::Wal;
 pub use options::{WalOptions, WalStats, WalSync};
 pub(crate) use discover::{has_segments, remove_segments};
 pub(crate) use reader::missing;
-pub(crate) use survey::{FoundFrame, find_contents, survey};
+pub(crate) use survey::{FoundFrame, find_contents, list, survey};

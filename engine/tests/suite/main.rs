@@ -15,6 +15,8 @@ mod limits;
 mod lost_blocks;
 mod memory;
 mod model;
+mod names;
 mod panics;
 mod plans;
+mod read_only;
 mod salvage;
