@@ -39,6 +39,7 @@ pub mod error;
 pub mod fuzzing;
 mod growing;
 pub mod ids;
+mod inspect;
 #[doc(hidden)]
 pub mod interleave;
 mod lock;
@@ -67,6 +68,7 @@ pub use checkpoint::CheckpointReport;
 pub use database::{Database, TableReport, VerifyReport};
 pub use error::{Error, Result};
 pub use ids::{CommitId, LogPosition, PageNumber, TableId};
+pub use inspect::inspect;
 pub use metrics::{Metrics, StorageMetrics};
 pub use options::{Options, WalSync};
 pub use recovery::RecoveryReport;

@@ -37,6 +37,7 @@ mod tests;
 
 pub use committing::FrozenMap;
 pub use data_file::{CreateOptions, DataFile, PageImage};
+pub(crate) use opening::read_superblock;
 pub(crate) use reservation::{Privilege, Reservation};
 pub use stats::StoreStats;
 pub use superblock::{PAGE_SIZE_MAX, PAGE_SIZE_MIN, Superblock};

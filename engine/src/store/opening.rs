@@ -263,6 +263,15 @@ pub(super) fn root_place(superblock: &Superblock) -> Option<ExtentPlace> {
     })
 }
 
+/// The superblock in force.
+///
+/// # Errors
+/// As [`Superblock::choose`], [`Error::Io`].
+pub(crate) fn read_superblock(file: &dyn VfsFile, path: &Path) -> Result<Superblock> {
+    let head = read_head(file).map_err(|source| Error::io("read", path, source))?;
+    Superblock::choose(path, &head).map(|(superblock, _)| superblock)
+}
+
 /// The bytes of both superblocks, fewer when the file is shorter.
 pub(super) fn read_head(file: &dyn VfsFile) -> std::io::Result<Vec<u8>> {
     let mut head = vec![0; EXTENTS_START as usize];

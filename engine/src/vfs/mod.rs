@@ -122,11 +122,12 @@ pub trait Vfs: Send + Sync + Debug {
 /// # Errors
 /// [`Error::Moved`] when it does not, [`Error::Io`] when that cannot be told.
 pub(crate) fn check_identity(vfs: &dyn Vfs, path: &Path, id: FileId) -> Result<()> {
-    if id == FileId::default() {
+    let unknown = FileId::default();
+    if id == unknown {
         return Ok(());
     }
     match vfs.identity(path) {
-        Ok(found) if found == id => Ok(()),
+        Ok(found) if found == id || found == unknown => Ok(()),
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("look at", path, error)),
         _ => Err(Error::Moved {
             path: path.to_path_buf(),

@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::fs::{FallocateFlags, FlockOperation, OFlags};
@@ -32,6 +33,26 @@ impl Default for OsVfs {
 #[derive(Debug)]
 struct OsFile {
     file: File,
+    is_locked: AtomicBool,
+}
+
+impl From<File> for OsFile {
+    fn from(file: File) -> Self {
+        Self {
+            file,
+            is_locked: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Drop for OsFile {
+    fn drop(&mut self) {
+        if *self.is_locked.get_mut() {
+            // Closing alone would leave the lock to a child that another thread has just forked, until it executes its
+            // program.
+            let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
+        }
+    }
 }
 
 /// The `open` flags beyond read, write and create; `Unsupported` for direct writes where there is no `O_DIRECT`.
@@ -77,7 +98,10 @@ impl OsFile {
     fn flock(&self, operation: FlockOperation) -> io::Result<bool> {
         loop {
             match rustix::fs::flock(&self.file, operation) {
-                Ok(()) => return Ok(true),
+                Ok(()) => {
+                    self.is_locked.store(true, Ordering::Relaxed);
+                    return Ok(true);
+                }
                 Err(rustix::io::Errno::WOULDBLOCK) => return Ok(false),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(e) => return Err(e.into()),
@@ -95,7 +119,7 @@ impl Vfs for OsVfs {
             .truncate(false)
             .custom_flags(extra_flags(mode)?.bits() as i32)
             .open(path)?;
-        Ok(Arc::new(OsFile { file }))
+        Ok(Arc::new(OsFile::from(file)))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -155,7 +179,7 @@ impl Vfs for OsVfs {
 
     fn open_dir(&self, dir: &Path) -> io::Result<Arc<dyn VfsFile>> {
         let file = File::open(directory(dir))?;
-        Ok(Arc::new(OsFile { file }))
+        Ok(Arc::new(OsFile::from(file)))
     }
 
     fn wall_clock(&self) -> SystemTime {

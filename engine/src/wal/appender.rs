@@ -135,10 +135,11 @@ impl LogAppender<'_> {
     }
 
     /// Makes sure that frames of `bytes` in total can be appended without creating a file, by creating spare segments
-    /// now. A full disk is thus found before a commit changes anything, and poisons nothing.
+    /// now. A full disk is thus found before a commit changes anything, and poisons nothing; nor does a log that was
+    /// moved away.
     ///
     /// # Errors
-    /// Poisoned, or the I/O error of creating a segment.
+    /// Poisoned, the I/O error of creating a segment, or [`Error::Moved`].
     pub fn reserve(&mut self, bytes: usize) -> Result<()> {
         self.wal.poison.check()?;
         let bytes = bytes as u64;
@@ -148,7 +149,8 @@ impl LogAppender<'_> {
         }
         let missing = bytes - room.saturating_sub(self.wal.frame_bytes_usual);
         let count = missing.div_ceil(self.usable_of_segment());
-        self.wal.segments.prepare_count(count as usize)
+        self.wal.segments.prepare_count(count as usize)?;
+        self.wal.segments.check_spares()
     }
 
     /// Bytes of frames that fit in a fresh segment for certain: up to one frame of room at its end stays unused.

@@ -18,8 +18,10 @@
 //! 2. In the block behind it, if they do not; or if the flush ends in the block that it began in and no guard behind that
 //!    block says yet that something in it was durable. For small commits that is once for each block of log.
 //!
-//! So after every flush, whichever one block is lost, some guard outside it tells of all that was durable before that
-//! flush. Only what the last flush wrote has no witness but itself.
+//! 3. In the last block of the segment before, once for each segment, when something in this one is durable.
+//!
+//! So after every flush, whichever one block or one file is lost, some guard outside it tells that something in it was
+//! durable, if anything was before that flush. Only what the last flush wrote has no witness but itself.
 //!
 //! What a guard says was true when it was written, whatever a crash leaves around it, and it names its segment by itself:
 //! in a file that has lost both copies of its header, guards tell whether it was part of the log.

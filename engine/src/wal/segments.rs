@@ -238,6 +238,22 @@ impl Segments {
         Ok(())
     }
 
+    /// Checks that the spares are still where they were, before something relies on taking them.
+    pub(super) fn check_spares(&self) -> Result<()> {
+        self.check_directory()?;
+        let spares: Vec<_> = {
+            let state = self.state.lock();
+            state
+                .spares
+                .iter()
+                .map(|spare| (spare.path.clone(), spare.id))
+                .collect()
+        };
+        spares
+            .iter()
+            .try_for_each(|(path, id)| vfs::check_identity(&*self.vfs, path, *id))
+    }
+
     pub(super) fn spare_count(&self) -> usize {
         self.state.lock().spares.len()
     }

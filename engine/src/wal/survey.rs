@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::commit::FrameBody;
-use super::discover::{discover, open_for_reading, read_file};
+use super::discover::{FoundFile, discover, open_for_reading, read_file};
 use super::frame::{self, FRAME_MAGIC, FrameFault, FrameKind};
 use super::segment::{HEADER_BYTES, SegmentHeader};
 use super::tail::next_magic;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition, PageNumber};
 use crate::vfs::Vfs;
 
@@ -206,6 +206,38 @@ pub(crate) fn find_contents(vfs: &dyn Vfs, dir: &Path) -> Result<Option<PathBuf>
         }
     }
     Ok(None)
+}
+
+/// What each file of the log in `dir` says of itself, in words.
+///
+/// # Errors
+/// I/O errors.
+pub(crate) fn list(vfs: &dyn Vfs, dir: &Path) -> Result<Vec<String>> {
+    let found = match discover(vfs, dir, None) {
+        Ok(found) => found,
+        Err(error @ Error::Io { .. }) => return Err(error),
+        Err(error) => return Ok(vec![error.to_string()]),
+    };
+    let describe = |file: FoundFile| {
+        let name = file.path.file_name().unwrap_or_default().display().to_string();
+        let is_spare = file.is_spare();
+        match file.header {
+            None => format!("{name}: no readable header, {} bytes", file.len),
+            Some(header) if header.sequence == 0 => {
+                format!("{name}: never used, database {:016x}", header.database_id)
+            }
+            Some(header) => format!(
+                "{name}: {} {:x}, database {:016x}, time line {:016x} after {:016x}, continues from {}",
+                if is_spare { "spare, was segment" } else { "segment" },
+                header.sequence,
+                header.database_id,
+                header.time_line,
+                header.previous_time_line,
+                header.previous_end,
+            ),
+        }
+    };
+    Ok(found.into_iter().map(describe).collect())
 }
 
 fn holds_frame(bytes: &[u8], salt: u32) -> bool {

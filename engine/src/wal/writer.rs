@@ -29,6 +29,9 @@ pub(super) struct Writer {
     tail_len: usize,
     /// Log position of the newest block that has a guard behind it which says that something in the block was durable.
     guarded: LogPosition,
+    /// The segment being written, and the one before it until that one tells of something durable in this one.
+    current: Option<Arc<Segment>>,
+    before: Option<Arc<Segment>>,
     /// Segments written to since the last sync, in order.
     unsynced: Vec<Arc<Segment>>,
 }
@@ -43,6 +46,8 @@ impl Writer {
             tail: zero_block(),
             tail_len: 0,
             guarded: LogPosition(0),
+            current: None,
+            before: None,
             unsynced: Vec::new(),
         }
     }
@@ -57,21 +62,15 @@ impl Writer {
     pub(super) fn write_taken(&mut self, durable: LogPosition) -> Result<u64> {
         let mut taken = std::mem::take(&mut self.taken);
         taken.seal();
-        let mut written = 0;
+        let mut written = self.tell_before(durable)?;
         for (segment, file_offset, bytes) in taken.runs() {
             if bytes.is_empty() {
                 continue;
             }
-            if !self.direct
-                && self
-                    .unsynced
-                    .last()
-                    .is_none_or(|last| !Arc::ptr_eq(last, segment))
-            {
-                self.unsynced.push(Arc::clone(segment));
-            }
+            self.note_unsynced(segment);
             if file_offset == 0 {
-                written += self.write_last_block(segment, durable)?;
+                written += write_last_block(segment, durable)?;
+                self.before = self.current.replace(Arc::clone(segment));
             }
             written += self.write_run(segment, file_offset, bytes, durable)?;
         }
@@ -92,12 +91,25 @@ impl Writer {
         Ok(())
     }
 
-    /// The header's copy at the end of a segment.
-    fn write_last_block(&mut self, segment: &Segment, durable: LogPosition) -> Result<u64> {
-        let mut block = Box::new(Block(segment.header.encode()));
-        Guard::of(&segment.header, durable).put(&mut block.0);
-        let at = segment.header.segment_size - HEADER_BYTES as u64;
-        write(segment, &block.0, at)
+    fn note_unsynced(&mut self, segment: &Arc<Segment>) {
+        let is_new = |last: &Arc<Segment>| !Arc::ptr_eq(last, segment);
+        if !self.direct && self.unsynced.last().is_none_or(is_new) {
+            self.unsynced.push(Arc::clone(segment));
+        }
+    }
+
+    /// Once something in the current segment is durable, a guard in the one before says so: were the current one lost
+    /// whole, nothing else would.
+    fn tell_before(&mut self, durable: LogPosition) -> Result<u64> {
+        let is_due = |current: &Arc<Segment>| durable > current.header.first_frame();
+        if !self.current.as_ref().is_some_and(is_due) {
+            return Ok(0);
+        }
+        let Some(before) = self.before.take() else {
+            return Ok(0);
+        };
+        self.note_unsynced(&before);
+        write_last_block(&before, durable)
     }
 
     fn write_run(
@@ -143,6 +155,14 @@ impl Writer {
         self.tail_len = carried;
         Ok(written)
     }
+}
+
+/// Writes the header's copy at the end of a segment, with a guard.
+fn write_last_block(segment: &Segment, durable: LogPosition) -> Result<u64> {
+    let mut block = Box::new(Block(segment.header.encode()));
+    Guard::of(&segment.header, durable).put(&mut block.0);
+    let at = segment.header.segment_size - HEADER_BYTES as u64;
+    write(segment, &block.0, at)
 }
 
 /// Puts the guards of a flush that ends in `out`, whose first `filled` bytes belong at `at` of the file and whose last

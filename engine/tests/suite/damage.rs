@@ -6,8 +6,8 @@
 //! |---|---|
 //! | a live extent of the data file | an error or a finding, before anything of it is used |
 //! | one of two superblocks, one of two copies of a segment header | the other serves: everything is there |
-//! | the log before what a later frame or header says was durable | an error |
-//! | the end of the log, the last commit included | an error, or all before the damage: it looks like a torn write |
+//! | the log before what a guard, a later frame or a header says was durable | an error |
+//! | the last flush of the log | an error, or all before that flush: it looks like a torn write |
 //! | anything else: padding, free extents, log behind its end | everything is there |
 //!
 //! Never a wrong row, never a panic. `DAMAGE_STEP=1` tries each bit of each byte instead of each bit of every 13th.
@@ -244,7 +244,7 @@ pub(crate) fn build_log() -> Crashed {
         .filter_map(|path| {
             let bytes = read_file(&crashed, &path);
             let commit = |at: usize| u64_at(&bytes, at + 12);
-            let frame = (4096..bytes.len() - 20)
+            let frame = (4096..bytes.len() - 4096)
                 .filter(|&at| u32_at(&bytes, at) == 0x377F_0682)
                 .max_by_key(|&at| commit(at))?;
             Some((commit(frame), (path, frame)))
@@ -413,16 +413,24 @@ fn every_flipped_bit_of_the_log_is_detected_or_a_torn_end() {
     let counts = Counts::default();
     for path in wal_files(&base) {
         let file = read_file(&base, &path);
-        let used = file.iter().rposition(|&byte| byte != 0).map_or(0, |at| at + 1);
+        // The frames: a segment's first and last block are headers, and a block with frames may end in a guard.
+        let last = file.len() - 4096;
+        let is_guard = |at: usize| at % 4096 >= 4096 - 32;
+        let used = (4096..last)
+            .rfind(|&at| file[at] != 0 && !is_guard(at))
+            .map_or(0, |at| at + 1);
         let mut damages = Vec::new();
-        flips(&file, 0..used.min(64), 1, "segment header", &mut damages);
-        flips(
-            &file,
-            2048..used.clamp(2048, 2112),
-            1,
-            "segment header",
-            &mut damages,
-        );
+        for header in [0, last] {
+            flips(&file, header..header + 80, 2, "segment header", &mut damages);
+            flips(
+                &file,
+                header + 508..header + 512,
+                1,
+                "segment header",
+                &mut damages,
+            );
+        }
+        flips(&file, file.len() - 32..file.len(), 3, "guard", &mut damages);
         flips(&file, 4096..used.max(4096), step(), "frames", &mut damages);
         flips(
             &file,
@@ -443,6 +451,11 @@ fn every_flipped_bit_of_the_log_is_detected_or_a_torn_end() {
     let counts = counts.finish("flips, log");
     let headers = counts["segment header"];
     assert_eq!(headers.tried, headers.harmless, "one copy of a header is enough");
+    let guards = counts["guard"];
+    assert_eq!(
+        guards.tried, guards.harmless,
+        "a guard is a witness, and nothing else"
+    );
     assert!(counts["frames"].detected > 500 && counts["end of a segment"].lost_end > 0);
 }
 

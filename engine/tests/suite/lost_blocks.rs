@@ -1,4 +1,4 @@
-//! Each block and each sector of each log file is lost in turn: zeroed, or garbled.
+//! Each block and each sector of each log file is lost in turn, zeroed or garbled, and each file whole.
 //!
 //! Every commit here is synchronised and acknowledged before the next begins, so each is a flush of its own, some of one
 //! small row, some of several blocks. What may come of a lost block: the opening reports it; or everything is there; or,
@@ -21,7 +21,7 @@ fn options(vfs: &SimulatedVfs, sync: WalSync) -> Options {
     Options::new()
         .page_size(4096)
         .cache_size(0)
-        .wal_segment_size(64 << 10)
+        .wal_segment_size(32 << 10)
         .wal_sync(sync)
         .background(false)
         .vfs(Arc::new(vfs.clone()))
@@ -46,7 +46,7 @@ fn killed(commits: u32, sync: WalSync, with_checkpoint: bool, size: impl Fn(u32)
         if n + 1 == commits {
             before = vfs.crash(Survival::All);
         }
-        db.write(|tx| tx.put(table, &n.to_be_bytes(), &vec![n as u8; size(n)]))
+        db.write(|tx| tx.put(table, &n.to_be_bytes(), &vec![n as u8 | 0x80; size(n)]))
             .unwrap();
         if with_checkpoint && n == commits / 2 {
             db.checkpoint().unwrap();
@@ -72,11 +72,8 @@ enum Outcome {
 impl Killed {
     fn log_files(&self) -> Vec<PathBuf> {
         let files = self.after.files.keys();
-        files
-            .filter(|path| path.extension().is_some())
-            .filter(|path| path.extension() == Some("wal".as_ref()))
-            .cloned()
-            .collect()
+        let is_log = |path: &&PathBuf| path.extension() == Some("wal".as_ref());
+        files.filter(is_log).cloned().collect()
     }
 
     /// Loses `len` bytes at `start` of a log file.
@@ -92,9 +89,21 @@ impl Killed {
             .files
             .get(path)
             .is_none_or(|old| old[start..start + len] != self.after.files[path][start..start + len]);
-        let vfs = SimulatedVfs::from_image(&image, 9);
         let what = if garble { "garbled" } else { "zeroed" };
         let context = format!("{} bytes at {start} of {} {what}", len, path.display());
+        self.open(&image, was_last, &context)
+    }
+
+    /// Loses a file whole.
+    fn lose_file(&self, path: &Path) -> Result<Outcome, String> {
+        let mut image = self.after.clone();
+        image.files.remove(path);
+        let was_last = self.before.files.get(path) != self.after.files.get(path);
+        self.open(&image, was_last, &format!("{} removed", path.display()))
+    }
+
+    fn open(&self, image: &Image, was_last: bool, context: &str) -> Result<Outcome, String> {
+        let vfs = SimulatedVfs::from_image(image, 9);
         let db = match options(&vfs, self.sync).open(PATH) {
             Ok(db) => db,
             Err(error) if error.to_string().contains(PATH) => return Ok(Outcome::Reported),
@@ -114,7 +123,8 @@ impl Killed {
         }
     }
 
-    /// Loses each piece of `len` bytes of each log file; `which` chooses pieces by the file's length and the place.
+    /// Loses each piece of `len` bytes of each log file; `which` chooses pieces by the file and the place. A block is lost in
+    /// either way, a sector in one of them.
     fn lose_each(
         &self,
         len: usize,
@@ -125,7 +135,13 @@ impl Killed {
         for path in self.log_files() {
             let file_len = self.after.files[&path].len();
             for start in (0..file_len).step_by(len).filter(|&start| which(&path, start)) {
-                for garble in [false, true] {
+                let is_odd = (start / len + self.commits as usize) % 2 == 1;
+                let ways = if len == BLOCK {
+                    &[false, true][..]
+                } else {
+                    &[is_odd][..]
+                };
+                for &garble in ways {
                     match self.lose(&path, start, len, garble) {
                         Ok(outcome) => outcomes[outcome as usize] += 1,
                         Err(miss) => misses.push(miss),
@@ -134,6 +150,13 @@ impl Killed {
             }
         }
         outcomes
+    }
+
+    /// Whether the last flush wrote near `start` of a file.
+    fn is_near_last_flush(&self, path: &Path, start: usize, len: usize) -> bool {
+        let (old, new) = (self.before.files.get(path), &self.after.files[path]);
+        let near = start.saturating_sub(2 * len)..(start + 2 * len).min(new.len());
+        old.is_none_or(|old| old[near.clone()] != new[near])
     }
 }
 
@@ -162,50 +185,56 @@ fn every_lost_block_of_the_log_is_reported_but_for_the_last_flush() {
         (WalSync::Fdatasync, true),
         (WalSync::Direct, false),
     ] {
-        let killed = killed(400, sync, with_checkpoint, mostly_small);
-        let used = |path: &PathBuf| killed.after.files[path].iter().skip(BLOCK).any(|&byte| byte != 0);
+        let killed = killed(200, sync, with_checkpoint, mostly_small);
+        let used = |path: &&PathBuf| {
+            killed.after.files[*path][BLOCK..2 * BLOCK]
+                .iter()
+                .any(|&byte| byte != 0)
+        };
         assert!(
-            killed.log_files().iter().filter(|path| used(path)).count() >= 3,
+            killed.log_files().iter().filter(used).count() >= 3,
             "several segments"
         );
         let mut misses = Vec::new();
         let blocks = killed.lose_each(BLOCK, |_, _| true, &mut misses);
+        let is_whole = sync == WalSync::Fdatasync && !with_checkpoint;
+        for path in killed.log_files() {
+            let len = killed.after.files[&path].len();
+            for (start, garble) in [(0, false), (0, true), (len - BLOCK, false), (len - BLOCK, true)] {
+                let outcome = killed.lose(&path, start, BLOCK, garble);
+                assert_eq!(outcome, Ok(Outcome::Whole), "the other copy of the header serves");
+            }
+            misses.extend(killed.lose_file(&path).err());
+            misses.extend(killed.lose(&path, 0, len, false).err());
+        }
         let sectors = killed.lose_each(
             SECTOR,
-            |_, start| sync == WalSync::Fdatasync || start % 1536 == 0,
+            |_, start| is_whole || start % (5 * SECTOR) == 0,
             &mut misses,
         );
-        println!("{sync:?}, checkpoint {with_checkpoint}: blocks {blocks:?}, sectors {sectors:?}");
         assert_none(&misses);
-        assert!(blocks[Outcome::Reported as usize] > 10 && sectors[Outcome::Reported as usize] > 10);
-        assert!(blocks[Outcome::Whole as usize] > 10 && sectors[Outcome::Whole as usize] > 10);
+        assert!(blocks[Outcome::Reported as usize] > 10 && blocks[Outcome::Whole as usize] > 10);
+        assert!(sectors[Outcome::Reported as usize] > 10 && sectors[Outcome::Whole as usize] > 10);
     }
 }
 
-/// The end of the log at every place in a block and in a segment: only what its last flush wrote may go with it.
+/// The log ends at every place in a block and in a segment: only what its last flush wrote may go with it.
 #[test]
 fn wherever_the_log_ends_only_its_last_flush_can_be_cut_off() {
     let mut misses = Vec::new();
     let mut cut_off = 0;
-    for (commits, row) in (1..=45)
-        .map(|n| (n, 100))
-        .chain((1..=24).map(|n| (n, 3000)))
-        .chain([(3, 4000), (14, 4001), (7, 9000)])
-    {
+    let small = (1..=45).map(|commits| (commits, 100));
+    let large = (1..=12).map(|commits| (commits, 3000));
+    for (commits, row) in small.chain(large).chain([(3, 4000), (5, 4001), (3, 9000)]) {
         let killed = killed(commits, WalSync::Fdatasync, false, |_| row);
-        let changed = |path: &Path, start: usize, len: usize| {
-            let old = killed.before.files.get(path);
-            let near =
-                start.saturating_sub(2 * BLOCK)..(start + len + BLOCK).min(killed.after.files[path].len());
-            old.is_none_or(|old| old[near.clone()] != killed.after.files[path][near])
-        };
-        let blocks = killed.lose_each(
-            BLOCK,
-            |path, start| start == 0 || changed(path, start, BLOCK),
-            &mut misses,
-        );
-        let sectors = killed.lose_each(SECTOR, |path, start| changed(path, start, SECTOR), &mut misses);
-        cut_off += blocks[Outcome::LastFlushCutOff as usize] + sectors[Outcome::LastFlushCutOff as usize];
+        for len in [BLOCK, SECTOR] {
+            let outcomes = killed.lose_each(
+                len,
+                |path, start| killed.is_near_last_flush(path, start, len),
+                &mut misses,
+            );
+            cut_off += outcomes[Outcome::LastFlushCutOff as usize];
+        }
     }
     assert_none(&misses);
     assert!(cut_off > 50, "{cut_off}: the last flush can be cut off, and was");

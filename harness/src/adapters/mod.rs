@@ -7,6 +7,7 @@ mod palimpsest;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+pub(crate) use palimpsest::FILE_NAME;
 use workloads::target::TargetFactory;
 
 use crate::cli::suggest::did_you_mean;

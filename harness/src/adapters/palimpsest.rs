@@ -15,7 +15,7 @@ use workloads::target::{
 };
 
 /// The database file's name in its directory.
-const FILE_NAME: &str = "palimpsest.db";
+pub(crate) const FILE_NAME: &str = "palimpsest.db";
 /// Level for ZSTD when none is given, the library's own default.
 const ZSTD_LEVEL: i32 = 3;
 

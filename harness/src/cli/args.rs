@@ -72,7 +72,14 @@ pub(crate) enum Command {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    /// Check the structure of a database: every page, checksum and reference.
+    /// Say what the files of a database say of themselves: IDs, time lines, log positions. They are only read.
+    Inspect {
+        /// The database.
+        #[arg(value_name = "DB")]
+        database: PathBuf,
+    },
+    /// Check the structure of a database: every page, checksum and reference. It is only read; what is in its log is
+    /// redone in memory.
     Verify {
         /// The database.
         #[arg(value_name = "DB")]

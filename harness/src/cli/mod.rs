@@ -35,6 +35,7 @@ pub(crate) fn dispatch(cli: &Cli) -> Result<Exit> {
         Some(Command::Report { runs, out }) => report::report(runs, out.as_deref()),
         Some(Command::Salvage { database, new }) => salvage::salvage(database, new),
         Some(Command::Replay { file }) => crash::replay(file),
-        Some(Command::Verify { database }) => check::verify(database, "palimpsest"),
+        Some(Command::Verify { database }) => check::verify(database),
+        Some(Command::Inspect { database }) => check::inspect(database),
     }
 }

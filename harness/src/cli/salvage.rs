@@ -5,6 +5,7 @@ use std::path::Path;
 
 use engine::{Options, SalvageReport, SalvagedTable};
 
+use super::check::check_exists;
 use crate::error::{Exit, HarnessError, Result};
 
 /// Keys and ranges named for one table; the rest is counted.
@@ -15,12 +16,7 @@ const NAMED_MAX: usize = 10;
 /// # Errors
 /// Usage, when there is no such database, or something at `new` already; what keeps it from being read or written.
 pub(crate) fn salvage(database: &Path, new: &Path) -> Result<Exit> {
-    if !database.is_file() {
-        return Err(HarnessError::Usage(format!(
-            "there is no database at {}",
-            database.display()
-        )));
-    }
+    check_exists(database)?;
     if new.exists() {
         return Err(HarnessError::Usage(format!(
             "{} exists already; salvage writes to a path where there is nothing yet",
