@@ -278,7 +278,11 @@ fn a_missing_segment_is_corruption_when_its_content_was_needed() {
                 "segment {index}: {lenient:?}"
             );
         } else {
-            assert!(lenient.unwrap().1.len() < written.commits.len(), "the last one");
+            // A guard in the segment before tells if something in it was durable; else the log ends there.
+            match lenient {
+                Err(Error::Corruption { .. }) => {}
+                other => assert!(other.unwrap().1.len() < written.commits.len(), "the last one"),
+            }
         }
     }
 }
