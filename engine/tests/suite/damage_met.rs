@@ -268,10 +268,16 @@ fn a_dropped_table_with_a_damaged_branch_is_freed_but_for_that() {
     db.close().unwrap();
     let file = read_file(&vfs, Path::new(PATH));
     let level_of = |extent: &Extent| file[extent.start + IMAGE + 17];
-    let branches: Vec<_> = pages_of(&vfs, &["deep"]).into_iter().map(|(_, extent)| extent).collect();
+    let branches: Vec<_> = pages_of(&vfs, &["deep"])
+        .into_iter()
+        .map(|(_, extent)| extent)
+        .collect();
     let branches: Vec<_> = branches.iter().filter(|extent| level_of(extent) == 1).collect();
     assert!(branches.len() >= 2);
-    let whole = live_extents(&file).iter().filter(|extent| extent.kind == 1).count() as u64;
+    let whole = live_extents(&file)
+        .iter()
+        .filter(|extent| extent.kind == 1)
+        .count() as u64;
     let deep = pages_of(&vfs, &["deep"]).len() as u64;
     let behind = pages_of(&vfs, &["behind"]).len() as u64;
     for extent in branches {
@@ -283,7 +289,10 @@ fn a_dropped_table_with_a_damaged_branch_is_freed_but_for_that() {
         assert_eq!(db.metrics().quarantined_pages, 1);
         let left = db.storage_info().used_pages;
         let below = left - (whole - deep - behind);
-        assert!(below > 1 && below < deep, "{below} of {deep} pages are below the damaged one");
+        assert!(
+            below > 1 && below < deep,
+            "{below} of {deep} pages are below the damaged one"
+        );
         // What is lost to the file is lost for good, but nothing waits for it.
         db.close().unwrap();
     }
