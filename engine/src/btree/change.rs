@@ -9,7 +9,7 @@
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use super::read::{RowState, append_state};
+use super::read::{Descended, RowState, To};
 use super::{Touched, Tree};
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, PageNumber, TableId};
@@ -18,7 +18,7 @@ use crate::page::delta::Operation;
 use crate::page::edit::Refused;
 use crate::page::layout::{OVERFLOW, max_inline_value};
 use crate::page::node::OverflowRef;
-use crate::pool::{Latched, Optimistic, Pages, UnfinishedCommit};
+use crate::pool::{Latched, Pages, UnfinishedCommit};
 use crate::wal::Wal;
 
 /// What a row was before the commit.
@@ -138,14 +138,14 @@ impl<'a, 't> Changer<'a, 't> {
         self.has_changed = true;
     }
 
-    fn leaf(&self, tree: Tree<'a>, key: &[u8]) -> Result<Optimistic<'a>> {
+    fn leaf<'k>(&self, tree: Tree<'a>, key: &'k [u8]) -> Result<Descended<'a, To<'k>>> {
         if self.last_leaf != PageNumber::NONE
             && let Some(leaf) = self.pool.resident(self.last_leaf)
+            && leaf.node().table() == tree.table
+            && let Some(found) = Descended::by_fences(leaf, To(key))
+            && found.is_valid()
         {
-            let node = leaf.node();
-            if node.is_leaf() && node.table() == tree.table && node.covers(key) && leaf.is_valid() {
-                return Ok(leaf);
-            }
+            return Ok(found);
         }
         tree.find_leaf(key)
     }
@@ -154,13 +154,13 @@ impl<'a, 't> Changer<'a, 't> {
     fn record_before(
         &mut self,
         tree: Tree<'a>,
-        leaf: &Optimistic<'_>,
+        found: &Descended<'a, To<'_>>,
         key: &[u8],
         is_delete: bool,
     ) -> Result<Option<Former>> {
         self.before.clear();
-        let state = append_state(leaf.node(), key, &mut self.before);
-        if !leaf.is_valid() {
+        let state = found.append_state(&mut self.before);
+        if !found.is_valid() {
             return Ok(None);
         }
         match state {
@@ -226,9 +226,9 @@ impl<'a, 't> Changer<'a, 't> {
         let mut reference = None;
         let mut former = self.take_prepared(tree, key);
         loop {
-            let leaf = self.leaf(tree, key)?;
+            let found = self.leaf(tree, key)?;
             if former.is_none() {
-                former = self.record_before(tree, &leaf, key, false)?;
+                former = self.record_before(tree, &found, key, false)?;
                 if former.is_none() {
                     continue;
                 }
@@ -236,7 +236,9 @@ impl<'a, 't> Changer<'a, 't> {
             if is_long && reference.is_none() {
                 reference = Some(self.write_overflow(tree, value)?);
             }
-            let Some(mut latched) = leaf.latch() else { continue };
+            let Some(mut latched) = found.leaf.latch() else {
+                continue;
+            };
             let result = match &reference {
                 Some(reference) => {
                     latched
@@ -269,16 +271,18 @@ impl<'a, 't> Changer<'a, 't> {
     pub(crate) fn delete(&mut self, tree: Tree<'a>, key: &[u8]) -> Result<bool> {
         let mut former = self.take_prepared(tree, key);
         loop {
-            let leaf = self.leaf(tree, key)?;
+            let found = self.leaf(tree, key)?;
             if former.is_none() {
-                former = self.record_before(tree, &leaf, key, true)?;
+                former = self.record_before(tree, &found, key, true)?;
                 match former {
                     None => continue,
                     Some(Former::Absent) => return Ok(false),
                     Some(_) => {}
                 }
             }
-            let Some(mut latched) = leaf.latch() else { continue };
+            let Some(mut latched) = found.leaf.latch() else {
+                continue;
+            };
             match latched.node_mut().delete(key, self.commit, self.ghost_horizon) {
                 Ok(existed) => debug_assert!(existed, "the row was there a moment ago"),
                 Err(Refused::NoRoom) => {

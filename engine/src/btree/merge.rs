@@ -70,7 +70,7 @@ impl<'a> Changer<'a, '_> {
             return Ok(None);
         }
         let leaf = loop {
-            let leaf = tree.find_leaf(key)?;
+            let leaf = tree.find_leaf(key)?.leaf;
             let Some(mut latched) = leaf.latch() else { continue };
             if latched.node().ghosts() > 0 && latched.node_mut().purge_ghosts(self.ghost_horizon) > 0 {
                 self.pool.mark_dirty(&mut latched);

@@ -84,10 +84,15 @@ impl<'p, G> Descended<'p, G> {
     }
 }
 
-impl Descended<'_, To<'_>> {
+impl<'p, 'k> Descended<'p, To<'k>> {
+    /// A leaf that was found in another way than by a descent, if it covers the key.
+    pub(super) fn by_fences(leaf: Optimistic<'p>, goal: To<'k>) -> Option<Self> {
+        (leaf.node().is_leaf() && goal.is_met_by(leaf.node())).then_some(Self { leaf, goal })
+    }
+
     /// Appends the inline value of the row that was looked for to `out` and says what the row is.
     #[inline]
-    fn append_state(&self, out: &mut Vec<u8>) -> RowState {
+    pub(super) fn append_state(&self, out: &mut Vec<u8>) -> RowState {
         append_found(self.node(), self.node().search_covered(self.goal.0), out)
     }
 }
@@ -175,10 +180,8 @@ impl<'p> Tree<'p> {
     }
 
     /// The leaf of a key. The caller validates what it reads there.
-    pub(super) fn find_leaf(&self, key: &[u8]) -> Result<Optimistic<'p>> {
-        until_stable(|| self.try_descend(To(key), |_| ()))?
-            .map(|found| found.leaf)
-            .ok_or_else(|| self.unstable())
+    pub(super) fn find_leaf<'k>(&self, key: &'k [u8]) -> Result<Descended<'p, To<'k>>> {
+        until_stable(|| self.try_descend(To(key), |_| ()))?.ok_or_else(|| self.unstable())
     }
 
     /// Brings the leaf of a key into memory.
@@ -286,11 +289,7 @@ impl<'p> Tree<'p> {
     }
 }
 
-/// Appends the inline value of a row to `out` and says what the row is. Any key may be asked for.
-pub(super) fn append_state(node: Node<'_>, key: &[u8], out: &mut Vec<u8>) -> RowState {
-    append_found(node, node.search(key), out)
-}
-
+/// Appends the inline value of a row that was looked for to `out` and says what the row is.
 fn append_found(node: Node<'_>, (index, found): (usize, bool), out: &mut Vec<u8>) -> RowState {
     if !found {
         return RowState::Absent;

@@ -121,10 +121,21 @@ impl NodeBuilder {
         );
     }
 
+    /// A key without the page's prefix, with which it begins because it lies between the fences.
+    fn suffix<'k>(&self, key: &'k [u8]) -> &'k [u8] {
+        // The low fence was the first thing on the heap.
+        let low = usize::from(u16::from_le_bytes([self.bytes[32], self.bytes[33]]));
+        debug_assert!(
+            self.prefix_len == 0 || self.bytes[low..].starts_with(&key[..self.prefix_len]),
+            "a key outside the fences of its page"
+        );
+        &key[self.prefix_len..]
+    }
+
     /// Adds a leaf row; keys must come in rising order.
     pub(crate) fn push_row(&mut self, key: &[u8], payload: &[u8], flags: u8) {
         debug_assert!(self.is_leaf);
-        let suffix = &key[self.prefix_len..];
+        let suffix = self.suffix(key);
         let offset = self.push_heap(&[&(payload.len() as u16).to_le_bytes(), suffix, payload]);
         debug_assert_eq!(LEAF_CELL_HEADER, 2);
         self.ghosts += u16::from(flags == GHOST);
@@ -134,7 +145,7 @@ impl NodeBuilder {
     /// Adds an inner separator; keys must come in rising order.
     pub(crate) fn push_child(&mut self, key: &[u8], child: PageNumber) {
         debug_assert!(!self.is_leaf);
-        let suffix = &key[self.prefix_len..];
+        let suffix = self.suffix(key);
         let offset = self.push_heap(&[&child.0.to_le_bytes(), suffix]);
         debug_assert_eq!(INNER_CELL_HEADER, 4);
         self.push_slot(suffix, offset, 0);

@@ -96,7 +96,7 @@ impl<'a> NodeMut<'a> {
     ) -> Result<(), Refused> {
         debug_assert!(self.is_leaf());
         self.check_covers(key)?;
-        let (mut index, mut found) = self.search(key);
+        let (mut index, mut found) = self.search_covered(key);
         if found {
             let slot = self.slot(index);
             let (offset, old_len) = self.payload_position(slot);
@@ -128,7 +128,7 @@ impl<'a> NodeMut<'a> {
                 self.remove(index);
             }
             self.make_room(cell + 8, horizon)?;
-            index = self.search(key).0;
+            index = self.search_covered(key).0;
             found = false;
         }
         let suffix = &key[self.prefix_len()..];
@@ -163,7 +163,7 @@ impl<'a> NodeMut<'a> {
         self.check_covers(key)?;
         let suffix_len = key.len() - self.prefix_len();
         let cell = INNER_CELL_HEADER + suffix_len;
-        let (index, found) = self.search(key);
+        let (index, found) = self.search_covered(key);
         if found {
             let offset = self.slot(index).offset;
             self.words.write(offset, &child.0.to_le_bytes());

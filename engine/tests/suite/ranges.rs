@@ -37,7 +37,7 @@ fn special_keys(page_size: usize) -> Vec<Vec<u8>> {
 fn value(at: usize) -> Vec<u8> {
     let len = match at {
         7 | 108 => LONG,
-        _ if at % 5 == 0 => 0,
+        _ if at.is_multiple_of(5) => 0,
         _ => 40 + at * 7 % 200,
     };
     (0..len).map(|i| (i + at) as u8).collect()

@@ -5,7 +5,7 @@
 //!
 //! | file | covers |
 //! |---|---|
-//! | `transactions` | up to three open transactions of both levels: puts, deletes, gets, gets for update, scans over own writes, nested savepoints, conflicts, locked rows, `write` |
+//! | `transactions`, `commits` | up to three open transactions of both levels: puts, deletes, gets, gets for update, scans over own writes, nested savepoints, conflicts, locked rows, `write` |
 //! | `snapshots` | more than 64 snapshots at once, `refresh`, `begin_at`, `read` |
 //! | `tables` | tables that come and go while handles, transactions and snapshots of them are open |
 //! | `waiting` | commits that are applied and not visible, because the disk does not answer |
@@ -14,6 +14,7 @@
 //! | `keys`, `reads` | keys, bounds and scans of every shape |
 //! | `oracle`, `rules` | what the answers have to be |
 
+mod commits;
 mod gate;
 mod keys;
 mod oracle;

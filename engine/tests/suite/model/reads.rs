@@ -8,6 +8,9 @@ use rand::{Rng, RngExt};
 use super::keys;
 use crate::ordered::{Bounds, Rows, rows_between, short, shown};
 
+/// A key and its value.
+pub(super) type OwnedRow = (Vec<u8>, Vec<u8>);
+
 /// A range to scan, and how.
 #[derive(Clone, Debug)]
 pub(super) struct Query {
@@ -78,7 +81,7 @@ impl Query {
     }
 
     /// Reads the scan's rows.
-    pub(super) fn read(&self, scan: Scan<'_>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+    pub(super) fn read(&self, scan: Scan<'_>) -> Result<Vec<OwnedRow>, Error> {
         let mut scan = match self.limit {
             Some(limit) => scan.limit(limit),
             None => scan,
@@ -119,7 +122,7 @@ impl Query {
 
 /// Compares the rows of a scan with what they should be.
 pub(super) fn assert_same_rows<'m>(
-    found: &[(Vec<u8>, Vec<u8>)],
+    found: &[OwnedRow],
     expected: impl Iterator<Item = (&'m [u8], &'m [u8])>,
     what: &str,
 ) {
