@@ -17,7 +17,7 @@ use crate::mvcc::SnapshotSlot;
 /// # let db = engine::Database::open(dir.path().join("a.db"))?;
 /// let table = db.create_table("accounts")?;
 /// db.write(|tx| tx.put(table, b"alice", b"10"))?;
-/// let snapshot = db.snapshot()?;
+/// let snapshot = db.snapshot();
 /// db.write(|tx| tx.put(table, b"alice", b"20"))?;
 /// assert_eq!(snapshot.get(table, b"alice")?.as_deref(), Some(&b"10"[..]));
 /// # Ok(())
