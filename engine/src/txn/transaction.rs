@@ -60,8 +60,8 @@ impl TxOptions {
 /// A row that it has locked, by a change or by [`Transaction::get_for_update`], reads as its newest committed state, however
 /// it is read, and no read of a row is older than one before it. That state can be so new that it is not visible to others
 /// yet, because the commit that made it is still becoming durable; from then on every statement of the transaction sees at
-/// least that commit. The transaction's own commit is acknowledged only when what it built on is durable too; a transaction
-/// that rolls back has been promised nothing.
+/// least that commit. The transaction's own commit is acknowledged only when that one is visible, and so as durable as its
+/// maker was promised; a transaction that rolls back has been promised nothing.
 ///
 /// ```
 /// # fn main() -> engine::Result<()> {

@@ -431,14 +431,12 @@ impl<'s> Player<'s> {
         match open.transaction.commit() {
             Ok(commit) => {
                 // What changes nothing is no commit: it returns an older one, perhaps one of the engine's own, and promises
-                // nothing.
-                let puts = open.changes.iter().any(|(.., value)| value.is_some());
-                let promises = open.sync && (puts || state != self.state);
+                // the same of it.
                 self.state = state;
                 if commit > self.ledger.states.last() {
                     self.ledger.states.insert(commit, self.state.clone());
                 }
-                if promises {
+                if open.sync {
                     self.ledger.promise(&self.vfs, commit);
                 }
                 Ok(())
