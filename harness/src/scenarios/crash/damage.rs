@@ -389,7 +389,10 @@ fn last_commits(image: &Image, settings: &Settings) -> engine::Result<(CommitId,
 fn names_damage(error: &Error) -> bool {
     matches!(
         error,
-        Error::Corruption { .. } | Error::NotADatabase { .. } | Error::UnsupportedVersion { .. }
+        Error::Corruption { .. }
+            | Error::Mismatch { .. }
+            | Error::NotADatabase { .. }
+            | Error::UnsupportedVersion { .. }
     )
 }
 
