@@ -1,6 +1,5 @@
 //! How transactions end: committed, rolled back, or run to their end by a closure.
 
-
 use engine::{Durability, Error, IsolationLevel, Transaction, TxOptions};
 use rand::RngExt;
 
