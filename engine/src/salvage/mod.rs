@@ -140,9 +140,11 @@ pub fn salvage(from: impl AsRef<Path>, to: impl AsRef<Path>, options: Options) -
     Ok(report)
 }
 
+type File = Arc<dyn VfsFile>;
+
 /// The damaged database's file, and its log's directory, locked. A file that is gone is read as an empty one if there is a
 /// log.
-fn open_damaged(vfs: &dyn Vfs, from: &Path) -> Result<(Arc<dyn VfsFile>, Option<Arc<dyn VfsFile>>)> {
+fn open_damaged(vfs: &dyn Vfs, from: &Path) -> Result<(File, Option<File>)> {
     let dir = wal_dir(from);
     let log_lock = opening::lock_log(vfs, &dir, opening::lock_shared)?;
     let mode = OpenMode {

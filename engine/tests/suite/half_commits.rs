@@ -43,7 +43,7 @@ fn value(kind: Kind, row: u32, commit: u64) -> Vec<u8> {
     let len = match kind {
         Kind::Update | Kind::Replace => 60,
         Kind::Resize => 20 + (commit * 37 % 150) as usize,
-        Kind::Long if row % 50 == 0 => 6000,
+        Kind::Long if row.is_multiple_of(50) => 6000,
         Kind::Long => 40,
     };
     let mut value = format!("{commit:020}").into_bytes();

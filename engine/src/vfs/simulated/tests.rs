@@ -370,7 +370,7 @@ fn a_fingerprint_is_told_without_the_image() {
             state = mix(state);
             state % below
         };
-        let mut files = vec![durable_file(&vfs, "a", 1700), open(&vfs, "b")];
+        let mut files = [durable_file(&vfs, "a", 1700), open(&vfs, "b")];
         for _ in 0..30 {
             let file = &files[draw(2) as usize];
             match draw(12) {
