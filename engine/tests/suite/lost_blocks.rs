@@ -209,7 +209,7 @@ fn every_lost_block_of_the_log_is_reported_but_for_the_last_flush() {
         }
         let sectors = killed.lose_each(
             SECTOR,
-            |_, start| is_whole || start % (5 * SECTOR) == 0,
+            |_, start| start % (if is_whole { 3 } else { 13 } * SECTOR) == 0,
             &mut misses,
         );
         assert_none(&misses);
@@ -223,8 +223,8 @@ fn every_lost_block_of_the_log_is_reported_but_for_the_last_flush() {
 fn wherever_the_log_ends_only_its_last_flush_can_be_cut_off() {
     let mut misses = Vec::new();
     let mut cut_off = 0;
-    let small = (1..=45).map(|commits| (commits, 100));
-    let large = (1..=12).map(|commits| (commits, 3000));
+    let small = (1..=45).step_by(4).map(|commits| (commits, 100));
+    let large = (1..=12).step_by(3).map(|commits| (commits, 3000));
     for (commits, row) in small.chain(large).chain([(3, 4000), (5, 4001), (3, 9000)]) {
         let killed = killed(commits, WalSync::Fdatasync, false, |_| row);
         for len in [BLOCK, SECTOR] {
@@ -237,5 +237,5 @@ fn wherever_the_log_ends_only_its_last_flush_can_be_cut_off() {
         }
     }
     assert_none(&misses);
-    assert!(cut_off > 50, "{cut_off}: the last flush can be cut off, and was");
+    assert!(cut_off > 10, "{cut_off}: the last flush can be cut off, and was");
 }
