@@ -173,6 +173,8 @@ impl<'scope, 'env> World<'scope, 'env> {
                 _ => Access::Rows,
             },
             None => Access::NotYet,
+            // Older than the drop, and older than the creation too.
+            Some(dropped) if view.is_some_and(|view| view.born < dropped) => Access::NotYet,
             Some(_) => Access::Gone,
         }
     }

@@ -120,3 +120,41 @@ fn fails_with_faults(found: &mut PlantedFault, script: &Script, effort: &Effort,
     found.finding = Some(finding);
     true
 }
+
+/// Those planted faults that the checks here look for. The others wait for scripts with several threads.
+pub(crate) fn looked_for() -> impl ExactSizeIterator<Item = &'static (Fault, &'static str)> {
+    LOOKED_FOR.iter().map(|fault| {
+        let mut all = Fault::ALL.iter();
+        all.find(|(other, _)| other == fault)
+            .expect("every fault is among them all")
+    })
+}
+
+const LOOKED_FOR: [Fault; 26] = [
+    Fault::FlushWithoutSync,
+    Fault::SyncBeforeWrite,
+    Fault::DirectWithoutSync,
+    Fault::NoFrameCrc,
+    Fault::CrcWithoutSalt,
+    Fault::NamesNotSynced,
+    Fault::IncompleteCommitRedone,
+    Fault::DamageTruncatesLog,
+    Fault::AbandonedSegmentRead,
+    Fault::RecycleTooEarly,
+    Fault::LogBehindPages,
+    Fault::RedoPositionTooLate,
+    Fault::DirtyPageForgotten,
+    Fault::SuperblockBeforeData,
+    Fault::SuperblockNotSynced,
+    Fault::SuperblockNotSettled,
+    Fault::SuperblockInPlace,
+    Fault::ExtentReusedTooEarly,
+    Fault::NoExtentCrc,
+    Fault::NoExtentIdentity,
+    Fault::RedoSkipsNextCommit,
+    Fault::LastCommitNotRedone,
+    Fault::FreedNotRedone,
+    Fault::PageMissingFromLog,
+    Fault::SyncPromisesNothing,
+    Fault::FailedSyncForgotten,
+];

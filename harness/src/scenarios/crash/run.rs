@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use engine::planted::{self, Fault};
+use engine::planted;
 use reports::RunRecord;
 use reports::record::{
     CrashFailure, CrashPhase, CrashScenario, CrashTest, DamageSweep, RandomMixes, Workload,
@@ -16,7 +16,7 @@ use super::explore::{Effort, Failure, Tally, explore, survival_text};
 use super::faults::{self, FaultEffort, Swept};
 use super::minimise::{Failing, failure_of, minimise};
 use super::play::{Recording, record};
-use super::prove::find;
+use super::prove::{find, looked_for};
 use super::random::mix;
 use super::replay;
 use super::script::Script;
@@ -289,8 +289,8 @@ impl Run {
             return Ok(());
         }
         self.display
-            .begin_phase("planted faults", Fault::ALL.len() as u64, "faults");
-        for (at, (fault, description)) in Fault::ALL.iter().enumerate() {
+            .begin_phase("planted faults", looked_for().len() as u64, "faults");
+        for (at, (fault, description)) in looked_for().enumerate() {
             if self.is_stopped() {
                 break;
             }
