@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use engine::CommitId;
-use engine::vfs::simulated::{Image, Operation, Replay, Survival, Trace, choices};
+use engine::vfs::simulated::{Operation, Replay, Survival, Trace, choices};
 use serde::{Deserialize, Serialize};
 
 use super::check::{Expected, check, check_kill};
@@ -236,14 +236,7 @@ impl Explorer<'_> {
                     point,
                     survival: Some(survival),
                 };
-                self.image(
-                    &mut tally,
-                    &replay.image(survival),
-                    phase,
-                    promised,
-                    &[loss],
-                    trace,
-                );
+                self.image(&mut tally, (&replay, survival), phase, promised, &[loss], trace);
                 if self.stop.load(Ordering::Relaxed) {
                     return tally;
                 }
@@ -302,13 +295,13 @@ impl Explorer<'_> {
     fn image(
         &self,
         tally: &mut Tally,
-        image: &Image,
+        (replay, survival): (&Replay<'_>, Survival),
         phase: &str,
         promised: CommitId,
         losses: &[Loss],
         trace: &Trace,
     ) {
-        let fingerprint = image.fingerprint();
+        let fingerprint = replay.fingerprint(survival);
         let seen = self
             .seen
             .lock()
@@ -328,7 +321,7 @@ impl Explorer<'_> {
             settings: self.settings,
         };
         let seed = seed_of(self.seed, losses[depth - 1].point);
-        match check(image, expected, seed, deeper) {
+        match check(&replay.image(survival), expected, seed, deeper) {
             Ok(recovered) => {
                 tally.recoveries += recovered.openings;
                 if let Ok(mut seen) = self.seen.lock() {
@@ -362,7 +355,7 @@ impl Explorer<'_> {
                     point,
                     survival: Some(survival),
                 });
-                self.image(tally, &replay.image(survival), phase, commit, &losses, trace);
+                self.image(tally, (&replay, survival), phase, commit, &losses, trace);
                 if self.stop.load(Ordering::Relaxed) {
                     return;
                 }
