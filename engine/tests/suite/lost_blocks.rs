@@ -213,8 +213,10 @@ fn every_lost_block_of_the_log_is_reported_but_for_the_last_flush() {
             &mut misses,
         );
         assert_none(&misses);
-        assert!(blocks[Outcome::Reported as usize] > 10 && blocks[Outcome::Whole as usize] > 10);
-        assert!(sectors[Outcome::Reported as usize] > 10 && sectors[Outcome::Whole as usize] > 10);
+        for (kind, outcomes) in [("blocks", blocks), ("sectors", sectors)] {
+            let enough = [Outcome::Reported, Outcome::Whole].map(|outcome| outcomes[outcome as usize] > 3);
+            assert_eq!(enough, [true; 2], "{kind} lost: {outcomes:?} reported, whole, cut off");
+        }
     }
 }
 
