@@ -349,6 +349,7 @@ fn load_catalog(manager: &TransactionManager, last: CommitId) -> Result<()> {
                     root,
                     commit: last,
                     slot: None,
+                    is_put_aside: false,
                 });
             }
             Some(Entry::NextTable(next)) => applier.next_table = next,

@@ -57,7 +57,6 @@ mechanisms! {
     SegmentCreated: "a log segment was created",
     SegmentRecycled: "a log segment was recycled",
     SegmentRemoved: "a log segment was removed",
-    SegmentMadeByCommit: "a commit had to make a log segment itself",
     WriteOut: "log was written without being synced",
     DirectWrite: "log was written by direct, synchronous writes",
     CommitQueued: "a commit was applied by the thread of another",

@@ -95,6 +95,12 @@ impl<'a, 't> Changer<'a, 't> {
         for page in self.unfinished.moved() {
             self.touched.log_whole(page);
         }
+        debug_assert!(
+            self.touched.log_bytes() <= self.log_reserved,
+            "{} bytes of log were reserved for a commit of {}",
+            self.log_reserved,
+            self.touched.log_bytes(),
+        );
         self.has_changed
     }
 

@@ -85,8 +85,11 @@ impl<'a> Changer<'a, '_> {
         })
     }
 
-    /// Frees pages from the front of a chain while there is budget; returns what is left of it. A link that cannot be
-    /// read ends the chain: what lies behind it is not known.
+    /// Frees pages from the front of a chain while there is budget; returns what is left of it. A link whose bytes are
+    /// wrong ends the chain: what lies behind it is not known.
+    ///
+    /// # Errors
+    /// A device that refuses to read the first link; then nothing was freed.
     pub(super) fn free_overflow_part(
         &mut self,
         tree: Tree<'a>,
@@ -94,13 +97,18 @@ impl<'a> Changer<'a, '_> {
         budget: &mut Budget,
         quarantine: &mut Quarantine,
     ) -> Result<Option<OverflowRef>> {
+        let whole = chain;
         let mut part = Vec::new();
         while chain.len > 0 {
             if !budget.take(self) {
                 return Ok(Some(chain));
             }
-            if self.page_of_dropped(tree, chain.first, quarantine)?.is_none() {
-                return Ok(None);
+            match self.page_of_dropped(tree, chain.first, quarantine) {
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(None),
+                // What was freed has to be taken off the row first.
+                Err(_) if chain != whole => return Ok(Some(chain)),
+                Err(error) => return Err(error),
             }
             let rest = match super::until_stable(|| tree.read_link(chain, &mut part)) {
                 Ok(Some(rest)) => rest,
@@ -108,6 +116,7 @@ impl<'a> Changer<'a, '_> {
                     quarantine.put_aside(chain.first, tree.unstable());
                     return Ok(None);
                 }
+                Err(_) if chain != whole => return Ok(Some(chain)),
                 Err(error) => return Err(error),
             };
             self.free_page(chain.first);

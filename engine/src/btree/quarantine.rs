@@ -2,7 +2,9 @@
 //!
 //! A page that cannot be read fails whoever needs it, but housekeeping needs no page in particular. It puts such a page
 //! aside, does not try it again until the database is opened anew, and goes on with the rest: ghosts below the page stay,
-//! a neighbour is not merged with it, and of a dropped table it and whatever only it points to is lost to the file.
+//! and a neighbour is not merged with it. Of a dropped table a page whose bytes are wrong, and whatever only it points to,
+//! is lost to the file; where the device refused to read, that can be different next time, and the table waits for the
+//! next opening.
 
 use std::collections::BTreeMap;
 
@@ -28,6 +30,12 @@ impl Quarantine {
 
     fn contains(&self, page: PageNumber) -> bool {
         self.pages.contains_key(&page)
+    }
+
+    /// Why the device refused to read a page, if it did.
+    fn refused(&self, page: PageNumber) -> Option<Error> {
+        let why = self.pages.get(&page)?;
+        matches!(why, Error::Io { .. }).then(|| why.clone())
     }
 
     pub(super) fn put_aside(&mut self, page: PageNumber, why: Error) {
@@ -88,6 +96,9 @@ impl<'a> Changer<'a, '_> {
 
     /// A page of a dropped table; `None` if it has to be left alone, or is not one of the table's any more: then it was
     /// freed before the page that points to it was changed.
+    ///
+    /// # Errors
+    /// A device that refused to read it, which it may do next time.
     pub(super) fn page_of_dropped(
         &self,
         tree: Tree<'a>,
@@ -99,7 +110,7 @@ impl<'a> Changer<'a, '_> {
         }
         loop {
             let Some(found) = self.page_to_keep(page, quarantine)? else {
-                return Ok(None);
+                return quarantine.refused(page).map_or(Ok(None), Err);
             };
             let is_its_own = found.node().table() == tree.table;
             if found.is_valid() {

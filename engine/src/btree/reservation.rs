@@ -7,10 +7,11 @@
 //!    nearly always so while the database fits in the cache.
 //! 2. Else by looking at the leaves: a leaf whose new rows fit in its free room does not split.
 //!
-//! How often can a leaf split? A row of at least 1/16 page may cause a few splits, since a cut can only be made between
-//! rows: four are allowed for. With smaller rows a leaf that splits holds two thirds of a page of rows, and each part
-//! must take in a sixth of a page before it splits again; at the right edge, where a cut leaves the left part nearly
-//! full, twice as often. One separator splits the page above it at most twice, for the same reason.
+//! How often can a page split? A cut halves its rows as nearly as one row allows, so each part takes in about a third of
+//! a page before it splits again; what is inserted counts towards one split only. At the right edge a cut leaves the left
+//! part nearly full, but rows come in key order, and those that follow go to the right part. That is a bound in bytes, at
+//! each level with the separators from below; half as much again and four splits are added, since a row of nearly a
+//! quarter page can cause a few splits by itself.
 //!
 //! Housekeeping has no bound worth computing: it reserves one step at a time, and stops when it cannot.
 
@@ -26,6 +27,8 @@ use crate::page::node::{Node, OverflowRef, Payload};
 pub(super) const FRAME_OVERHEAD: usize = 64;
 /// Bytes that an operation costs beside its key and value, at most.
 pub(super) const OPERATION_OVERHEAD: usize = 32;
+/// Bytes that a separator costs in its page beside its key.
+const CHILD_OVERHEAD: usize = 24;
 /// Splits that one row of any size can cause in leaves.
 const SPLITS_OF_A_ROW: usize = 4;
 /// Frames that a split or merge works with at once.
@@ -74,13 +77,40 @@ struct LeafRows {
     /// Those of at least 1/16 page.
     large: usize,
     bytes: usize,
+    /// Length of the longest key that can become a separator: that of a new row or of one in the leaf.
+    longest_key: usize,
 }
 
 impl LeafRows {
     fn splits(&self, page_size: usize) -> usize {
-        let by_bytes = SPLITS_OF_A_ROW * (1 + self.large) + 16 * self.bytes / page_size;
-        by_bytes.min(SPLITS_OF_A_ROW * self.count)
+        let row = max_inline_value(page_size) + self.longest_key;
+        let by_bytes = splits_by(self.bytes, page_size, self.longest_key, row);
+        (by_bytes + SPLITS_OF_A_ROW * self.large).min(SPLITS_OF_A_ROW * self.count)
     }
+}
+
+/// How often pages of one level split that take in so many bytes of cells, none longer than `cell`, between fences of
+/// `fence` bytes.
+fn splits_by(bytes: usize, page_size: usize, fence: usize, cell: usize) -> usize {
+    let until_split = (page_size - HEADER).saturating_sub(2 * fence + cell) / 2;
+    SPLITS_OF_A_ROW + 3 * bytes / (2 * until_split).max(page_size / 8)
+}
+
+/// How often pages above the leaves split, in a tree of `levels` or, if that is not enough, more.
+fn splits_above(leaves: usize, levels: usize, page_size: usize, longest_key: usize) -> usize {
+    let max = max_key(page_size);
+    let (mut all, mut level, mut below, mut separator) = (0, 1, leaves, longest_key);
+    while level < levels || below > 4 * SPLITS_OF_A_ROW {
+        let cell = max + CHILD_OVERHEAD;
+        let by_bytes = splits_by(below * (separator + CHILD_OVERHEAD), page_size, max, cell);
+        // One separator splits the page above it at most twice.
+        below = by_bytes.min(2 * below);
+        all += below;
+        level += 1;
+        // Further up they are those that were there before.
+        separator = max;
+    }
+    all + 2 * (levels + 1)
 }
 
 /// How much housekeeping one commit may do, in pages.
@@ -174,7 +204,7 @@ impl<'a> Changer<'a, '_> {
             count += 1;
         }
         let mut rough = all;
-        rough += self.need_of_splits(SPLITS_OF_A_ROW * count, levels);
+        rough += self.need_of_splits(SPLITS_OF_A_ROW * count, levels, max_key(self.pool.page_size()));
         rough.changed += count;
         rough.distinct += count;
         rough.log_bytes += count * FRAME_OVERHEAD;
@@ -206,13 +236,13 @@ impl<'a> Changer<'a, '_> {
         }
     }
 
-    /// So many splits of leaves, and those above them.
-    fn need_of_splits(&self, splits: usize, levels: usize) -> Need {
+    /// So many splits of leaves, at keys no longer than `longest_key`, and those above them.
+    fn need_of_splits(&self, splits: usize, levels: usize, longest_key: usize) -> Need {
         if splits == 0 {
             return Need::default();
         }
         let (page_size, key) = (self.pool.page_size(), max_key(self.pool.page_size()));
-        let above = 2 * splits * (levels - 1) + 2 * (levels + 1);
+        let above = splits_above(splits, levels, page_size, longest_key);
         let created = splits + above;
         Need {
             log_bytes: created * (page_size + 2 * (key + OPERATION_OVERHEAD) + 3 * FRAME_OVERHEAD),
@@ -232,7 +262,7 @@ impl<'a> Changer<'a, '_> {
     ) -> Result<Need> {
         let page_size = self.pool.page_size();
         let mut need = Need::default();
-        let mut splits = 0;
+        let (mut splits, mut longest_key) = (0, 0);
         let mut rows = rows.peekable();
         while let Some((first, _)) = rows.peek().copied() {
             let (leaf, high, room) = super::until_stable(|| {
@@ -255,6 +285,7 @@ impl<'a> Changer<'a, '_> {
                 new.count += 1;
                 new.large += usize::from(cell >= page_size / 16);
                 new.bytes += cell;
+                new.longest_key = new.longest_key.max(key.len());
                 log_bytes += key.len() + cell;
                 let long = match long_value(leaf.node(), key) {
                     long if leaf.is_valid() => long,
@@ -271,6 +302,11 @@ impl<'a> Changer<'a, '_> {
                 return Err(tree.unstable());
             }
             if new.bytes > room {
+                let old = leaf.node().longest_key();
+                // A key that was read while somebody else changed the leaf can be anything.
+                let old = if leaf.is_valid() { old } else { max_key(page_size) };
+                new.longest_key = new.longest_key.max(old);
+                longest_key = longest_key.max(new.longest_key);
                 splits += new.splits(page_size);
             }
             // A page with many changes is logged as an image, for which it is looked at again.
@@ -279,7 +315,7 @@ impl<'a> Changer<'a, '_> {
             need.distinct += 1;
             need.faults += 2 + levels;
         }
-        need += self.need_of_splits(splits, levels);
+        need += self.need_of_splits(splits, levels, longest_key);
         Ok(need)
     }
 
@@ -367,10 +403,28 @@ mod tests {
 
     #[test]
     fn splits_are_bounded_by_rows_and_by_bytes() {
-        let rows = |count, large, bytes| LeafRows { count, large, bytes };
+        let rows = |count, large, bytes| LeafRows {
+            count,
+            large,
+            bytes,
+            longest_key: 20,
+        };
         assert_eq!(rows(1, 0, 50).splits(4096), 4);
         assert_eq!(rows(3, 3, 3000).splits(4096), 12);
-        assert_eq!(rows(100_000, 0, 100_000 * 40).splits(4096), 4 + 15_625);
+        // 4 MB in leaves of 4 KiB: 977 of them full, at most twice as many half full, and half as many again.
+        let many = rows(100_000, 0, 100_000 * 40).splits(4096);
+        assert!((3_000..6_000).contains(&many), "{many}");
+    }
+
+    #[test]
+    fn splits_above_the_leaves_follow_the_bytes_of_separators_and_end() {
+        assert_eq!(splits_above(1, 3, 4096, 20), 2 + 4 + 8);
+        let few = splits_above(4_000, 3, 4096, 20);
+        assert!((300..900).contains(&few), "{few}");
+        for page_size in [4096, 16384, 65536] {
+            let most = splits_above(4_000, 1, page_size, max_key(page_size));
+            assert!((1_000..12_000).contains(&most), "{most} with pages of {page_size}");
+        }
     }
 
     #[test]

@@ -293,6 +293,12 @@ impl<'a> Node<'a> {
         out
     }
 
+    /// Length of its longest key, in bytes.
+    pub(crate) fn longest_key(self) -> usize {
+        let suffixes = (0..self.count()).map(|index| self.slot(index).key_len);
+        self.prefix_len() + suffixes.max().unwrap_or(0)
+    }
+
     /// Leaf: where the payload bytes of a slot are, whatever their meaning.
     #[inline]
     pub(crate) fn payload_position(self, slot: Slot) -> (usize, usize) {

@@ -15,7 +15,7 @@ use crate::page::{delta, image};
 use crate::store;
 use crate::txn::IMAGE_CODEC_NONE;
 use crate::vfs::{Vfs, VfsFile};
-use crate::wal::{self, FoundFrame, FrameKind};
+use crate::wal::{self, FoundFrame, FrameKind, Wal, WalOptions};
 
 /// What an image says of its page.
 #[derive(Clone, Copy, Debug)]
@@ -67,12 +67,20 @@ impl Pages {
     pub(super) fn survey(vfs: &dyn Vfs, path: &Path, wal_dir: &Path, file: Arc<dyn VfsFile>) -> Result<Self> {
         let mut facts = BTreeMap::new();
         let mut page_size = None;
-        let survey = store::Survey::of(&*file, path, |page, commit, raw| {
+        let mut survey = store::Survey::of(&*file, path, |page, commit, raw| {
             note(&mut facts, page, commit, raw);
             page_size = page_size.or(page_size_of(raw));
         })?;
         let own = survey.superblock.map(|own| (own.database_id, own.time_line));
-        let log = wal::survey(vfs, wal_dir, own)?;
+        let mut log = wal::survey(vfs, wal_dir, own)?;
+        if let Some((end, last)) = sound_end(vfs, wal_dir, &survey) {
+            log.frames.retain(|frame| frame.position < end);
+            log.end = log.end.min(end);
+            // Pages that were moved out of memory for a commit that has not come to its end.
+            for images in survey.images.values_mut() {
+                images.retain(|image| image.commit <= last);
+            }
+        }
         for frame in &log.frames {
             if let (FrameKind::Image, [IMAGE_CODEC_NONE, raw @ ..]) = (frame.kind, &frame.body[..]) {
                 note(&mut facts, frame.page, frame.commit, raw);
@@ -290,6 +298,21 @@ impl Pages {
             is_newest: true,
         })
     }
+}
+
+/// Where the log ends for a recovery, which leaves out what was never durable, and the last commit then; `None` if a
+/// recovery would refuse it. What lies behind has holes, and would take the pages apart that it belongs to.
+fn sound_end(vfs: &dyn Vfs, wal_dir: &Path, survey: &store::Survey) -> Option<(LogPosition, CommitId)> {
+    let own = survey.superblock?;
+    let mut options = WalOptions::new(wal_dir);
+    options.database_id = own.database_id;
+    options.time_line = Some(own.time_line);
+    options.read_only = true;
+    let recovered = Wal::recover(vfs, &options, own.redo, own.must_reach, |_| Ok(()));
+    let recovered = recovered.ok()?;
+    let last = recovered.last_commit.unwrap_or(CommitId(0)).max(own.last_commit);
+    let are_in_log = survey.map.values().all(|commit| *commit <= last);
+    are_in_log.then_some((recovered.end, last))
 }
 
 /// Notes what the newest image of each page says.

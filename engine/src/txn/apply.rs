@@ -73,6 +73,13 @@ impl Drop for PoisonOnPanic<'_> {
     }
 }
 
+impl Applier {
+    /// Whether a dropped table can be freed, now or later.
+    fn has_dropped(&self) -> bool {
+        self.dropped.iter().any(|dropped| !dropped.is_put_aside)
+    }
+}
+
 const CATALOG: Table = Table {
     id: TableId::CATALOG,
     root: PageNumber::CATALOG,
@@ -197,6 +204,7 @@ impl TransactionManager {
             root,
             commit,
             slot: Some(slot),
+            is_put_aside: false,
         });
         self.catalog.set(name, commit, None, &self.registry);
         Ok((commit, end))
@@ -315,12 +323,12 @@ impl TransactionManager {
         if planted::makes(Fault::GhostPurgedTooEarly) {
             applier.ghost_horizon = self.registry.visible();
         }
-        let is_held = applier.dropped.first().is_some_and(|d| d.commit > horizon);
-        crate::reach::mark_if(is_held, crate::reach::Mechanism::DropUnderSnapshot);
-        let due = applier
-            .dropped
-            .first()
-            .copied()
+        let first = applier.dropped.iter().find(|d| !d.is_put_aside).copied();
+        crate::reach::mark_if(
+            first.is_some_and(|d| d.commit > horizon),
+            crate::reach::Mechanism::DropUnderSnapshot,
+        );
+        let due = first
             // `keep_versions` keeps versions of rows, not dropped tables.
             .filter(|d| {
                 d.commit <= horizon && self.can_free(d) || planted::makes(Fault::DroppedTableFreedTooEarly)
@@ -331,28 +339,39 @@ impl TransactionManager {
         let waiting = (reclaimed.len(), due.is_some());
         let mut quarantine = std::mem::take(&mut applier.quarantine);
         let put_aside = quarantine.len();
-        let mut finished = None;
+        let mut freed = Freed::InPart;
         let result = self.apply_commit(applier, |changer| {
             // Each step of either is complete or has not begun, whatever it ran into; the rest is for a later collection.
             let put_off = |error: Error| tracing::warn!(%error, "housekeeping was put off");
             self.purge(changer, &mut reclaimed, &mut quarantine)
                 .unwrap_or_else(put_off);
             if let Some(due) = due {
-                finished = free_dropped(changer, due, &mut quarantine).unwrap_or_else(|error| {
+                freed = free_dropped(changer, due, &mut quarantine).unwrap_or_else(|error| {
                     put_off(error);
-                    None
+                    Freed::InPart
                 });
             }
             Ok(())
         });
-        if let Some(table) = finished.filter(|_| result.is_ok()) {
-            applier.dropped.retain(|d| d.table != table);
-            if let Some(slot) = due.and_then(|d| d.slot) {
-                self.tables.remove(slot);
+        if let (Some(due), true) = (due, result.is_ok()) {
+            let is_due = |d: &Dropped| d.table == due.table;
+            match freed {
+                Freed::InPart => {}
+                Freed::Whole => {
+                    applier.dropped.retain(|d| !is_due(d));
+                    if let Some(slot) = due.slot {
+                        self.tables.remove(slot);
+                    }
+                }
+                Freed::PutAside => {
+                    let of_due = applier.dropped.iter_mut().filter(|d| is_due(d));
+                    of_due.for_each(|d| d.is_put_aside = true);
+                }
             }
         }
-        let is_waiting = !reclaimed.is_empty() || due.is_some() && !applier.dropped.is_empty();
-        let has_advanced = reclaimed.len() < waiting.0 || finished.is_some() || quarantine.len() > put_aside;
+        let is_waiting = !reclaimed.is_empty() || due.is_some() && applier.has_dropped();
+        let has_advanced =
+            reclaimed.len() < waiting.0 || freed != Freed::InPart || quarantine.len() > put_aside;
         applier.reclaimed = reclaimed;
         self.counters
             .quarantined_pages
@@ -411,31 +430,43 @@ impl TransactionManager {
     /// Whether ghosts or dropped tables may be waiting to be freed.
     pub(crate) fn has_housekeeping(&self) -> bool {
         let applier = self.pause();
-        !applier.dropped.is_empty() || !applier.reclaimed.is_empty()
+        applier.has_dropped() || !applier.reclaimed.is_empty()
     }
 }
 
-/// Frees pages of a dropped table; returns the table when there is nothing left to do for it.
+/// How far a dropped table has been freed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Freed {
+    InPart,
+    Whole,
+    /// A page could not be read, which the next opening may be able to.
+    PutAside,
+}
+
+/// Frees pages of a dropped table.
 fn free_dropped(
     changer: &mut Changer<'_, '_>,
     dropped: Dropped,
     quarantine: &mut Quarantine,
-) -> Result<Option<TableId>> {
+) -> Result<Freed> {
     let catalog = changer.tree(CATALOG.root, CATALOG.id);
     let key = Entry::dropped_key(dropped.table);
     if changer.barrier(catalog, &key, quarantine)?.is_some() {
-        // The catalog cannot be told, so the table stays as it is: the next opening meets it again.
-        return Ok(Some(dropped.table));
+        // The catalog cannot be told, so the table stays as it is.
+        return Ok(Freed::PutAside);
     }
     let tree = changer.tree(dropped.root, dropped.table);
     let row: [NewRow<'_>; 1] = [(&key, None)];
     let need = changer.need_of_rows(catalog, row.into_iter())?;
     let mut budget = Budget::new(DROP_BUDGET, need);
-    if !changer.drop_tree(tree, &mut budget, quarantine)? {
-        return Ok(None);
+    match changer.drop_tree(tree, &mut budget, quarantine) {
+        Ok(true) => {}
+        Ok(false) => return Ok(Freed::InPart),
+        Err(error) if error.is_unreadable() => return Ok(Freed::PutAside),
+        Err(error) => return Err(error),
     }
     changer.delete(catalog, &key)?;
-    Ok(Some(dropped.table))
+    Ok(Freed::Whole)
 }
 
 fn copy_image(pool: Pages<'_>, page: PageNumber, image: &mut Vec<u8>) -> Result<()> {

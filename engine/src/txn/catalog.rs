@@ -54,6 +54,8 @@ pub(crate) struct Dropped {
     /// Where its handles look whether they are good; none has been given out for a table that was dropped before the
     /// database was opened.
     pub(crate) slot: Option<u32>,
+    /// It is left to the next opening, since a page of it could not be read.
+    pub(crate) is_put_aside: bool,
 }
 
 /// A row of the catalog.

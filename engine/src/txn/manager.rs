@@ -451,14 +451,24 @@ impl TransactionManager {
     /// Waits until `commit` is visible, flushing the log if that is what it takes.
     pub(crate) fn wait_visible(&self, commit: CommitId) -> Result<()> {
         while self.registry.visible() < commit {
-            self.check_usable()?;
+            if let Err(error) = self.check_usable() {
+                // What an earlier flush has made durable becomes visible all the same, and is no failure.
+                self.group.fail(&error, &self.wal, &self.registry);
+                return if self.registry.visible() < commit {
+                    Err(error)
+                } else {
+                    Ok(())
+                };
+            }
             if commit > self.applied() {
                 return Err(Error::NotYetVisible {
                     asked: commit,
                     newest: self.registry.visible(),
                 });
             }
-            self.flush()?;
+            // A failure poisons, which is seen to above.
+            let flushed = self.flush();
+            debug_assert!(flushed.is_ok() || self.check_usable().is_err());
         }
         Ok(())
     }

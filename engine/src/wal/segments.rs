@@ -181,10 +181,7 @@ impl Segments {
                 let _making = self.making.lock();
                 match self.pop_spare() {
                     Some(spare) => spare,
-                    None => {
-                        crate::reach::mark(crate::reach::Mechanism::SegmentMadeByCommit);
-                        self.create_spare()?
-                    }
+                    None => self.create_spare()?,
                 }
             }
         };

@@ -198,13 +198,18 @@ impl Medium {
             name_changes,
             ..
         } = self;
+        let mut frees_files = false;
         name_changes.retain(|change| {
             let is_here = change.path().parent() == Some(dir);
             if is_here {
+                frees_files |= !matches!(change.kind, NameKind::Dir(_)) && names.contains_key(change.path());
                 change.apply(names, dirs);
             }
             !is_here
         });
+        if !frees_files {
+            return;
+        }
         let mut named: BTreeSet<Inode> = self.names.values().copied().collect();
         named.extend(self.name_changes.iter().filter_map(NameChange::inode));
         self.files.retain(|inode, _| named.contains(inode));

@@ -1,23 +1,30 @@
 //! One power loss: open what it left, compare, go on writing, lose power again, compare again.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use engine::vfs::SimulatedVfs;
 use engine::vfs::simulated::{Effect, FailedSync, Fault, Image, OperationKind, Replay, Survival, Trace};
 use engine::{CommitId, Database};
 
 use super::play::{DATABASE, Ledger, abandon};
+use super::quiet::text_of;
+use super::rescue;
 use super::script::{Settings, Value, key_bytes, table_name, value_bytes};
-use super::state::{State, apply, compare};
+use super::state::{Difference, State, apply, compare};
 
 /// The row that is written after a recovery.
 const NEW_KEY: u32 = 0xFFFF_0000;
+/// Of so many images one is salvaged as well.
+const SALVAGED: u64 = 24;
 
 /// What a good recovery leads to.
 #[derive(Debug)]
 pub(crate) struct Recovered {
     /// The newest commit that is there.
     pub commit: CommitId,
+    /// What it led to.
+    pub state: Arc<State>,
     /// The file operations of the recovery, if they were to be recorded.
     pub trace: Option<Trace>,
     /// How often the database was opened.
@@ -48,7 +55,11 @@ pub(crate) fn check(
         if record {
             vfs.record();
         }
-        check_inner(&vfs, expected, seed, record)
+        let recovered = check_inner(&vfs, expected, seed, record)?;
+        if seed % SALVAGED == 7 {
+            rescue::of_sound(image, expected, &recovered).map_err(|what| format!("salvage: {what}"))?;
+        }
+        Ok(recovered)
     })
 }
 
@@ -60,10 +71,14 @@ pub(crate) fn check_kill(
     replay: &Replay<'_>,
     expected: Expected<'_>,
     seed: u64,
+    record: bool,
 ) -> Result<Recovered, String> {
     quietly(|| {
-        let vfs = SimulatedVfs::after_kill(replay.medium(), replay.point(), seed);
-        check_inner(&vfs, expected, seed, false)
+        let vfs = SimulatedVfs::after_kill(replay.medium(), replay.position(), seed);
+        if record {
+            vfs.record_on();
+        }
+        check_inner(&vfs, expected, seed, record)
     })
 }
 
@@ -84,14 +99,8 @@ pub(crate) fn check_files(
 /// # Errors
 /// Those of `f`, and panics.
 pub(crate) fn quietly<T>(f: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    super::quiet::silence(|| catch_unwind(AssertUnwindSafe(f))).unwrap_or_else(|panic| {
-        let text = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("without a message");
-        Err(format!("panic: {text}"))
-    })
+    super::quiet::silence(|| catch_unwind(AssertUnwindSafe(f)))
+        .unwrap_or_else(|panic| Err(format!("panic: {}", text_of(&*panic))))
 }
 
 fn check_inner(
@@ -116,7 +125,8 @@ fn check_inner(
         openings += 1;
     }
 
-    let mut state = State::clone(&state);
+    let (before, mut state) = (Arc::clone(&state), State::clone(&state));
+    let old = database.snapshot();
     go_on(&database, &mut state, seed).map_err(|error| format!("going on: {error}"))?;
     if seed % 4 == 2 {
         // The next power loss comes in the middle of a checkpoint, after all its pages are written.
@@ -131,6 +141,13 @@ fn check_inner(
         }
         vfs.set_faults([]);
     }
+    // A snapshot from before still shows what there was.
+    match compare(&database, &old, &before) {
+        Ok(()) | Err(Difference::TooOld) => {}
+        Err(what) if before.is_empty() => drop(what),
+        Err(what) => return Err(format!("a snapshot from before going on: {what}")),
+    }
+    drop(old);
     let survival = match seed % 3 {
         0 => Survival::None,
         1 => Survival::All,
@@ -147,6 +164,7 @@ fn check_inner(
     abandon(&vfs, database);
     Ok(Recovered {
         commit,
+        state: before,
         trace,
         openings,
     })

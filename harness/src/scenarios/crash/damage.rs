@@ -21,12 +21,15 @@ use reports::record::{DamageSweep, DamagedBlock};
 
 use super::check::quietly;
 use super::play::{DATABASE, Ledger, Recording, abandon};
+use super::rescue;
 use super::script::Settings;
 
 /// Bytes of both superblocks.
 const SUPERBLOCKS: usize = 8192;
 /// What a disk writes at once, in bytes.
 const SECTOR: usize = 512;
+/// Of so many damages one is salvaged as well.
+const SALVAGED: usize = 3;
 /// First bytes of every extent of the data file (docs/format.md).
 const EXTENT_MAGIC: &[u8] = b"PXTN";
 /// Bytes of a log segment's header block.
@@ -98,6 +101,7 @@ pub(crate) fn sweep(
             return (DamageSweep::default(), Some(miss));
         }
     };
+    let settings = &settings.alone();
     let undamaged = Undamaged {
         ledger: &recording.ledger,
         settings,
@@ -105,24 +109,30 @@ pub(crate) fn sweep(
     };
     let floor = before_last_flush(recording, closing);
     let next = AtomicUsize::new(0);
-    let planted = engine::planted::current();
+    let inherited = engine::planted::inherit();
     let work = || {
         let mut outcomes = Vec::new();
-        while let Some(damage) = damages.get(next.fetch_add(1, Ordering::Relaxed)) {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(damage) = damages.get(at) else { break };
             let damaged = damage.apply(&image);
             let earliest = match damage.kind {
                 // What is in the data file does not depend on the log.
                 TAIL_ZEROED | SEGMENT_LOST => stored,
                 _ => floor,
             };
-            let outcome = quietly(|| Ok(undamaged.judge(&damaged, earliest)));
+            let mut outcome = quietly(|| Ok(undamaged.judge(&damaged, earliest)));
+            if outcome.is_ok() && at % SALVAGED == 0 {
+                let salvaged = quietly(|| undamaged.salvage(&damaged, earliest));
+                outcome = salvaged.map_err(|what| format!("salvage: {what}")).and(outcome);
+            }
             outcomes.push((damage, outcome.unwrap_or_else(Outcome::Missed)));
         }
         outcomes
     };
     let outcomes: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..threads.max(1))
-            .map(|_| scope.spawn(|| engine::planted::with(planted, work)))
+            .map(|_| scope.spawn(|| inherited.with(work)))
             .collect();
         threads
             .into_iter()
@@ -420,6 +430,11 @@ impl Undamaged<'_> {
         let outcome = self.judge_open(&database, earliest);
         abandon(&vfs, database);
         outcome
+    }
+
+    /// Every row is there, or reported as lost.
+    fn salvage(&self, image: &Image, earliest: CommitId) -> Result<(), String> {
+        rescue::of_damaged(image, self.settings, &self.ledger.states, earliest, self.last)
     }
 
     fn judge_open(&self, database: &Database, earliest: CommitId) -> Outcome {

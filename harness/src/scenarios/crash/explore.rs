@@ -3,9 +3,11 @@
 //! 1. For each point of the trace, and each survival choice there, make the image of the files.
 //! 2. Skip it if an equal image was checked before and held all that is promised here.
 //! 3. Check it ([`super::check`]).
-//! 4. Every so many images, lose power at every file operation of its recovery too, and so on, up to three deep.
+//! 4. At some of the points, lose power at every file operation of the recoveries too, also of those after a kill, and so
+//!    on, up to three deep.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -22,14 +24,21 @@ use crate::runner::interrupt::{Interrupt, requested};
 /// How hard to try.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Effort {
+    /// Points of a run at which power is lost, at most, evenly spread.
+    pub points: usize,
     /// Survival choices at each point, at least.
     pub choices: usize,
     /// Most choices of each family that grows with the number of pending changes.
     pub spread: usize,
-    /// Every so many images, the recovery is crashed as well.
-    pub deeper_every: usize,
+    /// Points, evenly spread, at which recoveries are crashed as well: those of so many images, and of a kill.
+    pub deeper_points: usize,
+    pub deeper_images: usize,
+    /// Points of a recovery at which it is crashed, at most, evenly spread.
+    pub recovery_points: usize,
     /// How deep: 1 crashes the run, 2 its recovery, 3 the recovery from that.
     pub depth: usize,
+    /// Of so many images of a crashed recovery, one has its recovery crashed as well, and so on.
+    pub deepest_every: u64,
     /// Choices at each point of a recovery.
     pub choices_deeper: usize,
     /// Threads that check images.
@@ -41,14 +50,45 @@ pub(crate) struct Effort {
 impl Effort {
     /// What a test run can afford.
     pub(crate) const QUICK: Self = Self {
-        choices: 16,
+        points: 160,
+        choices: 14,
         spread: 4,
-        deeper_every: 150,
+        deeper_points: 5,
+        deeper_images: 4,
+        recovery_points: 40,
         depth: 3,
+        deepest_every: 40,
         choices_deeper: 4,
         threads: 2,
         first_only: false,
     };
+}
+
+/// Files of so many bytes are explored as far as [`Effort`] says, larger ones less.
+const USUAL_BYTES: u64 = 512 << 10;
+
+impl Effort {
+    /// The effort for files of so many bytes: what takes longer is tried less often.
+    fn for_size(mut self, bytes: u64) -> Self {
+        let part = (bytes / USUAL_BYTES).clamp(1, 16) as usize;
+        self.points = (self.points / part).max(self.points.min(16));
+        self.deeper_points = self.deeper_points.div_ceil(part);
+        self.recovery_points = self.recovery_points.div_ceil(part);
+        self
+    }
+}
+
+/// `most` of `count`, evenly spread; all if they are no more.
+fn spread(count: usize, most: usize, seed: u64) -> Vec<usize> {
+    let taken = count.min(most);
+    let offset = if taken < count {
+        seed as usize % (count / taken.max(1)).max(1)
+    } else {
+        0
+    };
+    (0..taken)
+        .map(|at| (at * count / taken + offset).min(count - 1))
+        .collect()
 }
 
 /// The end of a process.
@@ -129,25 +169,29 @@ impl Tally {
 /// Explores a recording.
 pub(crate) fn explore(recording: &Recording, settings: &Settings, effort: &Effort, seed: u64) -> Tally {
     let begun = Instant::now();
+    let effort = &effort.for_size(recording.bytes);
+    let all = recording.trace.operations.len() + 1;
+    let points = spread(all, effort.points, seed);
     let explorer = Explorer {
         ledger: &recording.ledger,
-        settings,
+        settings: &settings.alone(),
         effort,
         seed,
+        deeper: spread(points.len(), effort.deeper_points, seed ^ 5)
+            .into_iter()
+            .map(|at| points[at])
+            .collect(),
         seen: Mutex::new(HashMap::new()),
         stop: AtomicBool::new(false),
     };
-    let points = recording.trace.operations.len() + 1;
     let next = AtomicUsize::new(0);
-    let planted = engine::planted::current();
+    let inherited = engine::planted::inherit().scheduled(None);
     let mut tally = Tally::default();
     let tallies: Vec<Tally> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..effort.threads.max(1))
             .map(|_| {
-                let (explorer, next) = (&explorer, &next);
-                scope.spawn(move || {
-                    engine::planted::with(planted, || explorer.points(&recording.trace, points, next))
-                })
+                let (explorer, next, points, inherited) = (&explorer, &next, &points, &inherited);
+                scope.spawn(move || inherited.with(|| explorer.points(&recording.trace, points, next)))
             })
             .collect();
         threads
@@ -173,6 +217,7 @@ pub(crate) fn check_losses(
 ) -> Result<(), String> {
     let mut trace = recording.trace.clone();
     let mut promised = CommitId(0);
+    let settings = &settings.alone();
     for (depth, loss) in losses.iter().enumerate() {
         let mut replay = trace.replay();
         replay.step_to(loss.point);
@@ -184,20 +229,24 @@ pub(crate) fn check_losses(
             promised,
             settings,
         };
-        let seed = seed_of(seed, loss.point);
+        let seed = seed_of(seed, loss);
+        let record = depth + 1 < losses.len();
         let recovered = match loss.survival {
-            Some(survival) => check(&replay.image(survival), expected, seed, depth + 1 < losses.len()),
-            None => check_kill(&replay, expected, seed),
+            Some(survival) => check(&replay.image(survival), expected, seed, record),
+            None => check_kill(&replay, expected, seed, record),
         }?;
-        promised = recovered.commit;
+        if loss.survival.is_some() {
+            promised = recovered.commit;
+        }
         trace = recovered.trace.unwrap_or_default();
     }
     Ok(())
 }
 
-fn seed_of(seed: u64, point: usize) -> u64 {
-    seed.wrapping_add((point as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15))
-        .rotate_left(23)
+fn seed_of(seed: u64, loss: &Loss) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (seed, loss.point, loss.survival).hash(&mut hasher);
+    hasher.finish()
 }
 
 struct Explorer<'a> {
@@ -205,43 +254,52 @@ struct Explorer<'a> {
     settings: &'a Settings,
     effort: &'a Effort,
     seed: u64,
+    /// Points at which recoveries are crashed as well.
+    deeper: HashSet<usize>,
     /// Images checked, by fingerprint, with the newest commit found in each.
     seen: Mutex<HashMap<u64, CommitId>>,
     stop: AtomicBool,
 }
 
 impl Explorer<'_> {
-    fn points(&self, trace: &Trace, points: usize, next: &AtomicUsize) -> Tally {
+    fn points(&self, trace: &Trace, points: &[usize], next: &AtomicUsize) -> Tally {
         let mut tally = Tally::default();
         let mut replay = trace.replay();
         loop {
-            let point = next.fetch_add(1, Ordering::Relaxed);
+            let at = next.fetch_add(1, Ordering::Relaxed);
             let is_stopped = self.stop.load(Ordering::Relaxed) || requested() != Interrupt::None;
-            if point >= points || is_stopped {
+            let Some(&point) = points.get(at).filter(|_| !is_stopped) else {
                 return tally;
-            }
+            };
             replay.step_to(point);
             let phase = self.ledger.phase(point);
             let promised = self.ledger.promised(point);
             self.count_point(&mut tally, phase, trace, point);
             self.kill(&mut tally, &replay, phase, promised);
-            for survival in choices(
+            let choices = choices(
                 replay.pending(),
                 self.effort.choices,
                 self.effort.spread,
-                seed_of(self.seed, point),
-            ) {
-                tally.choices += 1;
+                self.seed ^ point as u64,
+            );
+            let mut deeper = self.deeper_images(point);
+            for survival in choices {
                 let loss = Loss {
                     point,
                     survival: Some(survival),
                 };
-                self.image(&mut tally, (&replay, survival), phase, promised, &[loss], trace);
+                self.image(&mut tally, &replay, phase, promised, &[loss], &mut deeper);
                 if self.stop.load(Ordering::Relaxed) {
                     return tally;
                 }
             }
         }
+    }
+
+    /// Of how many images at a point the recovery is crashed as well.
+    fn deeper_images(&self, point: usize) -> usize {
+        let is_chosen = self.deeper.contains(&point);
+        if is_chosen { self.effort.deeper_images } else { 0 }
     }
 
     fn count_point(&self, tally: &mut Tally, phase: &str, trace: &Trace, point: usize) {
@@ -253,7 +311,8 @@ impl Explorer<'_> {
         *tally.by_operation.entry(operation).or_default() += 1;
     }
 
-    /// Kills the process and lets the machine go on: the next process sees what was written and is not durable.
+    /// Kills the process and lets the machine go on: the next process sees what was written and is not durable. While that
+    /// recovers, power can be lost as well, before it has made anything durable.
     fn kill(&self, tally: &mut Tally, replay: &Replay<'_>, phase: &str, promised: CommitId) {
         tally.images += 1;
         tally.phase(phase).images += 1;
@@ -262,15 +321,19 @@ impl Explorer<'_> {
             promised,
             settings: self.settings,
         };
-        match check_kill(replay, expected, seed_of(self.seed, replay.point())) {
-            Ok(recovered) => tally.recoveries += recovered.openings,
-            Err(finding) => {
-                let loss = Loss {
-                    point: replay.point(),
-                    survival: None,
-                };
-                self.fail(tally, &[loss], finding, replay.trace());
+        let loss = Loss {
+            point: replay.point(),
+            survival: None,
+        };
+        let deeper = self.effort.depth > 1 && self.deeper_images(replay.point()) > 0;
+        match check_kill(replay, expected, seed_of(self.seed, &loss), deeper) {
+            Ok(recovered) => {
+                tally.recoveries += recovered.openings;
+                if let Some(trace) = recovered.trace {
+                    self.recovery(tally, &trace, promised, &[loss]);
+                }
             }
+            Err(finding) => self.fail(tally, &[loss], finding, replay.trace()),
         }
     }
 
@@ -295,12 +358,16 @@ impl Explorer<'_> {
     fn image(
         &self,
         tally: &mut Tally,
-        (replay, survival): (&Replay<'_>, Survival),
+        replay: &Replay<'_>,
         phase: &str,
         promised: CommitId,
         losses: &[Loss],
-        trace: &Trace,
+        deeper_images: &mut usize,
     ) {
+        tally.choices += 1;
+        let depth = losses.len();
+        let loss = losses[depth - 1];
+        let Some(survival) = loss.survival else { return };
         let fingerprint = replay.fingerprint(survival);
         let seen = self
             .seen
@@ -312,16 +379,17 @@ impl Explorer<'_> {
         }
         tally.images += 1;
         tally.phase(phase).images += 1;
-        let depth = losses.len();
-        let deeper =
-            depth < self.effort.depth && tally.images.is_multiple_of(self.effort.deeper_every as u64);
+        let deeper = depth < self.effort.depth && *deeper_images > 0;
+        if deeper {
+            *deeper_images -= 1;
+        }
         let expected = Expected {
             ledger: self.ledger,
             promised,
             settings: self.settings,
         };
-        let seed = seed_of(self.seed, losses[depth - 1].point);
-        match check(&replay.image(survival), expected, seed, deeper) {
+        let image = replay.image(survival);
+        match check(&image, expected, seed_of(self.seed, &loss), deeper) {
             Ok(recovered) => {
                 tally.recoveries += recovered.openings;
                 if let Ok(mut seen) = self.seen.lock() {
@@ -331,31 +399,33 @@ impl Explorer<'_> {
                     self.recovery(tally, &trace, recovered.commit, losses);
                 }
             }
-            Err(finding) => self.fail(tally, losses, finding, trace),
+            Err(finding) => self.fail(tally, losses, finding, replay.trace()),
         }
     }
 
-    /// Loses power at every operation of a recovery. What it had recovered must be there still.
+    /// Loses power at every operation of a recovery. This commit must be there still.
     fn recovery(&self, tally: &mut Tally, trace: &Trace, commit: CommitId, losses: &[Loss]) {
-        let phase = if losses.len() == 1 {
-            "recovery"
-        } else {
-            "recovery of a recovery"
+        let phase = match losses {
+            [Loss { survival: None, .. }] => "recovery after a kill",
+            [_] => "recovery",
+            _ => "recovery of a recovery",
         };
         let mut replay = trace.replay();
-        for point in 0..=trace.operations.len() {
+        let begin = self.seed ^ losses[losses.len() - 1].point as u64;
+        let points = spread(trace.operations.len() + 1, self.effort.recovery_points, begin);
+        for point in points {
+            let mut deepest = usize::from(tally.images.is_multiple_of(self.effort.deepest_every));
             replay.step_to(point);
             self.count_point(tally, phase, trace, point);
-            let seed = seed_of(self.seed ^ losses[losses.len() - 1].point as u64, point);
+            let seed = self.seed ^ (losses[losses.len() - 1].point as u64) << 20 ^ point as u64;
             let few = deeper_choices(replay.pending(), seed);
             for survival in few.into_iter().take(self.effort.choices_deeper) {
-                tally.choices += 1;
                 let mut losses = losses.to_vec();
                 losses.push(Loss {
                     point,
                     survival: Some(survival),
                 });
-                self.image(tally, (&replay, survival), phase, commit, &losses, trace);
+                self.image(tally, &replay, phase, commit, &losses, &mut deepest);
                 if self.stop.load(Ordering::Relaxed) {
                     return;
                 }

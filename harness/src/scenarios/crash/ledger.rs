@@ -1,5 +1,7 @@
 //! What a run promised, and what it has been through.
 
+use std::collections::BTreeSet;
+
 use engine::vfs::SimulatedVfs;
 use engine::{CommitId, Metrics};
 
@@ -18,6 +20,8 @@ pub(crate) struct Ledger {
     pub states: States,
     /// In order of their points.
     pub promises: Vec<Promise>,
+    /// Commits that were to be durable before anybody saw them.
+    pub synced: BTreeSet<CommitId>,
     /// Where each step began, and its phase.
     pub phases: Vec<(usize, &'static str)>,
     /// What the database has been through.
@@ -64,8 +68,32 @@ impl Ledger {
         begun.checked_sub(1).map_or("create", |at| self.phases[at].1)
     }
 
+    /// The recording begins: what is there is durable.
+    pub(super) fn begin(&mut self, vfs: &SimulatedVfs) {
+        self.promises.clear();
+        self.phases.clear();
+        self.reached = Reached::default();
+        self.promise(vfs, self.states.last());
+    }
+
     pub(super) fn promise(&mut self, vfs: &SimulatedVfs, commit: CommitId) {
         self.promise_at(vfs.position(), commit);
+    }
+
+    /// Readers saw these commits when the file operations had come to these points. What was to be durable before anybody
+    /// saw it, and all before it, was so.
+    pub(super) fn shown(&mut self, seen: impl IntoIterator<Item = (usize, CommitId)>) {
+        for (point, commit) in seen {
+            if let Some(&commit) = self.synced.range(..=commit).next_back() {
+                self.promises.push(Promise { point, commit });
+            }
+        }
+        self.promises.sort_by_key(|promise| promise.point);
+        let mut newest = CommitId(0);
+        for promise in &mut self.promises {
+            newest = newest.max(promise.commit);
+            promise.commit = newest;
+        }
     }
 
     pub(super) fn promise_at(&mut self, point: usize, commit: CommitId) {

@@ -12,24 +12,30 @@
 //! ([`damage`]), and file operations made to fail ([`faults`]).
 
 mod check;
+mod company;
 mod damage;
 mod explore;
 mod faults;
+mod held;
 mod ledger;
 mod minimise;
 mod play;
+mod prepared;
 mod prove;
 mod quiet;
 mod random;
 mod replay;
+mod rescue;
 mod run;
 mod script;
 mod scripts;
+mod seen;
+mod session;
 mod start;
 mod state;
 #[cfg(test)]
 mod tests;
-mod together;
+mod threads;
 
 pub(crate) use replay::replay;
 pub(crate) use run::run;

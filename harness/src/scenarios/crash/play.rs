@@ -1,16 +1,20 @@
 //! Doing the steps of a script, and noting what was promised when.
 
-use std::collections::BTreeMap;
-
+use engine::planted::inherit;
 use engine::vfs::SimulatedVfs;
-use engine::{Database, Durability, Error, Savepoint, Table, Transaction, TxOptions};
+use engine::vfs::simulated::OperationKind;
+use engine::{Database, Error};
 
+use super::company::Around;
+use super::held::Holding;
 pub(crate) use super::ledger::Ledger;
-use super::script::{Script, Step, key_bytes, table_name, value_bytes};
+use super::script::{Company, Script, Settings, Step, TableNumber, Value, table_name, value_bytes};
+use super::seen::{Expecting, Seen};
+use super::session::{Committed, LockedRead, Outcome, Session, Trouble};
 use super::start::Start;
 pub(crate) use super::start::{Recording, record};
 use super::state::{Change, Difference, State, apply};
-use super::together::{Done, Together};
+use super::threads::{self, Done};
 
 /// Where the database is in the simulated file system.
 pub(crate) const DATABASE: &str = "/db/data";
@@ -20,34 +24,20 @@ pub(crate) const DIRECTORY: &str = "/db";
 /// After so many errors in a run what can be read is no longer compared each time.
 const REFUSALS_CHECKED: usize = 4;
 
-/// A transaction in a slot, and what it would change.
-struct Open<'db> {
-    transaction: Transaction<'db>,
-    changes: Vec<Change>,
-    savepoint: Option<(Savepoint, usize)>,
-    sync: bool,
-}
+/// Rows that fill a log segment have values of this many bytes, but for the last one.
+const FILLER_LEN: u32 = 500;
+/// Rows that are tried for it, at most.
+const FILLERS_MAX: u32 = 200;
 
-type Slots<'db> = BTreeMap<u8, Open<'db>>;
-
-/// What stops a step.
-enum Stop {
-    /// The engine refused.
-    Refused(Error),
-    /// The script or the engine is wrong.
-    Wrong(String),
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Self::Refused(error)
-    }
-}
+/// How many operations of each kind there have been.
+pub(crate) type Counts = [u64; OperationKind::ALL.len()];
 
 /// Does the steps of a script.
 pub(crate) struct Player<'s> {
     script: &'s Script,
+    settings: Settings,
     vfs: SimulatedVfs,
+    seed: u64,
     database: Option<Database>,
     pub ledger: Ledger,
     state: State,
@@ -55,39 +45,60 @@ pub(crate) struct Player<'s> {
     is_tolerant: bool,
     /// A failed sync can take pages away that only it was to make durable: then they cannot be read any more.
     can_lose_pages: bool,
+    /// A page that could not be read can have been put aside by housekeeping.
+    can_put_aside: bool,
     /// The errors, as they came.
     pub errors: Vec<Error>,
+    /// Operations before and after each checkpoint.
+    pub checkpoints: Vec<(Counts, Counts)>,
 }
 
 impl<'s> Player<'s> {
-    /// A player on `vfs`, which need not be empty. A tolerant one notes the engine's errors and goes on; any other
-    /// takes an error as a failure.
-    pub(crate) fn new(script: &'s Script, vfs: SimulatedVfs, is_tolerant: bool) -> Self {
+    /// A player on `vfs`, which need not be empty, without company. A tolerant one notes the engine's errors and goes on;
+    /// any other takes an error as a failure.
+    pub(crate) fn new(script: &'s Script, vfs: SimulatedVfs, seed: u64, is_tolerant: bool) -> Self {
         Self {
+            settings: script.settings.alone(),
             script,
             vfs,
+            seed,
             database: None,
             ledger: Ledger::default(),
             state: State::new(),
             is_tolerant,
             can_lose_pages: false,
+            can_put_aside: false,
             errors: Vec::new(),
+            checkpoints: Vec::new(),
         }
     }
 
     /// A tolerant player on a file system made from `start`.
-    pub(crate) fn from_start(script: &'s Script, vfs: SimulatedVfs, start: &Start) -> Self {
-        let state = State::clone(&start.ledger.states.at(start.ledger.states.last()));
-        Self {
-            ledger: start.ledger.clone(),
-            state,
-            ..Self::new(script, vfs, true)
-        }
+    pub(crate) fn from_start(script: &'s Script, vfs: SimulatedVfs, start: &Start, seed: u64) -> Self {
+        let mut player = Self::new(script, vfs, seed, true);
+        player.go_on_from(start.ledger.clone());
+        player
+    }
+
+    /// The files are what this ledger says.
+    pub(crate) fn go_on_from(&mut self, ledger: Ledger) {
+        self.state = State::clone(&ledger.states.at(ledger.states.last()));
+        self.ledger = ledger;
+    }
+
+    /// From now on the script has its company.
+    pub(crate) fn invite(&mut self) {
+        self.settings = self.script.settings.clone();
     }
 
     /// From now on a failed sync undoes what it was to make durable.
     pub(crate) fn expect_lost_pages(&mut self) {
         self.can_lose_pages = true;
+    }
+
+    /// From now on housekeeping can meet pages that it cannot read.
+    pub(crate) fn expect_pages_put_aside(&mut self) {
+        self.can_put_aside = true;
     }
 
     /// From now on an error is a failure.
@@ -115,6 +126,14 @@ impl<'s> Player<'s> {
     /// # Errors
     /// What went wrong.
     pub(crate) fn run(&mut self, steps: &[Step]) -> Result<(), String> {
+        let company = self.settings.company.clone();
+        let schedule = company.as_ref().and_then(|company| company.schedule(self.seed));
+        inherit()
+            .scheduled(schedule)
+            .with(|| self.run_beside(steps, company.as_ref()))
+    }
+
+    fn run_beside(&mut self, steps: &[Step], company: Option<&Company>) -> Result<(), String> {
         let mut rest = steps;
         loop {
             let end = rest
@@ -126,29 +145,17 @@ impl<'s> Player<'s> {
                 Some(database) => database,
                 None => match self.open() {
                     Ok(database) => database,
-                    Err(Stop::Refused(error)) if self.is_tolerant => {
+                    Err(Trouble::Refused(error)) if self.is_tolerant => {
                         self.errors.push(error);
                         return Ok(());
                     }
-                    Err(stop) => return Err(told(stop, "open")),
+                    Err(trouble) => return Err(told(trouble, "open")),
                 },
             };
-            let mut slots = Slots::new();
-            for step in now {
-                self.ledger.phases.push((self.vfs.position(), step.phase()));
-                match self.step(&database, &mut slots, step) {
-                    Ok(()) => {}
-                    Err(Stop::Refused(error)) if self.is_tolerant => {
-                        if self.errors.len() < REFUSALS_CHECKED {
-                            self.after_refusal(&database)
-                                .map_err(|what| format!("{step:?} gave \"{error}\", and then {what}"))?;
-                        }
-                        self.errors.push(error);
-                    }
-                    Err(stop) => return Err(told(stop, &format!("{step:?}"))),
-                }
+            match company {
+                None => self.steps(&database, now, None)?,
+                Some(company) => self.steps_beside(&database, now, company)?,
             }
-            drop(slots);
             let Some((step, later)) = later.split_first() else {
                 self.database = Some(database);
                 return Ok(());
@@ -162,7 +169,7 @@ impl<'s> Player<'s> {
             };
             if let Err(error) = ended {
                 if !self.is_tolerant {
-                    return Err(format!("{step:?}: {error}"));
+                    return Err(format!("{step}: {error}"));
                 }
                 self.errors.push(error);
             }
@@ -170,8 +177,78 @@ impl<'s> Player<'s> {
         }
     }
 
-    fn open(&mut self) -> Result<Database, Stop> {
-        let database = self.script.settings.options(&self.vfs)?.open(DATABASE)?;
+    fn steps_beside(&mut self, database: &Database, steps: &[Step], company: &Company) -> Result<(), String> {
+        struct Stop<'a>(&'a Around<'a>);
+        impl Drop for Stop<'_> {
+            fn drop(&mut self) {
+                self.0.stop();
+            }
+        }
+        let vfs = self.vfs.clone();
+        let around = Around::new(company, &vfs, self.seed ^ self.vfs.position() as u64);
+        let done = std::thread::scope(|scope| {
+            let _stop = Stop(&around);
+            around.start(scope, database, steps.len());
+            self.steps(database, steps, Some(&around))
+        });
+        let seen = around.end();
+        done?;
+        self.check_seen(&seen?)
+    }
+
+    /// What readers saw was there, and stays there.
+    fn check_seen(&mut self, seen: &[Seen]) -> Result<(), String> {
+        let mut expecting = Expecting::default();
+        for one in seen {
+            let mut answer = Ok(());
+            for state in self.ledger.states.candidates(one.commit) {
+                answer = expecting.is_state(&one.tables, &state);
+                if answer.is_ok() {
+                    break;
+                }
+            }
+            answer.map_err(|what| format!("a reader of commit {}: {what}", one.commit))?;
+        }
+        self.ledger
+            .shown(seen.iter().map(|one| (one.position, one.commit)));
+        Ok(())
+    }
+
+    fn steps(
+        &mut self,
+        database: &Database,
+        steps: &[Step],
+        around: Option<&Around<'_>>,
+    ) -> Result<(), String> {
+        let mut session = Session::new(database);
+        let mut holding = Holding::default();
+        for step in steps {
+            if let Some(around) = around {
+                around.step();
+            }
+            self.ledger.phases.push((self.vfs.position(), step.phase()));
+            match self.step(database, &mut session, &mut holding, step) {
+                Ok(()) => {}
+                Err(Trouble::Refused(error)) if self.is_tolerant => {
+                    if self.errors.len() < REFUSALS_CHECKED {
+                        self.after_refusal(database)
+                            .map_err(|what| format!("{step} gave \"{error}\", and then {what}"))?;
+                    }
+                    self.errors.push(error);
+                }
+                Err(trouble) => return Err(told(trouble, &step.to_string())),
+            }
+            if !self.is_tolerant {
+                holding
+                    .compare(database, &self.ledger.states)
+                    .map_err(|what| format!("after {step}: {what}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn open(&mut self) -> Result<Database, Trouble> {
+        let database = self.settings.options(&self.vfs)?.open(DATABASE)?;
         self.ledger.reached.redone_commits += database.recovery().commits;
         if self.is_tolerant {
             self.adopt(&database)?;
@@ -181,15 +258,15 @@ impl<'s> Player<'s> {
 
     /// Goes on from what an opening found: after errors, unsynchronised commits may be gone. What it shows must not be lost
     /// any more.
-    fn adopt(&mut self, database: &Database) -> Result<(), Stop> {
+    fn adopt(&mut self, database: &Database) -> Result<(), Trouble> {
         let found = self
             .vfs
             .without_faults(|| self.ledger.states.check(database))
-            .map_err(|difference| Stop::Wrong(difference.to_string()))?;
+            .map_err(|difference| Trouble::Wrong(difference.to_string()))?;
         let (commit, state) = found;
         let promised = self.ledger.promised(usize::MAX);
         if commit < promised {
-            return Err(Stop::Wrong(format!(
+            return Err(Trouble::Wrong(format!(
                 "commit {promised} was acknowledged as durable, and the database opens with commit {commit}"
             )));
         }
@@ -203,7 +280,7 @@ impl<'s> Player<'s> {
     fn after_refusal(&self, database: &Database) -> Result<(), String> {
         match self.ledger.states.check_certain(database) {
             Err(Difference::Wrong(what)) => return Err(what),
-            Ok(()) | Err(Difference::Unreadable(_)) => {}
+            Ok(()) | Err(_) => {}
         }
         self.vfs.without_faults(|| self.reads_right(database))
     }
@@ -211,6 +288,10 @@ impl<'s> Player<'s> {
     fn reads_right(&self, database: &Database) -> Result<(), String> {
         match self.ledger.states.check_certain(database) {
             Err(Difference::Unreadable(_)) if self.can_lose_pages => Ok(()),
+            // A database that has stopped writes no page to make room in memory, and forgets old versions as before. One
+            // that goes on has to be readable.
+            Err(Difference::Stopped) if database.metrics().pages_evicted_clean > 0 => Ok(()),
+            Err(Difference::TooOld) if !is_usable(database) => Ok(()),
             found => found.map_err(|difference| difference.to_string()),
         }
     }
@@ -257,7 +338,12 @@ impl<'s> Player<'s> {
         if *found != self.state && !self.is_tolerant {
             return Err("the newest commit is not visible".into());
         }
-        let report = database.verify().map_err(|error| format!("verify: {error}"))?;
+        let mut report = database.verify().map_err(|error| format!("verify: {error}"))?;
+        if self.can_put_aside {
+            // Where the device refused to read, housekeeping stays away until the next opening.
+            let is_put_aside = |problem: &String| problem.contains("was put aside by housekeeping");
+            report.problems.retain(|problem| !is_put_aside(problem));
+        }
         if !report.is_sound() {
             return Err(format!("verify: {}", report.problems.join("; ")));
         }
@@ -285,80 +371,28 @@ impl<'s> Player<'s> {
     fn step<'db>(
         &mut self,
         database: &'db Database,
-        slots: &mut Slots<'db>,
+        session: &mut Session<'db>,
+        holding: &mut Holding<'db>,
         step: &Step,
-    ) -> Result<(), Stop> {
-        match *step {
+    ) -> Result<(), Trouble> {
+        match step {
             Step::CreateTable(table) => {
                 let mut state = self.state.clone();
-                state.entry(table).or_default();
+                state.entry(*table).or_default();
                 self.change_tables(database, state, |database| {
-                    database.create_table(&table_name(table)).map(drop)
+                    database.create_table(&table_name(*table)).map(drop)
                 })
             }
             Step::DropTable(table) => {
                 let mut state = self.state.clone();
-                state.remove(&table);
+                let was_there = state.remove(table).is_some();
+                let handle = database.table(&table_name(*table));
                 self.change_tables(database, state, |database| {
-                    database.drop_table(&table_name(table))
-                })
-            }
-            Step::Begin { slot, sync } => {
-                let durability = if sync {
-                    Durability::Sync
-                } else {
-                    Durability::NoSync
-                };
-                let transaction = database.begin_with(TxOptions::new().durability(durability))?;
-                slots.insert(
-                    slot,
-                    Open {
-                        transaction,
-                        changes: Vec::new(),
-                        savepoint: None,
-                        sync,
-                    },
-                );
-                Ok(())
-            }
-            Step::Put {
-                slot,
-                table,
-                key,
-                value,
-            } => {
-                let mut bytes = Vec::new();
-                value_bytes(key, value, &mut bytes);
-                let change = (table, key, Some(value));
-                self.change(database, slots, slot, change, |transaction, table| {
-                    transaction.put(table, &key_bytes(key), &bytes)
-                })
-            }
-            Step::Delete { slot, table, key } => {
-                self.change(database, slots, slot, (table, key, None), |transaction, table| {
-                    transaction.delete(table, &key_bytes(key)).map(drop)
-                })
-            }
-            Step::Savepoint { slot } => {
-                if let Some(open) = slots.get_mut(&slot) {
-                    open.savepoint = Some((open.transaction.savepoint(), open.changes.len()));
+                    database.drop_table(&table_name(*table))
+                })?;
+                if let (true, Ok(handle)) = (was_there, handle) {
+                    holding.dropped(*table, handle);
                 }
-                Ok(())
-            }
-            Step::RollbackTo { slot } => {
-                if let Some(open) = slots.get_mut(&slot)
-                    && let Some((savepoint, kept)) = open.savepoint.take()
-                {
-                    open.transaction.rollback_to(savepoint)?;
-                    open.changes.truncate(kept);
-                }
-                Ok(())
-            }
-            Step::Commit { slot } => slots
-                .remove(&slot)
-                .map_or(Ok(()), |open| self.commit(database, open)),
-            Step::Rollback { slot } => {
-                slots.remove(&slot);
                 Ok(())
             }
             Step::Sync => {
@@ -368,7 +402,10 @@ impl<'s> Player<'s> {
             }
             Step::Checkpoint => {
                 let last = self.ledger.states.last();
-                database.checkpoint()?;
+                let before = self.counts();
+                let done = database.checkpoint();
+                self.checkpoints.push((before, self.counts()));
+                done?;
                 self.ledger.promise(&self.vfs, last);
                 Ok(())
             }
@@ -376,78 +413,94 @@ impl<'s> Player<'s> {
                 database.gc(1);
                 Ok(())
             }
-            Step::Together {
-                threads,
-                commits,
-                table,
-                key,
-                len,
-                checkpoint,
-            } => {
-                let together = Together {
-                    threads,
-                    commits,
-                    table,
-                    key,
-                    len,
-                    checkpoint,
-                };
-                let was_usable = is_usable(database);
-                let done = together.run(database, &self.vfs).map_err(Stop::Wrong)?;
-                self.committed_together(database, was_usable, done)
+            Step::Hold { snapshots } => {
+                holding.hold(database, &self.ledger.states, *snapshots);
+                Ok(())
             }
-            Step::Reopen | Step::Restart => Err(Stop::Wrong("the database is open".into())),
+            Step::Release => {
+                holding.release();
+                Ok(())
+            }
+            Step::FillSegment { table, key } => self.fill_segment(database, session, *table, *key),
+            Step::Threads { threads } => {
+                let was_usable = is_usable(database);
+                let done = threads::run(database, &self.vfs, threads).map_err(Trouble::Wrong)?;
+                self.committed_by_threads(database, was_usable, done)
+            }
+            Step::Reopen | Step::Restart => Err(Trouble::Wrong("the database is open".into())),
+            _ => self.transaction_step(database, session, step),
         }
     }
 
-    /// Notes a change of a transaction that the engine took.
-    fn change<'db>(
+    fn counts(&self) -> Counts {
+        OperationKind::ALL.map(|kind| self.vfs.count(kind))
+    }
+
+    fn transaction_step<'db>(
         &mut self,
         database: &'db Database,
-        slots: &mut Slots<'db>,
-        slot: u8,
-        change: Change,
-        make: impl FnOnce(&mut Transaction<'db>, Table) -> engine::Result<()>,
-    ) -> Result<(), Stop> {
-        // Steps that a shorter script has left without their transaction or table do nothing.
-        let (Some(open), Ok(table)) = (slots.get_mut(&slot), database.table(&table_name(change.0))) else {
-            return Ok(());
-        };
-        match make(&mut open.transaction, table) {
-            Ok(()) => {
-                open.changes.push(change);
-                Ok(())
-            }
-            // The row belongs to another slot: this transaction goes on without it.
-            Err(error) if error.is_retryable() => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    fn commit(&mut self, database: &Database, open: Open<'_>) -> Result<(), Stop> {
-        let mut state = self.state.clone();
-        apply(&mut state, &open.changes);
+        session: &mut Session<'db>,
+        step: &Step,
+    ) -> Result<(), Trouble> {
         let was_usable = is_usable(database);
-        match open.transaction.commit() {
-            Ok(commit) => {
-                // What changes nothing is no commit: it returns an older one, perhaps one of the engine's own, and promises
-                // the same of it.
-                self.state = state;
-                if commit > self.ledger.states.last() {
-                    self.ledger.states.insert(commit, self.state.clone());
-                }
-                if open.sync {
-                    self.ledger.promise(&self.vfs, commit);
-                }
-                Ok(())
+        match session.step(step)? {
+            Outcome::Nothing => Ok(()),
+            Outcome::Committed(committed) => {
+                let point = self.vfs.position();
+                self.committed([(committed, point)].into())
             }
-            Err(error) if error.is_retryable() => Ok(()),
-            Err(Error::TableDropped { .. }) => Ok(()),
-            Err(error) => {
+            Outcome::Failed { changes, error } => {
+                let mut state = self.state.clone();
+                apply(&mut state, &changes);
                 self.failed_commits(database, was_usable, [state]);
                 Err(error.into())
             }
         }
+    }
+
+    /// Notes commits that returned, in any order.
+    fn committed(&mut self, mut commits: Vec<(Committed, usize)>) -> Result<(), Trouble> {
+        commits.sort_by_key(|(committed, _)| committed.commit);
+        for (committed, _) in &commits {
+            let Committed {
+                commit,
+                changes,
+                reads,
+                promises,
+            } = committed;
+            for read in reads {
+                self.was_newest(read)
+                    .map_err(|what| Trouble::Wrong(format!("commit {commit}: {what}")))?;
+            }
+            let before = self.state.clone();
+            apply(&mut self.state, changes);
+            if *promises && (self.state != before || changes.iter().any(|(.., value)| value.is_some())) {
+                self.ledger.synced.insert(*commit);
+            }
+            self.ledger.states.insert(*commit, self.state.clone());
+        }
+        commits.sort_by_key(|(_, point)| *point);
+        for (committed, point) in commits.iter().filter(|(committed, _)| committed.promises) {
+            self.ledger.promise_at(*point, committed.commit);
+        }
+        Ok(())
+    }
+
+    /// What a transaction read and then changed is what its commit replaced.
+    fn was_newest(&self, read: &LockedRead) -> Result<(), String> {
+        let LockedRead { table, key, version } = *read;
+        let row = self.state.get(&table).and_then(|rows| rows.get(&key));
+        let newest = row.map(|value| {
+            let mut bytes = Vec::new();
+            value_bytes(key, *value, &mut bytes);
+            super::script::version_of(&bytes)
+        });
+        if newest == version {
+            return Ok(());
+        }
+        Err(format!(
+            "it read version {version:?} of row {key} to change it, and replaced version {newest:?}"
+        ))
     }
 
     /// Commits failed that would have led to these states. If that stopped the database, their fate is open until it is
@@ -470,13 +523,16 @@ impl<'s> Player<'s> {
         database: &Database,
         state: State,
         change: impl FnOnce(&Database) -> engine::Result<()>,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), Trouble> {
         let was_usable = is_usable(database);
+        let before = database.snapshot().commit_id();
         match change(database) {
             Ok(()) => {
                 let commit = database.snapshot().commit_id();
                 self.state = state;
-                self.ledger.states.insert(commit, self.state.clone());
+                self.ledger
+                    .states
+                    .insert_after(before, commit, self.state.clone());
                 self.ledger.promise(&self.vfs, commit);
                 Ok(())
             }
@@ -488,31 +544,93 @@ impl<'s> Player<'s> {
         }
     }
 
-    fn committed_together(&mut self, database: &Database, was_usable: bool, done: Done) -> Result<(), Stop> {
-        let Done { mut commits, failed } = done;
-        commits.sort_by_key(|(commit, ..)| *commit);
-        for (commit, change, _) in &commits {
-            apply(&mut self.state, &[*change]);
-            self.ledger.states.insert(*commit, self.state.clone());
-        }
-        commits.sort_by_key(|(.., point)| *point);
-        for (commit, _, point) in commits {
-            self.ledger.promise_at(point, commit);
-        }
-        // Each thread has its own rows and stops at its first error, so any of the failed commits may be there.
-        let changes: Vec<Change> = failed.iter().filter_map(|(change, _)| *change).collect();
-        let states = (1..1_usize << changes.len()).map(|subset| {
-            let mut state = self.state.clone();
-            let there = (0..changes.len()).filter(|at| subset >> at & 1 == 1);
-            apply(&mut state, &there.map(|at| changes[at]).collect::<Vec<_>>());
-            state
-        });
-        let states: Vec<State> = states.collect();
+    fn committed_by_threads(
+        &mut self,
+        database: &Database,
+        was_usable: bool,
+        done: Done,
+    ) -> Result<(), Trouble> {
+        let Done { commits, failed } = done;
+        self.committed(commits)?;
+        // Each thread stops at its first error. Any of the failed commits may be there, in any order.
+        let changes: Vec<&[Change]> = failed.iter().map(|(changes, _)| &changes[..]).collect();
+        let mut states = Vec::new();
+        in_any_order(&self.state, &changes, &mut states);
         self.failed_commits(database, was_usable, states);
         failed
             .into_iter()
             .next()
             .map_or(Ok(()), |(_, error)| Err(error.into()))
+    }
+
+    /// Commits rows until a frame ends with the last byte of a log segment. How long a frame is beside its value is
+    /// learnt from the row before.
+    fn fill_segment<'db>(
+        &mut self,
+        database: &'db Database,
+        session: &mut Session<'db>,
+        table: TableNumber,
+        key: u32,
+    ) -> Result<(), Trouble> {
+        // An own slot, which no script has.
+        let slot = u8::MAX;
+        let segment = self.settings.segment_bytes;
+        let base = database.checkpoint()?.redo.0;
+        let end = || base + database.storage_info().wal_size;
+        let mut beside = None;
+        for at in 0..FILLERS_MAX {
+            let before = end();
+            let room = segment - before % segment;
+            if at > 0 && room == segment {
+                break;
+            }
+            let exact = beside
+                .and_then(|beside| room.checked_sub(beside))
+                .map(|len| len as u32);
+            let len = exact
+                .filter(|len| (FILLER_LEN / 2..2 * FILLER_LEN).contains(len))
+                .unwrap_or(FILLER_LEN);
+            let value = Value { len, version: at };
+            for step in [
+                Step::Begin {
+                    slot,
+                    sync: false,
+                    snapshot: false,
+                },
+                Step::Put {
+                    slot,
+                    table,
+                    key: key + at % 4,
+                    value,
+                },
+                Step::Commit { slot },
+            ] {
+                self.transaction_step(database, session, &step)?;
+            }
+            let written = end() - before;
+            if written <= room && written < u64::from(2 * FILLER_LEN) {
+                beside = Some(written - u64::from(len));
+            }
+        }
+        database.sync()?;
+        self.ledger.promise(&self.vfs, self.ledger.states.last());
+        Ok(())
+    }
+}
+
+/// The states that some of the changes can lead to, in any order.
+fn in_any_order(state: &State, changes: &[&[Change]], states: &mut Vec<State>) {
+    for at in 0..changes.len() {
+        let mut next = state.clone();
+        apply(&mut next, changes[at]);
+        let others: Vec<&[Change]> = changes
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != at)
+            .map(|(_, changes)| *changes)
+            .collect();
+        in_any_order(&next, &others, states);
+        states.push(next);
     }
 }
 
@@ -528,9 +646,9 @@ fn is_usable(database: &Database) -> bool {
     database.begin().is_ok()
 }
 
-fn told(stop: Stop, what: &str) -> String {
-    match stop {
-        Stop::Refused(error) => format!("{what}: {error}"),
-        Stop::Wrong(error) => format!("{what}: {error}"),
+fn told(trouble: Trouble, what: &str) -> String {
+    match trouble {
+        Trouble::Refused(error) => format!("{what}: {error}"),
+        Trouble::Wrong(error) => format!("{what}: {error}"),
     }
 }

@@ -105,7 +105,8 @@ fn likely_script(fault: &str) -> Option<&'static str> {
 /// Whether failing file operations find the fault in a script.
 fn fails_with_faults(found: &mut PlantedFault, script: &Script, effort: &Effort, seed: u64) -> bool {
     let effort = FaultEffort {
-        places: 1,
+        places: 3,
+        ways: 1,
         threads: effort.threads,
     };
     let mut swept = Swept::default();

@@ -23,3 +23,12 @@ pub(crate) fn silence<T>(f: impl FnOnce() -> T) -> T {
     IS_SILENT.set(was_silent);
     result
 }
+
+/// What a panic said.
+pub(crate) fn text_of(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("without a message")
+}

@@ -4,7 +4,7 @@
 use rand::{Rng, RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use super::script::{Script, Settings, Step, Value};
+use super::script::{Company, Script, Settings, Step, Value};
 
 /// Open transactions at once.
 const SLOTS: u8 = 3;
@@ -14,24 +14,24 @@ const TABLES: u8 = 2;
 /// The script of a seed.
 pub(crate) fn mix(seed: u64) -> Script {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let settings = Settings {
-        segment_bytes: [16, 32, 64][random.random_range(0..3)] << 10,
-        cache_pages: 64,
-        compression: ["NONE", "NONE", "LZ4", "ZSTD"][random.random_range(0..4)].into(),
-        direct: random.random_bool(0.3),
-    };
-    let keys = [20, 60, 200][random.random_range(0..3)];
+    let settings = settings(&mut random);
+    let keys = [20, 60, 200, 500][random.random_range(0..4)];
     let before = match random.random_range(0..4) {
         0 => Vec::new(),
         _ => rows(&mut random, keys),
     };
-    let count = random.random_range(20..70);
+    let count = random.random_range(20..60);
+    let threads = random.random_bool(0.4);
     let mut steps = Vec::new();
     if before.is_empty() {
         steps.push(Step::CreateTable(0));
     }
     while steps.len() < count {
-        steps.push(step(&mut random, keys));
+        match random.random_range(0..24) {
+            0 if threads => steps.push(together(&mut random, keys)),
+            1 | 2 => steps.extend(block(&mut random, keys)),
+            _ => steps.push(step(&mut random, keys)),
+        }
     }
     // What is open is not lost for nothing.
     steps.extend((0..SLOTS).map(|slot| Step::Commit { slot }));
@@ -39,13 +39,117 @@ pub(crate) fn mix(seed: u64) -> Script {
         name: format!("random-{seed}"),
         title: format!("random steps of seed {seed}"),
         settings,
+        is_large: false,
         before,
         steps,
     }
 }
 
+/// Nothing is fixed to the side on which less can go wrong.
+fn settings(random: &mut impl Rng) -> Settings {
+    let page_bytes = [4096, 4096, 4096, 8192][random.random_range(0..4)];
+    let company = random.random_bool(0.5).then(|| Company {
+        checkpoints: random.random_range(0..8),
+        readers: random.random_range(0..3),
+        held: [1, 3, 70][random.random_range(0..3)],
+        collects: random.random_bool(0.4),
+        one_in: random.random_range(2..6),
+    });
+    Settings {
+        page_bytes,
+        // The log must be able to hold a few pages.
+        segment_bytes: [4, 4, 8, 16][random.random_range(0..4)] * page_bytes as u64,
+        cache_pages: 64,
+        version_bytes: [16, 256, 256][random.random_range(0..3)] << 10,
+        compression: ["NONE", "NONE", "LZ4", "ZSTD"][random.random_range(0..4)].into(),
+        direct: random.random_bool(0.3),
+        busy_ms: [0, 0, 300][random.random_range(0..3)],
+        redo_threads: random.random_range(1..4),
+        background: random.random_bool(0.3).then(|| random.random_range(1..20)),
+        company,
+    }
+}
+
+/// One transaction that changes many rows in key order.
+fn block(random: &mut impl Rng, keys: u32) -> Vec<Step> {
+    let slot = SLOTS;
+    let count = random.random_range(10..80);
+    let from = random.random_range(0..keys);
+    let mut steps = vec![Step::Begin {
+        slot,
+        sync: random.random_bool(0.5),
+        snapshot: false,
+    }];
+    let deletes = random.random_bool(0.3);
+    for key in from..from + count {
+        let value = value(random);
+        steps.push(if deletes {
+            Step::Delete { slot, table: 0, key }
+        } else {
+            Step::Put {
+                slot,
+                table: 0,
+                key,
+                value,
+            }
+        });
+    }
+    steps.push(Step::Commit { slot });
+    steps
+}
+
+/// Several threads.
+fn together(random: &mut impl Rng, keys: u32) -> Step {
+    // Few rows, so that the threads meet.
+    let keys = keys.min(12);
+    let threads = (0..random.random_range(2..5)).map(|_| {
+        let mut steps = Vec::new();
+        for _ in 0..random.random_range(1..4) {
+            steps.push(Step::Begin {
+                slot: 0,
+                sync: random.random_bool(0.6),
+                snapshot: random.random_bool(0.3),
+            });
+            for _ in 0..random.random_range(1..6) {
+                let key = random.random_range(0..keys);
+                steps.push(match random.random_range(0..10) {
+                    0..5 => Step::Add {
+                        slot: 0,
+                        table: 0,
+                        key,
+                    },
+                    5..8 => Step::Put {
+                        slot: 0,
+                        table: 0,
+                        key,
+                        value: value(random),
+                    },
+                    8 => Step::Delete {
+                        slot: 0,
+                        table: 0,
+                        key,
+                    },
+                    _ => Step::Savepoint { slot: 0 },
+                });
+            }
+            steps.push(Step::Commit { slot: 0 });
+        }
+        steps
+    });
+    Step::Threads {
+        threads: threads.collect(),
+    }
+}
+
 fn rows(random: &mut impl Rng, keys: u32) -> Vec<Step> {
-    let mut steps = vec![Step::CreateTable(0), Step::Begin { slot: 0, sync: false }];
+    let mut steps = vec![
+        Step::CreateTable(0),
+        Step::Begin {
+            slot: 0,
+            sync: false,
+            snapshot: false,
+        },
+    ];
     for key in 0..keys {
         steps.push(Step::Put {
             slot: 0,
@@ -83,19 +187,23 @@ fn step(random: &mut impl Rng, keys: u32) -> Step {
         0..14 => Step::Begin {
             slot,
             sync: random.random_bool(0.6),
+            snapshot: random.random_bool(0.2),
         },
-        14..48 => Step::Put {
+        14..44 => Step::Put {
             slot,
             table,
             key,
             value: value(random),
         },
+        44..48 => Step::Add { slot, table, key },
         48..60 => Step::Delete { slot, table, key },
         60..76 => Step::Commit { slot },
         76..79 => Step::Rollback { slot },
         79..82 => Step::Savepoint { slot },
         82..84 => Step::RollbackTo { slot },
-        84..87 => Step::Sync,
+        84..86 => Step::Sync,
+        86 if random.random_bool(0.5) => Step::Hold { snapshots: 2 },
+        86 => Step::Release,
         87..92 => Step::Checkpoint,
         92..94 => Step::Collect,
         94..96 => Step::CreateTable(random.random_range(0..TABLES)),
@@ -118,6 +226,10 @@ mod tests {
             .flat_map(|seed| mix(seed).steps)
             .map(|step| std::mem::discriminant(&step))
             .collect();
-        assert_eq!(kinds.len(), 14, "every kind of step but threads");
+        assert_eq!(
+            kinds.len(),
+            18,
+            "every kind of step but the one that fills segments"
+        );
     }
 }

@@ -67,15 +67,9 @@ pub(crate) fn replay(path: &Path) -> Result<Exit> {
         )));
     }
     replay.script.check().map_err(&usage)?;
-    let last = replay.losses.len().saturating_sub(1);
-    if replay
-        .losses
-        .iter()
-        .take(last)
-        .any(|loss| loss.survival.is_none())
-    {
+    if replay.losses.iter().skip(1).any(|loss| loss.survival.is_none()) {
         return Err(usage(
-            "has a loss without `survival` that is not the last one".into(),
+            "has a loss without `survival` that is not the first one".into(),
         ));
     }
     let planted = replay.planted.as_deref().map(|name| {

@@ -36,7 +36,7 @@ const MIXES: u64 = 12;
 /// Damages of each kind, for each scenario, without and with `--deep`.
 const DAMAGES: (usize, usize) = (150, 1_000);
 /// Places at which an operation fails, for each script, kind of operation and way to fail, without and with `--deep`.
-const FAULT_PLACES: (u64, u64) = (1, 40);
+const FAULT_PLACES: (u64, u64) = (3, 40);
 /// How long `--deep` makes random mixes, unless `--duration` says otherwise.
 const DEEP: Duration = Duration::from_secs(600);
 /// Rounds of killing real processes with `--deep`, unless `--rounds` says otherwise.
@@ -163,9 +163,12 @@ fn effort(deep: bool, threads: usize) -> Effort {
         return quick;
     }
     Effort {
+        points: usize::MAX,
         choices: 32,
         spread: 16,
-        deeper_every: 40,
+        deeper_points: 60,
+        deeper_images: usize::MAX,
+        recovery_points: usize::MAX,
         choices_deeper: 6,
         ..quick
     }
@@ -265,6 +268,7 @@ impl Run {
             .begin_phase("failing operations", scripted.len() as u64, "scripts");
         let effort = FaultEffort {
             places: if self.deep { FAULT_PLACES.1 } else { FAULT_PLACES.0 },
+            ways: if self.deep { usize::MAX } else { 1 },
             threads: self.effort.threads,
         };
         let mut swept = Swept::default();

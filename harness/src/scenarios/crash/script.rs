@@ -1,8 +1,10 @@
 //! What a crash test does to a database: a list of steps that can be written down, cut shorter and run again.
 //!
 //! Several transactions can be open at once, each in a slot of its own, so a script on one thread has the interleavings
-//! of several sessions and is still exactly repeatable. Only [`Step::Together`] uses threads.
+//! of several sessions and is still exactly repeatable. Threads come in with [`Step::Threads`], and with the actors that
+//! a script can have beside it ([`Company`]).
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +39,9 @@ pub(crate) enum Step {
         slot: u8,
         /// Its commit is to be durable when it returns.
         sync: bool,
+        /// It reads one snapshot, and fails where somebody else was quicker.
+        #[serde(default)]
+        snapshot: bool,
     },
     /// Write a row.
     Put {
@@ -51,9 +56,15 @@ pub(crate) enum Step {
         table: TableNumber,
         key: KeyNumber,
     },
-    /// Set the transaction's savepoint.
+    /// Read a row and write it with the next version.
+    Add {
+        slot: u8,
+        table: TableNumber,
+        key: KeyNumber,
+    },
+    /// Set a savepoint.
     Savepoint { slot: u8 },
-    /// Go back to the transaction's savepoint.
+    /// Go back to the newest savepoint, which is gone then.
     RollbackTo { slot: u8 },
     /// Commit.
     Commit { slot: u8 },
@@ -69,21 +80,41 @@ pub(crate) enum Step {
     Reopen,
     /// Lose the process, without closing, and open the database again.
     Restart,
-    /// Commit from several threads at once, each its own rows.
-    Together {
-        threads: u8,
-        commits: u8,
-        table: TableNumber,
-        /// First key; the threads use those that follow.
-        key: KeyNumber,
-        len: u32,
-        /// Another thread takes checkpoints meanwhile.
-        #[serde(default)]
-        checkpoint: bool,
-    },
+    /// Open so many snapshots, and compare them after each step from now on.
+    Hold { snapshots: u16 },
+    /// End them.
+    Release,
+    /// Write rows, from this key on, until the log's segment is full to its last byte.
+    FillSegment { table: TableNumber, key: KeyNumber },
+    /// Do the steps of several threads at once. Only those of transactions can be among them.
+    Threads { threads: Vec<Vec<Step>> },
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Threads { threads } => write!(f, "the steps of {} threads", threads.len()),
+            step => write!(f, "{step:?}"),
+        }
+    }
 }
 
 impl Step {
+    /// Whether it is a step of one transaction, which any thread can do.
+    fn is_of_a_transaction(&self) -> bool {
+        matches!(
+            self,
+            Self::Begin { .. }
+                | Self::Put { .. }
+                | Self::Delete { .. }
+                | Self::Add { .. }
+                | Self::Savepoint { .. }
+                | Self::RollbackTo { .. }
+                | Self::Rollback { .. }
+                | Self::Commit { .. }
+        )
+    }
+
     /// What the database is doing in this step, for counting crash points.
     pub(crate) fn phase(&self) -> &'static str {
         match self {
@@ -91,60 +122,92 @@ impl Step {
             Self::Begin { .. }
             | Self::Put { .. }
             | Self::Delete { .. }
+            | Self::Add { .. }
             | Self::Savepoint { .. }
             | Self::RollbackTo { .. }
             | Self::Rollback { .. } => "transaction",
-            Self::Commit { .. } => "commit",
-            Self::Together { .. } => "group commit",
+            Self::Commit { .. } | Self::FillSegment { .. } => "commit",
+            Self::Threads { .. } => "threads",
             Self::Sync => "flush",
             Self::Checkpoint => "checkpoint",
-            Self::Collect => "housekeeping",
+            Self::Collect | Self::Hold { .. } | Self::Release => "housekeeping",
             Self::Reopen => "close and open",
             Self::Restart => "recovery",
         }
     }
 }
 
+/// What goes on beside the steps of a script, on threads of its own, from each opening to the next.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Company {
+    /// Checkpoints, begun at different steps.
+    pub checkpoints: u16,
+    /// Threads that read.
+    pub readers: u8,
+    /// Snapshots that each of them holds.
+    pub held: u16,
+    /// Old versions are collected again and again.
+    pub collects: bool,
+    /// One of so many passings of a place where a thread can be held up is held up; 0 for none.
+    pub one_in: u64,
+}
+
 /// How the database is made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Settings {
+    /// Size of a page, in bytes.
+    pub page_bytes: usize,
     /// Size of a log segment, in bytes.
     pub segment_bytes: u64,
     /// Pages of memory.
     pub cache_pages: usize,
+    /// Memory for old row versions, in bytes.
+    pub version_bytes: usize,
     /// Compression of pages.
     pub compression: String,
     /// The log is flushed by direct, synchronous writes; else by writes and `fdatasync`.
     pub direct: bool,
+    /// How long a write waits for a row that another transaction has locked, in milliseconds.
+    pub busy_ms: u64,
+    /// Threads that redo the log.
+    pub redo_threads: usize,
+    /// The engine's background thread runs, and takes a checkpoint after so many changed pages.
+    pub background: Option<usize>,
+    /// Who is there beside the script.
+    pub company: Option<Company>,
 }
 
-/// Page size of every crash test, in bytes: the smallest, so that small databases have many pages.
-pub(crate) const PAGE_BYTES: usize = 4096;
-
 /// Memory for old row versions, in bytes: little, so that opening is quick.
-const VERSION_BUDGET_BYTES: usize = 256 << 10;
+const VERSION_BYTES: usize = 256 << 10;
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            page_bytes: 4096,
             segment_bytes: 64 << 10,
             cache_pages: 64,
+            version_bytes: VERSION_BYTES,
             compression: "NONE".into(),
             direct: false,
+            busy_ms: 0,
+            redo_threads: 1,
+            background: None,
+            company: None,
         }
     }
 }
 
 impl Settings {
-    /// Options of a database in `vfs`: everything happens when a step asks for it, and nothing waits.
+    /// Options of a database in `vfs`.
     ///
     /// # Errors
     /// An unknown compression.
     pub(crate) fn options(&self, vfs: &SimulatedVfs) -> engine::Result<Options> {
         Ok(Options::new()
-            .page_size(PAGE_BYTES)
-            .cache_size(self.cache_pages * (PAGE_BYTES + 64))
+            .page_size(self.page_bytes)
+            .cache_size(self.cache_pages * (self.page_bytes + 64))
             .compression(&self.compression, 1)?
             .wal_segment_size(self.segment_bytes)
             .wal_sync(if self.direct {
@@ -152,12 +215,27 @@ impl Settings {
             } else {
                 WalSync::Fdatasync
             })
-            .busy_timeout(Duration::ZERO)
-            .version_budget(VERSION_BUDGET_BYTES)
+            .busy_timeout(Duration::from_millis(self.busy_ms))
+            .version_budget(self.version_bytes)
             .checkpoint_interval(None)
-            .background(false)
-            .redo_threads(1)
+            .checkpoint_pages(self.background.unwrap_or(usize::MAX))
+            .background(self.background.is_some())
+            .redo_threads(self.redo_threads)
             .vfs(Arc::new(vfs.clone())))
+    }
+
+    /// The same without anybody beside the script.
+    pub(crate) fn alone(&self) -> Self {
+        Self {
+            background: None,
+            company: None,
+            ..self.clone()
+        }
+    }
+
+    /// Whether two runs of a script can differ.
+    pub(crate) fn has_threads(&self) -> bool {
+        self.background.is_some() || self.company.is_some()
     }
 }
 
@@ -171,6 +249,9 @@ pub(crate) struct Script {
     /// How the database is made.
     #[serde(default)]
     pub settings: Settings,
+    /// It begins with the large database ([`super::prepared`]).
+    #[serde(default)]
+    pub is_large: bool,
     /// What is done before; power is not lost here.
     #[serde(default)]
     pub before: Vec<Step>,
@@ -181,11 +262,13 @@ pub(crate) struct Script {
 /// Largest log segment and value of a script, in bytes.
 const SEGMENT_BYTES_MAX: u64 = 1 << 20;
 const VALUE_BYTES_MAX: u32 = 1 << 20;
-/// Most pages of memory.
+/// Most pages of memory, and most bytes of old versions.
 const CACHE_PAGES_MAX: usize = 1 << 12;
-/// Most steps, and most threads at once.
+const VERSION_BYTES_MAX: usize = 16 << 20;
+/// Most steps, most threads at once, and most snapshots.
 const STEPS_MAX: usize = 10_000;
-const THREADS_MAX: u8 = 8;
+const THREADS_MAX: usize = 8;
+const SNAPSHOTS_MAX: u16 = 1_000;
 /// The highest key; threads use some above.
 const KEY_MAX: KeyNumber = 1 << 30;
 
@@ -207,32 +290,55 @@ impl Script {
             self.settings.cache_pages as u64,
             CACHE_PAGES_MAX as u64,
         )?;
-        let steps = self.before.iter().chain(&self.steps);
         within(
-            "the number of steps",
-            steps.clone().count() as u64,
-            STEPS_MAX as u64,
+            "version_bytes",
+            self.settings.version_bytes as u64,
+            VERSION_BYTES_MAX as u64,
         )?;
-        for step in steps {
-            let (key, len, threads) = match *step {
-                Step::Put { key, value, .. } => (key, value.len, 0),
-                Step::Delete { key, .. } => (key, 0, 0),
-                Step::Together {
-                    key, len, threads, ..
-                } => (key, len, threads),
+        within(
+            "redo_threads",
+            self.settings.redo_threads as u64,
+            THREADS_MAX as u64,
+        )?;
+        if let Some(company) = &self.settings.company {
+            within("readers", company.readers.into(), THREADS_MAX as u64)?;
+            within("held", company.held.into(), SNAPSHOTS_MAX.into())?;
+        }
+        let mut steps: Vec<&Step> = self.before.iter().chain(&self.steps).collect();
+        let mut count = 0;
+        while let Some(step) = steps.pop() {
+            count += 1;
+            let (key, len) = match step {
+                Step::Put { key, value, .. } => (*key, value.len),
+                Step::Delete { key, .. } | Step::Add { key, .. } | Step::FillSegment { key, .. } => (*key, 0),
+                Step::Threads { threads } => {
+                    within("the number of threads", threads.len() as u64, THREADS_MAX as u64)?;
+                    steps.extend(threads.iter().flatten());
+                    if threads.iter().flatten().any(|step| !step.is_of_a_transaction()) {
+                        return Err("a thread has a step that is not of a transaction".into());
+                    }
+                    continue;
+                }
+                Step::Hold { snapshots } => {
+                    within(
+                        "the number of snapshots",
+                        (*snapshots).into(),
+                        SNAPSHOTS_MAX.into(),
+                    )?;
+                    continue;
+                }
                 _ => continue,
             };
             within("a key", key.into(), KEY_MAX.into())?;
             within("the length of a value", len.into(), VALUE_BYTES_MAX.into())?;
-            within("the number of threads", threads.into(), THREADS_MAX.into())?;
         }
-        Ok(())
+        within("the number of steps", count, STEPS_MAX as u64)
     }
 
     /// Whether its threads make each run another one.
     pub(crate) fn has_threads(&self) -> bool {
         let mut steps = self.before.iter().chain(&self.steps);
-        steps.any(|step| matches!(step, Step::Together { .. }))
+        self.settings.has_threads() || steps.any(|step| matches!(step, Step::Threads { .. }))
     }
 }
 
@@ -241,8 +347,20 @@ pub(crate) fn table_name(table: TableNumber) -> String {
     format!("table-{table}")
 }
 
-/// The bytes of a key. Every eighth is long, so that inner pages fill as well.
+/// Keys from here on are long and differ late: groups of [`GROUP`] share all but their last bytes, so that separators are
+/// long, inner pages hold few of them, and trees are high.
+pub(crate) const LONG_KEYS: KeyNumber = 1 << 20;
+/// Keys of a group.
+pub(crate) const GROUP: KeyNumber = 20;
+
+/// The bytes of a key. Every eighth is longer, so that inner pages fill as well.
 pub(crate) fn key_bytes(key: KeyNumber) -> Vec<u8> {
+    if key >= LONG_KEYS {
+        let mut bytes = (1 << 31 | key / GROUP).to_be_bytes().to_vec();
+        bytes.resize(220, b'l');
+        bytes.push((key % GROUP) as u8);
+        return bytes;
+    }
     let mut bytes = key.to_be_bytes().to_vec();
     if key % 8 == 7 {
         bytes.resize(60, b'k');
@@ -250,13 +368,13 @@ pub(crate) fn key_bytes(key: KeyNumber) -> Vec<u8> {
     bytes
 }
 
-/// The bytes of a value: the first half can be compressed, the second can not.
+/// The bytes of a value: its version, if there is room, then a half that can be compressed, and one that can not.
 pub(crate) fn value_bytes(key: KeyNumber, value: Value, out: &mut Vec<u8>) {
     out.clear();
     let len = value.len as usize;
-    let seed = u64::from(key) << 32 | u64::from(value.version);
-    out.extend(std::iter::repeat_n(value.version as u8, len / 2));
-    let mut state = seed;
+    out.extend_from_slice(&value.version.to_le_bytes());
+    out.resize(len.max(out.len()) / 2 + 4, value.version as u8);
+    let mut state = u64::from(key) << 32 | u64::from(value.version);
     while out.len() < len {
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -264,4 +382,9 @@ pub(crate) fn value_bytes(key: KeyNumber, value: Value, out: &mut Vec<u8>) {
         out.extend_from_slice(&(state ^ state >> 29).to_le_bytes());
     }
     out.truncate(len);
+}
+
+/// The version of a value, which begins with it.
+pub(crate) fn version_of(value: &[u8]) -> u32 {
+    value.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
 }

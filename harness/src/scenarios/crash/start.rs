@@ -3,8 +3,9 @@
 use engine::vfs::SimulatedVfs;
 use engine::vfs::simulated::{Image, Medium, Survival, Trace};
 
-use super::ledger::{Ledger, Reached};
+use super::ledger::Ledger;
 use super::play::{DIRECTORY, Player, abandon};
+use super::prepared::large;
 use super::script::Script;
 
 /// Where a run begins: files, and what they must hold.
@@ -21,18 +22,22 @@ pub(crate) struct Start {
 pub(crate) struct Recording {
     pub trace: Trace,
     pub ledger: Ledger,
+    /// Bytes of all files at the end.
+    pub bytes: u64,
 }
 
-/// Runs a script from an empty directory and records its steps.
+/// Runs a script from its beginning, with its company, and records its steps.
 ///
 /// # Errors
 /// What went wrong: without faults nothing may.
 pub(crate) fn record(script: &Script, seed: u64) -> Result<Recording, String> {
     let (vfs, mut player) = prepare(script, seed)?;
+    player.invite();
     player.run(&script.steps)?;
     player.look_around()?;
     player.close().map_err(|error| format!("close: {error}"))?;
     Ok(Recording {
+        bytes: vfs.used_bytes(),
         trace: vfs.take_trace(),
         ledger: player.ledger,
     })
@@ -40,17 +45,20 @@ pub(crate) fn record(script: &Script, seed: u64) -> Result<Recording, String> {
 
 /// Does what comes before the steps, and records from there on.
 fn prepare(script: &Script, seed: u64) -> Result<(SimulatedVfs, Player<'_>), String> {
-    let vfs = SimulatedVfs::from_image(&Image::with_dirs([DIRECTORY]), seed);
-    let mut player = Player::new(script, vfs.clone(), false);
+    let mut image = Image::with_dirs([DIRECTORY]);
+    let mut ledger = Ledger::default();
+    if script.is_large {
+        (image, ledger) = large()?;
+    }
+    let vfs = SimulatedVfs::from_image(&image, seed);
+    let mut player = Player::new(script, vfs.clone(), seed, false);
+    player.go_on_from(ledger);
     if !script.before.is_empty() {
         player.run(&script.before)?;
         player.close().map_err(|error| format!("close: {error}"))?;
     }
     vfs.record();
-    player.ledger.promises.clear();
-    player.ledger.phases.clear();
-    player.ledger.reached = Reached::default();
-    player.ledger.promise(&vfs, player.ledger.states.last());
+    player.ledger.begin(&vfs);
     Ok((vfs, player))
 }
 
@@ -77,7 +85,7 @@ pub(crate) fn start_after(script: &Script, seed: u64) -> Result<Start, String> {
     let trace = vfs.take_trace();
     let mut replay = trace.replay();
     replay.step_to(trace.operations.len());
-    let (medium, position) = (replay.medium().clone(), replay.point());
+    let (medium, position) = (replay.medium().clone(), replay.position());
     if let Some(database) = player.take_database() {
         abandon(&vfs, database);
     }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use engine::{CommitId, Database, Snapshot};
+use engine::{CommitId, Database, Snapshot, Table};
 
-use super::script::{KeyNumber, TableNumber, Value, key_bytes, table_name, value_bytes};
+use super::script::{KeyNumber, TableNumber, Value, key_bytes, table_name, value_bytes, version_of};
 
 /// Rows of one table.
 pub(crate) type Rows = BTreeMap<KeyNumber, Value>;
@@ -33,6 +33,8 @@ pub(crate) struct States {
     by_commit: BTreeMap<CommitId, Arc<State>>,
     /// What commits that failed half-way could have led to. Nothing can be committed after them.
     uncertain: Vec<Arc<State>>,
+    /// Between these two commits one of the engine's own can have come before or after the change that the later one has.
+    unclear: Vec<(CommitId, CommitId)>,
 }
 
 /// Why a database is not as it should be.
@@ -40,14 +42,20 @@ pub(crate) struct States {
 pub(crate) enum Difference {
     /// It could not be read.
     Unreadable(String),
+    /// Nothing could be moved out of memory to read it, since the database had stopped.
+    Stopped,
     /// It holds something else.
     Wrong(String),
+    /// The snapshot has become too old to be read.
+    TooOld,
 }
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(what) | Self::Wrong(what) => f.write_str(what),
+            Self::Stopped => f.write_str("the database had stopped"),
+            Self::TooOld => f.write_str("the snapshot is too old"),
         }
     }
 }
@@ -62,7 +70,7 @@ impl Difference {
     fn in_state(self, commit: CommitId) -> Self {
         match self {
             Self::Wrong(what) => Self::Wrong(format!("not the state of commit {commit}: {what}")),
-            unreadable @ Self::Unreadable(_) => unreadable,
+            other => other,
         }
     }
 }
@@ -73,6 +81,24 @@ impl States {
         self.by_commit.insert(commit, Arc::new(state));
     }
 
+    /// After `commit` this is what there is, and perhaps after some commit behind `before` already.
+    pub(crate) fn insert_after(&mut self, before: CommitId, commit: CommitId, state: State) {
+        if commit > before.next() {
+            self.unclear.push((before, commit));
+        }
+        self.insert(commit, state);
+    }
+
+    /// What can be there after a commit: one state, or in rare cases two.
+    pub(crate) fn candidates(&self, commit: CommitId) -> impl Iterator<Item = Arc<State>> {
+        let later = self
+            .unclear
+            .iter()
+            .find(|(from, to)| (*from..*to).contains(&commit))
+            .map(|(_, to)| self.at(*to));
+        [Some(self.at(commit)), later].into_iter().flatten()
+    }
+
     /// A commit failed whose fate is open; this is what it would have led to.
     pub(crate) fn insert_uncertain(&mut self, state: State) {
         self.uncertain.push(Arc::new(state));
@@ -81,6 +107,7 @@ impl States {
     /// The database has been opened with this state, and goes on from there.
     pub(crate) fn go_back(&mut self, commit: CommitId, state: Arc<State>) {
         self.uncertain.clear();
+        self.unclear.retain(|(_, to)| *to <= commit);
         self.by_commit.retain(|later, _| *later < commit);
         self.by_commit.insert(commit, state);
     }
@@ -89,6 +116,15 @@ impl States {
     pub(crate) fn at(&self, commit: CommitId) -> Arc<State> {
         let found = self.by_commit.range(..=commit).next_back();
         found.map(|(_, state)| Arc::clone(state)).unwrap_or_default()
+    }
+
+    /// The states of all commits behind one and up to another.
+    pub(crate) fn between(&self, after: CommitId, to: CommitId) -> Vec<Arc<State>> {
+        let range = self.by_commit.range(after..=to.max(after));
+        range
+            .filter(|(commit, _)| **commit > after || after == CommitId(0))
+            .map(|(_, state)| Arc::clone(state))
+            .collect()
     }
 
     /// All commits.
@@ -109,8 +145,9 @@ impl States {
     /// What is different.
     pub(crate) fn check(&self, database: &Database) -> Result<(CommitId, Arc<State>), Difference> {
         let (commit, found) = self.check_newest(database)?;
-        let Err(difference) = found else {
-            return Ok((commit, self.at(commit)));
+        let difference = match found {
+            Ok(state) => return Ok((commit, state)),
+            Err(difference) => difference,
         };
         let snapshot = database.snapshot();
         let mut uncertain = self.uncertain.iter().filter(|_| commit > self.last());
@@ -142,10 +179,20 @@ impl States {
         Err(difference.in_state(commit))
     }
 
-    fn check_newest(&self, database: &Database) -> Result<(CommitId, Result<(), Difference>), Difference> {
+    fn check_newest(
+        &self,
+        database: &Database,
+    ) -> Result<(CommitId, Result<Arc<State>, Difference>), Difference> {
         let snapshot = database.snapshot();
         let commit = snapshot.commit_id();
-        Ok((commit, compare(database, &snapshot, &self.at(commit))))
+        let mut found = Err(Difference::TooOld);
+        for state in self.candidates(commit) {
+            found = compare(database, &snapshot, &state).map(|()| state);
+            if found.is_ok() {
+                break;
+            }
+        }
+        Ok((commit, found))
     }
 }
 
@@ -159,38 +206,60 @@ pub(crate) fn compare(database: &Database, snapshot: &Snapshot<'_>, state: &Stat
     if found != names {
         return wrong(format!("the tables are {found:?} and should be {names:?}"));
     }
-    let mut expected = Vec::new();
     for (number, rows) in state {
         let name = table_name(*number);
-        let failed = |error: engine::Error| Difference::Unreadable(format!("reading {name}: {error}"));
-        let table = database.table(&name).map_err(failed)?;
-        let mut scan = snapshot.scan(table, ..).map_err(failed)?;
-        for (key, value) in rows.iter() {
-            let Some((found_key, found_value)) = scan.next_row().map_err(failed)? else {
-                return wrong(format!("{name} ends before row {key}"));
-            };
-            if found_key != key_bytes(*key) {
-                return wrong(format!(
-                    "{name} has the key {} where row {key} should come",
-                    found_key.escape_ascii()
-                ));
-            }
-            value_bytes(*key, *value, &mut expected);
-            if found_value != expected {
-                return wrong(format!(
-                    "{name} row {key} is not version {} ({} bytes where {} are expected)",
-                    value.version,
-                    found_value.len(),
-                    expected.len()
-                ));
-            }
-        }
-        if let Some((key, _)) = scan.next_row().map_err(failed)? {
+        let table = database
+            .table(&name)
+            .map_err(|error| Difference::Unreadable(format!("finding {name}: {error}")))?;
+        compare_rows(snapshot, table, *number, rows)?;
+    }
+    Ok(())
+}
+
+/// Compares what a snapshot shows of one table.
+///
+/// # Errors
+/// The first difference.
+pub(crate) fn compare_rows(
+    snapshot: &Snapshot<'_>,
+    table: Table,
+    number: TableNumber,
+    rows: &Rows,
+) -> Result<(), Difference> {
+    let name = table_name(number);
+    let failed = |error: engine::Error| match error {
+        engine::Error::SnapshotTooOld { .. } => Difference::TooOld,
+        engine::Error::Poisoned { .. } => Difference::Stopped,
+        error => Difference::Unreadable(format!("reading {name}: {error}")),
+    };
+    let mut expected = Vec::new();
+    let mut scan = snapshot.scan(table, ..).map_err(failed)?;
+    for (key, value) in rows {
+        let Some((found_key, found_value)) = scan.next_row().map_err(failed)? else {
+            return wrong(format!("{name} ends before row {key}"));
+        };
+        if found_key != key_bytes(*key) {
             return wrong(format!(
-                "{name} has a row too many, with key {}",
-                key.escape_ascii()
+                "{name} has the key {} where row {key} should come",
+                found_key.escape_ascii()
             ));
         }
+        value_bytes(*key, *value, &mut expected);
+        if found_value != expected {
+            return wrong(format!(
+                "{name} row {key} is version {} ({} bytes) and should be version {} ({} bytes)",
+                version_of(found_value),
+                found_value.len(),
+                value.version,
+                expected.len()
+            ));
+        }
+    }
+    if let Some((key, _)) = scan.next_row().map_err(failed)? {
+        return wrong(format!(
+            "{name} has a row too many, with key {}",
+            key.escape_ascii()
+        ));
     }
     Ok(())
 }

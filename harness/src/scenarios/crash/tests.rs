@@ -15,7 +15,8 @@ use crate::error::HarnessError;
 const EFFORT: Effort = Effort {
     choices: 24,
     spread: 8,
-    deeper_every: 40,
+    deeper_points: 8,
+    deeper_images: 6,
     ..Effort::QUICK
 };
 
@@ -165,12 +166,146 @@ fn what_is_no_replay_is_refused() {
             "length of a value",
         ),
         (
-            r#"{"palimpsest_crash_replay": 1, "seed": 1, "finding": "", "losses": [{"point": 1}, {"point": 2, "survival": "all"}], "script": {"name": "", "title": "", "steps": []}}"#,
-            "not the last one",
+            r#"{"palimpsest_crash_replay": 1, "seed": 1, "finding": "", "losses": [{"point": 2, "survival": "all"}, {"point": 1}], "script": {"name": "", "title": "", "steps": []}}"#,
+            "not the first one",
         ),
     ] {
         std::fs::write(&path, text).expect("written");
         let message = replay(&path).expect_err("refused").to_string();
         assert!(message.contains(what), "{message}");
     }
+}
+
+#[test]
+#[ignore = "for development"]
+fn dev() {
+    let names = std::env::var("CRASH").unwrap_or_default();
+    let what = std::env::var("WHAT").unwrap_or("explore".into());
+    let seed: u64 = std::env::var("SEED").map_or(1, |s| s.parse().unwrap());
+    let fault = std::env::var("FAULT").ok().filter(|_| what != "prove").map(|name| {
+        Fault::ALL
+            .iter()
+            .find(|(fault, _)| format!("{fault:?}") == name)
+            .unwrap()
+            .0
+    });
+    let mut scripts: Vec<_> = scenarios().into_iter().map(|s| s.script).collect();
+    scripts.extend((0..40).map(mix));
+    if what == "prove" {
+        let scripted: Vec<_> = scenarios()
+            .into_iter()
+            .filter(|s| std::env::var("LARGE").is_ok() || !s.script.is_large)
+            .collect();
+        let chosen = std::env::var("FAULT").ok();
+        for (fault, description) in Fault::ALL {
+            if chosen.as_ref().is_some_and(|c| !c.split(',').any(|c| c == format!("{fault:?}"))) {
+                continue;
+            }
+            for seed in seed..seed + std::env::var("SEEDS").map_or(1, |s| s.parse().unwrap()) {
+                let (found, _) = find(*fault, description, &scripted, &Effort::QUICK, seed);
+                println!(
+                    "{:24} {seed} {:6} images {:8.1?} {} {}",
+                    found.name,
+                    found.images,
+                    Duration::from_nanos(found.duration_ns),
+                    found.scenario.as_deref().unwrap_or("-"),
+                    found.finding.as_deref().unwrap_or("NOT FOUND")
+                );
+            }
+        }
+        return;
+    }
+    planted::with(fault, || {
+        for script in scripts {
+            if !names.is_empty() && !names.split(',').any(|name| name == script.name) {
+                continue;
+            }
+            let begun = std::time::Instant::now();
+            let before = engine::reach::counts();
+            if what == "faults" {
+                let effort = super::faults::FaultEffort {
+                    places: 3,
+                    ways: 1,
+                    threads: 2,
+                };
+                let mut swept = super::faults::Swept::default();
+                let result = super::faults::sweep_script(&script, &effort, seed, &mut swept);
+                let runs: u64 = swept.sweeps.iter().map(|s| s.runs).sum();
+                println!(
+                    "{}: {result:?} {runs} runs {:?} {:#?}",
+                    script.name,
+                    begun.elapsed(),
+                    swept.failures
+                );
+                continue;
+            }
+            let recording = super::check::quietly(|| record(&script, seed));
+            let recorded = begun.elapsed();
+            let recording = match recording {
+                Ok(recording) => recording,
+                Err(what) => {
+                    println!("{}: RUN {what}", script.name);
+                    continue;
+                }
+            };
+            if let Some(scenario) = scenarios().iter().find(|s| s.script.name == script.name) {
+                if let Some(goal) = scenario.missed_goal(&recording) {
+                    println!("MISSED {goal:?} {:?}", recording.ledger.reached);
+                }
+            }
+            if what == "damage" {
+                let (sweep, miss) = damage::sweep(&recording, &script.settings, 60, 2, seed);
+                let n: u64 = sweep.blocks.iter().map(|b| b.flips).sum();
+                println!("{}: {n} damages {:?} {miss:?}", script.name, begun.elapsed());
+                continue;
+            }
+            println!("{} {:?} {recorded:?}", recording.bytes, recording.trace.replay().image(engine::vfs::simulated::Survival::All).files.len());
+            let tally = explore(&recording, &script.settings, &Effort::QUICK, seed);
+            println!(
+                "{}: {} ops, recorded {recorded:?}, {} choices, {} images, {} recoveries in {:?}; {} FAILED {:#?}",
+                script.name,
+                recording.trace.operations.len(),
+                tally.choices,
+                tally.images,
+                tally.recoveries,
+                tally.duration,
+                tally.failure_count,
+                tally
+                    .failures
+                    .iter()
+                    .map(|f| (format!("{:?}", f.losses), &f.after, &f.finding))
+                    .collect::<Vec<_>>()
+            );
+            if std::env::var("SHOW").is_ok() {
+                if let Some(failure) = tally.failures.first() {
+                    let mut replay = recording.trace.replay();
+                    replay.step_to(failure.losses[0].point);
+                    let image = replay.image(failure.losses[0].survival.unwrap());
+                    let vfs = engine::vfs::SimulatedVfs::from_image(&image, 1);
+                    let options = script.settings.alone().options(&vfs).unwrap();
+                    println!("{:#?}", engine::salvage("/db/data", "/db/saved", options));
+                    image.export(std::path::Path::new("/tmp/image")).unwrap();
+                }
+            }
+            if std::env::var("REACH").is_ok() {
+                let after = engine::reach::counts();
+                for ((m, _), (a, b)) in engine::reach::Mechanism::ALL
+                    .iter()
+                    .zip(before.iter().zip(&after))
+                {
+                    if b > a {
+                        print!("{m:?}:{} ", b - a);
+                    }
+                }
+                println!();
+            }
+        }
+    });
+    println!("NEVER:");
+    for ((m, _), a) in engine::reach::Mechanism::ALL.iter().zip(engine::reach::counts()) {
+        if a == 0 {
+            print!("{m:?} ");
+        }
+    }
+    println!();
 }

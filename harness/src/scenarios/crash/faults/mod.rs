@@ -1,8 +1,11 @@
-//! Failing file operations: each operation of each script fails once, in each way that a device or file system can fail
-//! it, alone or with all that follow; and disks of every size that is too small.
+//! Failing file operations: operations of each script fail, in each way that a device or file system can fail them, alone
+//! or with all that follow; and disks of sizes that are too small.
 //!
-//! 1. A run without faults counts the operations of each kind ([`one::run`] with a fault that never strikes).
-//! 2. Each `n` of each kind fails, in each way ([`effects`]); what the engine must do then is told in [`one`].
+//! 1. A run without faults counts the operations of each kind ([`one::run`] with a fault that never strikes), also those
+//!    of each checkpoint.
+//! 2. Of each kind, operations in the first, the middle and the last part of the script and of each of its checkpoints
+//!    fail ([`places`]), each in one of the ways ([`ways`]) in turn, or in all of them; what the engine must do then is told
+//!    in [`one`].
 //! 3. The same at opening, after the process was killed at the end of the script and the machine went on: recovery finds
 //!    what is not durable yet, while its `n`-th operation fails.
 
@@ -10,7 +13,6 @@ mod one;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -45,8 +47,10 @@ pub(crate) enum Injection {
 /// How much to try.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FaultEffort {
-    /// Places at which an operation fails, at most, for each script, kind, and way to fail.
+    /// Places at which an operation of a kind fails, in each script and each checkpoint.
     pub places: u64,
+    /// Ways in which it fails at each of these places.
+    pub ways: usize,
     /// Threads.
     pub threads: usize,
 }
@@ -56,7 +60,7 @@ struct Target {
     script: Script,
     start: Start,
     is_opening: bool,
-    counts: BTreeMap<&'static str, u64>,
+    plain: Outcome,
 }
 
 /// What the sweeps found: by kind of operation and of failure, and what went wrong.
@@ -90,7 +94,7 @@ pub(crate) fn sweep_script(
             script,
             start,
             is_opening,
-            counts: BTreeMap::new(),
+            plain: Outcome::default(),
         };
         let never = Injection::Operation(Fault {
             kind: OperationKind::Read,
@@ -98,37 +102,51 @@ pub(crate) fn sweep_script(
             lasting: false,
             effect: Effect::Error(ErrorKind::Other),
         });
-        let plain = one::run(&target.script, &target.start, never, seed).map_err(told)?;
-        target.counts = plain.counts;
-        sweep_target(&Arc::new(target), plain.grown, effort, seed, swept);
+        target.plain = one::run(&target.script, &target.start, never, seed).map_err(told)?;
+        sweep_target(&Arc::new(target), effort, seed, swept);
     }
     Ok(())
 }
 
-fn sweep_target(target: &Arc<Target>, grown: u64, effort: &FaultEffort, seed: u64, swept: &mut Swept) {
+/// What is made to fail.
+fn injections(target: &Target, effort: &FaultEffort, seed: u64) -> Vec<Injection> {
     let mut runs = Vec::new();
-    for kind in OperationKind::ALL {
-        let count = target.counts.get(kind.name()).copied().unwrap_or(0);
-        for (at, effect) in effects(kind).into_iter().enumerate() {
-            for lasting in [false, true] {
-                let mut hasher = DefaultHasher::new();
-                (seed, &target.script.name, target.is_opening, kind, at, lasting).hash(&mut hasher);
-                runs.extend(places(count, effort.places, hasher.finish()).map(|nth| {
-                    Injection::Operation(Fault {
+    let whole = [([0; OperationKind::ALL.len()], target.plain.counts)];
+    for (part, (from, to)) in whole.iter().chain(&target.plain.checkpoints).enumerate() {
+        for kind in OperationKind::ALL {
+            let mut hasher = DefaultHasher::new();
+            (seed, &target.script.name, target.is_opening, kind, part).hash(&mut hasher);
+            let drawn = hasher.finish();
+            let (first, end) = (from[kind as usize], to[kind as usize]);
+            let ways = ways(kind);
+            // Checkpoints are many: one place of each kind in each, but another one in each.
+            let most = if part == 0 {
+                effort.places
+            } else {
+                effort.places.div_ceil(3)
+            };
+            for (at, nth) in places(end - first, most, drawn).enumerate() {
+                for way in 0..effort.ways.min(ways.len()) {
+                    let (effect, lasting) = ways[(drawn as usize / 7 + at + way) % ways.len()];
+                    runs.push(Injection::Operation(Fault {
                         kind,
-                        nth,
+                        nth: first + nth,
                         lasting,
                         effect,
-                    })
-                }));
+                    }));
+                }
             }
         }
     }
-    let steps = grown / CAPACITY_STEP + 1;
-    runs.extend(places(steps, effort.places * 2, seed).map(|at| Injection::Room(at * CAPACITY_STEP)));
+    let steps = target.plain.grown / CAPACITY_STEP + 1;
+    runs.extend(places(steps, effort.places, seed).map(|at| Injection::Room(at * CAPACITY_STEP)));
+    runs
+}
 
+fn sweep_target(target: &Arc<Target>, effort: &FaultEffort, seed: u64, swept: &mut Swept) {
+    let runs = injections(target, effort, seed);
     let next = AtomicUsize::new(0);
-    let planted = engine::planted::current();
+    let inherited = engine::planted::inherit();
     let work = || {
         let mut outcomes = Vec::new();
         loop {
@@ -138,7 +156,7 @@ fn sweep_target(target: &Arc<Target>, grown: u64, effort: &FaultEffort, seed: u6
             };
             let begun = Instant::now();
             let seed = seed.wrapping_add(at as u64);
-            let outcome = run_watched(target, injection, seed, planted);
+            let outcome = run_watched(target, injection, seed, &inherited);
             outcomes.push((injection, outcome, begun.elapsed()));
         }
     };
@@ -160,14 +178,14 @@ fn run_watched(
     target: &Arc<Target>,
     injection: Injection,
     seed: u64,
-    planted: Option<engine::planted::Fault>,
+    inherited: &engine::planted::Inherited,
 ) -> Result<Outcome, String> {
     let (tell, told) = channel();
-    let target = Arc::clone(target);
+    let (target, inherited) = (Arc::clone(target), inherited.clone());
     let thread = std::thread::spawn(move || {
         let run = || quietly(|| one::run(&target.script, &target.start, injection, seed));
         // Nobody listens any more when this took too long.
-        let _ = tell.send(engine::planted::with(planted, run));
+        let _ = tell.send(inherited.with(run));
     });
     let outcome = match told.recv_timeout(HANGS_AFTER) {
         Ok(outcome) => outcome,
@@ -185,7 +203,15 @@ fn places(count: u64, most: u64, offset: u64) -> impl Iterator<Item = u64> {
     (offset % stride..count).step_by(stride as usize)
 }
 
-/// The ways in which an operation can fail.
+/// The ways in which an operation can fail, each once or from then on.
+fn ways(kind: OperationKind) -> Vec<(Effect, bool)> {
+    let effects = effects(kind).into_iter();
+    effects
+        .flat_map(|effect| [(effect, false), (effect, true)])
+        .collect()
+}
+
+/// The effects that an operation of a kind can have when it fails.
 fn effects(kind: OperationKind) -> Vec<Effect> {
     let error = Effect::Error(ErrorKind::Other);
     let full = Effect::Error(ErrorKind::StorageFull);

@@ -1,25 +1,25 @@
 //! One run with a fault.
 //!
 //! 1. The script runs while the fault strikes. Any step may give an error; none may panic, and what can be read is right.
-//! 2. Power is lost there: everything acknowledged as durable is in every image.
+//! 2. Two checkpoints more, then power is lost: everything acknowledged as durable is in every image.
 //! 3. The fault goes away. What is open still reads right (or, where a failed sync undid pages, not at all). If it was
-//!    not stopped, it commits and takes a checkpoint; a disk that was full never stops it.
+//!    not stopped, it commits and takes checkpoints; a disk that was full never stops it. Power is lost once more.
 //! 4. It is closed, dropped or lost, and opened again on the same files: everything is there, and stays there through a
 //!    power loss.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use engine::vfs::SimulatedVfs;
 use engine::vfs::simulated::{Effect, FailedSync, OperationKind, Survival};
 
 use super::super::check::{Expected, check, check_files};
-use super::super::play::{Player, abandon};
+use super::super::play::{Counts, Player, abandon};
 use super::super::script::{Script, Step, Value};
 use super::super::start::Start;
 use super::Injection;
 
 /// A table that no script has.
-const NEW_TABLE: u8 = 200;
+const NEW_TABLE: u8 = 7;
 
 /// How a run went that went well.
 #[derive(Debug, Default)]
@@ -32,8 +32,10 @@ pub(super) struct Outcome {
     pub is_poisoned: bool,
     /// Openings afterwards.
     pub reopened: u64,
-    /// Operations of each kind, by name.
-    pub counts: BTreeMap<&'static str, u64>,
+    /// Operations of each kind.
+    pub counts: Counts,
+    /// Operations of each kind before and after each checkpoint.
+    pub checkpoints: Vec<(Counts, Counts)>,
     /// How much the files had grown at the end, in bytes.
     pub grown: u64,
 }
@@ -50,12 +52,15 @@ pub(super) fn run(
 ) -> Result<Outcome, String> {
     let vfs = SimulatedVfs::after_kill(&start.medium, start.position, seed);
     let before = vfs.used_bytes();
-    let mut player = Player::from_start(script, vfs.clone(), start);
+    let mut player = Player::from_start(script, vfs.clone(), start, seed);
     match injection {
         Injection::Operation(fault) => {
             vfs.set_faults([fault]);
             if fault.effect == Effect::Sync(FailedSync::Reverted) {
                 player.expect_lost_pages();
+            }
+            if fault.kind == OperationKind::Read {
+                player.expect_pages_put_aside();
             }
         }
         Injection::Room(bytes) => {
@@ -64,11 +69,13 @@ pub(super) fn run(
         }
     }
     player.run(&script.steps)?;
-    let kinds = OperationKind::ALL.into_iter();
+    // What a failed checkpoint has left out, the next ones must not.
+    player.run(&[Step::Checkpoint, Step::Checkpoint])?;
     let mut outcome = Outcome {
         struck: vfs.faults_struck(),
         refused: player.errors.len() as u64,
-        counts: kinds.map(|kind| (kind.name(), vfs.count(kind))).collect(),
+        counts: OperationKind::ALL.map(|kind| vfs.count(kind)),
+        checkpoints: std::mem::take(&mut player.checkpoints),
         grown: vfs.used_bytes().saturating_sub(before),
         ..Outcome::default()
     };
@@ -83,11 +90,12 @@ pub(super) fn run(
     let is_open = player.is_open();
     outcome.is_poisoned = is_open && !player.is_usable();
     go_on(&mut player, injection).map_err(|what| format!("without the fault: {what}"))?;
+    outcome.reopened += lose_power(script, &player, &vfs, seed ^ 1)?;
     leave(&mut player, &vfs, seed, outcome.is_poisoned)?;
     let expected = Expected {
         ledger: &player.ledger,
         promised: player.ledger.promised(usize::MAX),
-        settings: &script.settings,
+        settings: &script.settings.alone(),
     };
     let again = check_files(&vfs, expected, seed)
         .map_err(|what| format!("opened again on the same files: {what}"))?;
@@ -97,6 +105,7 @@ pub(super) fn run(
 
 /// Loses power now, with some choices of what survives.
 fn lose_power(script: &Script, player: &Player<'_>, vfs: &SimulatedVfs, seed: u64) -> Result<u64, String> {
+    let settings = script.settings.alone();
     let mut seen = HashSet::new();
     let mut openings = 0;
     for survival in [
@@ -112,7 +121,7 @@ fn lose_power(script: &Script, player: &Player<'_>, vfs: &SimulatedVfs, seed: u6
         let expected = Expected {
             ledger: &player.ledger,
             promised: player.ledger.promised(usize::MAX),
-            settings: &script.settings,
+            settings: &settings,
         };
         let recovered = check(&image, expected, seed, false)
             .map_err(|what| format!("power lost at the end, survival {survival:?}: {what}"))?;
@@ -141,14 +150,20 @@ fn go_on(player: &mut Player<'_>, injection: Injection) -> Result<(), String> {
         key,
         value,
     };
+    let begin = Step::Begin {
+        slot: 0,
+        sync: true,
+        snapshot: false,
+    };
     player.run(&[
         Step::CreateTable(NEW_TABLE),
-        Step::Begin { slot: 0, sync: true },
+        begin.clone(),
         put(1),
         put(2),
         Step::Commit { slot: 0 },
         Step::Checkpoint,
-        Step::Begin { slot: 0, sync: true },
+        Step::Checkpoint,
+        begin,
         put(3),
         Step::Commit { slot: 0 },
     ])?;

@@ -1,152 +1,11 @@
-//! The scripted scenarios: one for each thing that a storage engine does to its files.
-//!
-//! Each is small, so that power can be lost at every one of its file operations, and each is held to its purpose: what
-//! it must have reached is checked after its run, so a script that no longer splits a page cannot pass as one that does.
+//! Scripts without company: each run is the same.
 
-use engine::vfs::simulated::Operation;
+use super::{Goal, Scenario, Settings, Step, Steps, Value, begin, rows, scenario};
 
-use super::ledger::Ledger;
-use super::play::Recording;
-use super::script::{KeyNumber, Script, Settings, Step, Value};
-
-/// A script and what it must reach.
-pub(crate) struct Scenario {
-    pub script: Script,
-    reaches: &'static [Goal],
-}
-
-impl Scenario {
-    /// The first thing that the script is for and that its run did not do.
-    pub(crate) fn missed_goal(&self, recording: &Recording) -> Option<Goal> {
-        self.reaches.iter().copied().find(|goal| !goal.is_met(recording))
-    }
-}
-
-/// Something that a run must have gone through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Goal {
-    Levels(u8),
-    OverflowPages,
-    DirtyEvictions,
-    Checkpoints(u64),
-    RedoneCommits,
-    Groups,
-    Conflicts,
-    Recycled,
-    Rows(u64),
-    FreePages,
-    DirectWrites,
-    UnsyncedCommits,
-}
-
-impl Goal {
-    fn is_met(self, recording: &Recording) -> bool {
-        let Ledger {
-            reached,
-            states,
-            promises,
-            ..
-        } = &recording.ledger;
-        let has = |is_it: fn(&Operation) -> bool| recording.trace.operations.iter().any(is_it);
-        match self {
-            Self::Levels(levels) => reached.levels >= levels,
-            Self::OverflowPages => reached.overflow_pages > 0,
-            Self::DirtyEvictions => reached.evicted_dirty > 0,
-            Self::Checkpoints(count) => reached.checkpoints >= count,
-            Self::RedoneCommits => reached.redone_commits > 0,
-            Self::Groups => reached.largest_group > 1,
-            Self::Conflicts => reached.conflicts > 0,
-            Self::Recycled => has(|operation| matches!(operation, Operation::Rename { .. })),
-            Self::Rows(rows) => reached.rows == rows,
-            Self::FreePages => reached.free_pages > 0,
-            Self::DirectWrites => has(|operation| matches!(operation, Operation::SyncWrite { .. })),
-            Self::UnsyncedCommits => states
-                .commits()
-                .any(|commit| promises.iter().all(|promise| promise.commit != commit)),
-        }
-    }
-}
-
-/// Builds a list of steps.
-#[derive(Default)]
-struct Steps(Vec<Step>);
-
-impl Steps {
-    fn then(mut self, step: Step) -> Self {
-        self.0.push(step);
-        self
-    }
-
-    fn table(self, table: u8) -> Self {
-        self.then(Step::CreateTable(table))
-    }
-
-    /// One transaction that puts rows.
-    fn put(
-        self,
-        sync: bool,
-        table: u8,
-        keys: impl IntoIterator<Item = KeyNumber>,
-        len: u32,
-        version: u32,
-    ) -> Self {
-        let value = Value { len, version };
-        let puts = keys.into_iter().map(|key| Step::Put {
-            slot: 0,
-            table,
-            key,
-            value,
-        });
-        self.transaction(sync, puts)
-    }
-
-    /// One transaction that deletes rows.
-    fn delete(self, sync: bool, table: u8, keys: impl IntoIterator<Item = KeyNumber>) -> Self {
-        let deletes = keys.into_iter().map(|key| Step::Delete { slot: 0, table, key });
-        self.transaction(sync, deletes)
-    }
-
-    fn transaction(mut self, sync: bool, steps: impl IntoIterator<Item = Step>) -> Self {
-        self.0.push(Step::Begin { slot: 0, sync });
-        self.0.extend(steps);
-        self.0.push(Step::Commit { slot: 0 });
-        self
-    }
-
-    fn each<T>(self, items: impl IntoIterator<Item = T>, f: impl Fn(Self, T) -> Self) -> Self {
-        items.into_iter().fold(self, f)
-    }
-}
-
-fn scenario(
-    name: &str,
-    title: &str,
-    settings: Settings,
-    before: Steps,
-    steps: Steps,
-    reaches: &'static [Goal],
-) -> Scenario {
-    Scenario {
-        script: Script {
-            name: name.into(),
-            title: title.into(),
-            settings,
-            before: before.0,
-            steps: steps.0,
-        },
-        reaches,
-    }
-}
-
-/// All scripted scenarios.
-pub(crate) fn scenarios() -> Vec<Scenario> {
+/// The scenarios.
+pub(super) fn scenarios() -> Vec<Scenario> {
     let plain = Settings::default;
     let new = Steps::default;
-    let rows = |count: u32, len: u32| {
-        new().table(0).each(0..count.div_ceil(40), move |steps, at| {
-            steps.put(false, 0, at * 40..count.min(at * 40 + 40), len, 0)
-        })
-    };
     vec![
         scenario(
             "insert",
@@ -354,23 +213,6 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             &[Goal::DirtyEvictions],
         ),
         scenario(
-            "group-commit",
-            "several threads commit at once",
-            plain(),
-            rows(20, 60),
-            new().each(0..3, |s, at| {
-                s.then(Step::Together {
-                    threads: 4,
-                    commits: 6,
-                    table: 0,
-                    key: at * 12,
-                    len: 90 + at * 100,
-                    checkpoint: at == 2,
-                })
-            }),
-            &[Goal::Groups],
-        ),
-        scenario(
             "durabilities",
             "synchronised and unsynchronised commits, flushes and checkpoints between them",
             plain(),
@@ -400,6 +242,114 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
                     .put(true, 0, [40 + at], 1_500, 1)
                     .then(if at == 2 { Step::Reopen } else { Step::Restart })
             }),
+            &[Goal::RedoneCommits],
+        ),
+        scenario(
+            "unchanged",
+            "transactions that change nothing, after commits that are not durable",
+            plain(),
+            rows(20, 60),
+            new().each(0..3, |s, at| {
+                s.put(false, 0, [at, at + 5], 70, at + 1)
+                    .transaction(
+                        true,
+                        [
+                            Step::Put {
+                                slot: 0,
+                                table: 0,
+                                key: 100 + at,
+                                value: Value { len: 30, version: 1 },
+                            },
+                            Step::Delete {
+                                slot: 0,
+                                table: 0,
+                                key: 100 + at,
+                            },
+                        ],
+                    )
+                    .put(at == 1, 0, [at + 10], 50, at + 1)
+            }),
+            &[Goal::UnsyncedCommits],
+        ),
+        scenario(
+            "held",
+            "many snapshots held while rows change, come and go, and while checkpoints are taken",
+            plain(),
+            rows(120, 90),
+            new()
+                .then(Step::Hold { snapshots: 66 })
+                .each(0..5, |s, at| {
+                    s.put(at % 2 == 0, 0, (at..120).step_by(7), 80 + at * 9, at + 1)
+                        .delete(false, 0, (at * 3..120).step_by(11))
+                        .put(false, 0, (0..6).map(|i| 200 + at * 6 + i), 120, 1)
+                        .then(Step::Hold { snapshots: 2 })
+                        .then(Step::Collect)
+                })
+                .then(Step::Checkpoint)
+                .delete(true, 0, 20..90)
+                .then(Step::Collect)
+                .then(Step::Release)
+                .then(Step::Collect)
+                .put(true, 0, [3], 60, 50)
+                .then(Step::Checkpoint),
+            &[Goal::Checkpoints(2)],
+        ),
+        scenario(
+            "too-old",
+            "a snapshot outlives the memory for old versions",
+            Settings {
+                version_bytes: 12 << 10,
+                ..plain()
+            },
+            rows(60, 200),
+            new().then(Step::Hold { snapshots: 2 }).each(0..4, |s, at| {
+                s.put(at == 3, 0, at * 10..at * 10 + 20, 300, at + 1)
+                    .then(Step::Collect)
+            }),
+            &[Goal::Rows(60)],
+        ),
+        scenario(
+            "dropped",
+            "tables dropped under a snapshot, with a long value that is freed in parts",
+            plain(),
+            rows(60, 150)
+                .table(1)
+                .put(false, 1, 0..40, 100, 1)
+                .put(false, 1, [50], 1 << 20, 1)
+                .put(false, 1, [51], 9_000, 1),
+            new()
+                .then(Step::Hold { snapshots: 1 })
+                .put(true, 0, [1], 50, 1)
+                .then(Step::DropTable(1))
+                .then(Step::Collect)
+                .put(true, 0, [2], 50, 2)
+                .then(Step::Checkpoint)
+                .then(Step::Release)
+                .each(0..6, |s, _| s.then(Step::Collect))
+                .table(1)
+                .each(0..3, |s, at| {
+                    s.put(true, 1, [1, 2], 300, at + 2)
+                        .put(true, 0, (0..60).step_by(9), 90, at + 3)
+                        .then(Step::Checkpoint)
+                }),
+            &[Goal::Checkpoints(3), Goal::Shrunk],
+        ),
+        scenario(
+            "filled",
+            "log segments that are full to their last byte",
+            Settings {
+                segment_bytes: 16 << 10,
+                ..plain()
+            },
+            rows(20, 60),
+            new()
+                .then(Step::FillSegment { table: 0, key: 300 })
+                .put(true, 0, [1], 60, 1)
+                .put(false, 0, [2], 60, 2)
+                .then(Step::Checkpoint)
+                .then(Step::FillSegment { table: 0, key: 310 })
+                .then(Step::Restart)
+                .put(true, 0, [3], 60, 3),
             &[Goal::RedoneCommits],
         ),
         scenario(
@@ -441,11 +391,8 @@ fn savepoints() -> Steps {
     for round in 0..4 {
         let at = round * 5;
         steps = steps
-            .then(Step::Begin { slot: 0, sync: true })
-            .then(Step::Begin {
-                slot: 1,
-                sync: round % 2 == 0,
-            })
+            .then(begin(0, true))
+            .then(begin(1, round % 2 == 0))
             .then(put(0, at, 1))
             .then(Step::Savepoint { slot: 0 })
             .then(put(0, at + 1, 2))
@@ -455,6 +402,12 @@ fn savepoints() -> Steps {
                 key: at,
             })
             .then(put(1, at + 1, 3))
+            .then(Step::Savepoint { slot: 0 })
+            .then(put(0, at, 8))
+            .then(Step::Savepoint { slot: 0 })
+            .then(put(0, at + 1, 9))
+            .then(Step::RollbackTo { slot: 0 })
+            .then(Step::RollbackTo { slot: 0 })
             .then(Step::RollbackTo { slot: 0 })
             .then(put(1, at + 1, 4))
             .then(put(1, at + 2, 5))
@@ -462,7 +415,7 @@ fn savepoints() -> Steps {
             .then(Step::Commit {
                 slot: u8::from(round % 2 == 1),
             })
-            .then(Step::Begin { slot: 2, sync: true })
+            .then(begin(2, true))
             .then(put(2, at + 4, 7))
             .then(Step::Rollback { slot: 2 })
             .then(Step::Commit {
