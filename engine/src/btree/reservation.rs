@@ -423,7 +423,10 @@ mod tests {
         assert!((300..900).contains(&few), "{few}");
         for page_size in [4096, 16384, 65536] {
             let most = splits_above(4_000, 1, page_size, max_key(page_size));
-            assert!((1_000..12_000).contains(&most), "{most} with pages of {page_size}");
+            assert!(
+                (1_000..12_000).contains(&most),
+                "{most} with pages of {page_size}"
+            );
         }
     }
 

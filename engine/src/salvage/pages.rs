@@ -51,8 +51,8 @@ pub(super) struct Pages {
     log: HashMap<PageNumber, Vec<FoundFrame>>,
     /// Frames that count.
     pub(super) log_frames: u64,
-    /// Whether the log has the first commit of all.
-    begins_at_creation: bool,
+    /// The first commit of which the log has a frame, and perhaps not all; those behind it are whole but for damage.
+    log_begins: CommitId,
     facts: BTreeMap<PageNumber, Facts>,
     pub(super) page_size: usize,
     /// What is wrong with the database as a whole.
@@ -96,7 +96,7 @@ impl Pages {
             survey,
             log: HashMap::new(),
             log_frames: 0,
-            begins_at_creation: false,
+            log_begins: CommitId(u64::MAX),
             facts,
             page_size: page_size.unwrap_or(PAGE_SIZE_MIN),
             problems: Vec::new(),
@@ -108,10 +108,9 @@ impl Pages {
             pages.problem("the page map is lost, in whole or in part: pages whose newest image is damaged may be older than they should be, and that cannot be told");
         }
         pages.problems.extend(log.problems);
-        pages.begins_at_creation = log
-            .frames
-            .first()
-            .is_some_and(|first| first.commit == CommitId(1));
+        if let Some(first) = log.frames.first() {
+            pages.log_begins = first.commit;
+        }
         pages.sort_log(log.frames, log.end);
         Ok(pages)
     }
@@ -221,14 +220,17 @@ impl Pages {
             store::Survey::read(&*self.file, &self.path, page, found, &mut raw).ok()?;
             image::decode(&raw, page, words).ok().map(|()| found.commit)
         });
-        let mut is_newest = true;
+        let expected = self.survey.map.get(&page).copied().unwrap_or_default();
+        let damaged = self.survey.damaged.get(&page).copied().unwrap_or_default();
+        // What came between an image that is not the last one and the beginning of the log is lost with that.
+        let mut is_newest = at.is_none_or(|at| at >= expected.max(damaged) || at >= self.log_begins);
         let frames = self.log.get(&page).map_or(&[][..], Vec::as_slice);
         if at.is_none() && page == PageNumber::CATALOG && !frames.is_empty() {
             // How every catalog begins is in no log, and need not be. With the first commits lost, names are better than
             // none.
             words.write(0, &empty_catalog(self.page_size));
             at = Some(CommitId(0));
-            is_newest = self.begins_at_creation;
+            is_newest = self.log_begins == CommitId(1);
         }
         for frame in frames {
             // An image of the middle of a commit is possible; that commit has logged the page whole.
@@ -264,8 +266,6 @@ impl Pages {
         if node.page_number() != page || node.check().is_err() {
             return None;
         }
-        let expected = self.survey.map.get(&page).copied().unwrap_or_default();
-        let damaged = self.survey.damaged.get(&page).copied().unwrap_or_default();
         is_newest &= at >= expected && at >= damaged;
         Some(PageState { memory, is_newest })
     }

@@ -215,7 +215,10 @@ fn every_lost_block_of_the_log_is_reported_but_for_the_last_flush() {
         assert_none(&misses);
         for (kind, outcomes) in [("blocks", blocks), ("sectors", sectors)] {
             let enough = [Outcome::Reported, Outcome::Whole].map(|outcome| outcomes[outcome as usize] > 3);
-            assert_eq!(enough, [true; 2], "{kind} lost: {outcomes:?} reported, whole, cut off");
+            assert_eq!(
+                enough, [true; 2],
+                "{kind} lost: {outcomes:?} reported, whole, cut off"
+            );
         }
     }
 }

@@ -182,13 +182,16 @@ fn dev() {
     let names = std::env::var("CRASH").unwrap_or_default();
     let what = std::env::var("WHAT").unwrap_or("explore".into());
     let seed: u64 = std::env::var("SEED").map_or(1, |s| s.parse().unwrap());
-    let fault = std::env::var("FAULT").ok().filter(|_| what != "prove").map(|name| {
-        Fault::ALL
-            .iter()
-            .find(|(fault, _)| format!("{fault:?}") == name)
-            .unwrap()
-            .0
-    });
+    let fault = std::env::var("FAULT")
+        .ok()
+        .filter(|_| what != "prove")
+        .map(|name| {
+            Fault::ALL
+                .iter()
+                .find(|(fault, _)| format!("{fault:?}") == name)
+                .unwrap()
+                .0
+        });
     let mut scripts: Vec<_> = scenarios().into_iter().map(|s| s.script).collect();
     scripts.extend((0..40).map(mix));
     if what == "prove" {
@@ -198,7 +201,10 @@ fn dev() {
             .collect();
         let chosen = std::env::var("FAULT").ok();
         for (fault, description) in Fault::ALL {
-            if chosen.as_ref().is_some_and(|c| !c.split(',').any(|c| c == format!("{fault:?}"))) {
+            if chosen
+                .as_ref()
+                .is_some_and(|c| !c.split(',').any(|c| c == format!("{fault:?}")))
+            {
                 continue;
             }
             for seed in seed..seed + std::env::var("SEEDS").map_or(1, |s| s.parse().unwrap()) {
@@ -259,7 +265,16 @@ fn dev() {
                 println!("{}: {n} damages {:?} {miss:?}", script.name, begun.elapsed());
                 continue;
             }
-            println!("{} {:?} {recorded:?}", recording.bytes, recording.trace.replay().image(engine::vfs::simulated::Survival::All).files.len());
+            println!(
+                "{} {:?} {recorded:?}",
+                recording.bytes,
+                recording
+                    .trace
+                    .replay()
+                    .image(engine::vfs::simulated::Survival::All)
+                    .files
+                    .len()
+            );
             let tally = explore(&recording, &script.settings, &Effort::QUICK, seed);
             println!(
                 "{}: {} ops, recorded {recorded:?}, {} choices, {} images, {} recoveries in {:?}; {} FAILED {:#?}",

@@ -160,9 +160,15 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             },
             rows(300, 100),
             new().each(0..16, |s, at| {
-                s.put(at % 5 == 4, 0, (0..6).map(|i| (at * 17 + i * 50) % 300), 110, at + 1)
-                    .delete(false, 0, [at + 1])
-                    .each(0..3, |s, i| s.put(false, 0, [at * 3 + i], 90, at + 60))
+                s.put(
+                    at % 5 == 4,
+                    0,
+                    (0..6).map(|i| (at * 17 + i * 50) % 300),
+                    110,
+                    at + 1,
+                )
+                .delete(false, 0, [at + 1])
+                .each(0..3, |s, i| s.put(false, 0, [at * 3 + i], 90, at + 60))
             }),
             &[Goal::Checkpoints(1)],
         ),
