@@ -27,20 +27,23 @@ const DAMAGES: usize = 40;
 pub(crate) enum Check {
     /// Power is lost at its operations; or its run goes wrong by itself.
     Power,
+    /// Power is lost at those of recoveries as well.
+    Recovery,
     /// The files that it leaves are damaged.
     Damage,
     /// Its operations fail.
     Failing,
 }
 
-use Check::{Damage, Failing as Operations, Power};
+use Check::{Damage, Failing as Operations, Power, Recovery};
 
 impl Check {
-    const ALL: [Self; 3] = [Power, Damage, Operations];
+    const ALL: [Self; 4] = [Power, Damage, Operations, Recovery];
 
     fn name(self) -> &'static str {
         match self {
             Power => "power loss",
+            Recovery => "power loss in recovery",
             Damage => "damage at rest",
             Operations => "failing operations",
         }
@@ -57,7 +60,7 @@ const LIKELY: &[(Fault, Check, &str)] = &[
     (Fault::LogDirectoryNotSynced, Power, "insert"),
     (Fault::SuperblockBeforeData, Power, "checkpoint"),
     (Fault::SuperblockNotSynced, Power, "checkpoint"),
-    (Fault::SuperblockNotSettled, Power, "eviction"),
+    (Fault::SuperblockNotSettled, Power, "segments"),
     (Fault::SuperblockInPlace, Power, "checkpoint"),
     (Fault::FailedSyncIgnored, Power, "insert"),
     (Fault::ShortWriteIgnored, Operations, "split"),
@@ -65,7 +68,7 @@ const LIKELY: &[(Fault, Check, &str)] = &[
     (Fault::CrcWithoutSalt, Power, "recovery"),
     (Fault::IncompleteCommitRedone, Power, "split"),
     (Fault::DamageTruncatesLog, Damage, "insert"),
-    (Fault::AbandonedSegmentRead, Power, "recovery"),
+    (Fault::AbandonedSegmentRead, Recovery, "insert"),
     (Fault::SegmentWithoutHeaderIsSpare, Damage, "segments"),
     (Fault::RecycleTooEarly, Operations, "insert"),
     (Fault::RecycleTooFar, Power, "segments"),
@@ -115,6 +118,15 @@ const LIKELY: &[(Fault, Check, &str)] = &[
     (Fault::SalvageHidesLoss, Damage, "split"),
 ];
 
+/// Where to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Breadth {
+    /// Where the fault should show, and then everywhere.
+    Everywhere,
+    /// Where it should show only.
+    Likely,
+}
+
 /// What one search came to.
 #[derive(Default)]
 struct Search {
@@ -131,11 +143,11 @@ pub(crate) fn find(
     scenarios: &[Scenario],
     effort: &Effort,
     seeds: impl IntoIterator<Item = u64>,
+    breadth: Breadth,
 ) -> (PlantedFault, Option<Failing>) {
     let begun = Instant::now();
     let effort = Effort {
         first_only: true,
-        depth: 1,
         ..*effort
     };
     let mut found = PlantedFault {
@@ -145,7 +157,7 @@ pub(crate) fn find(
     };
     let mut failing = None;
     for seed in seeds {
-        let search = planted::with(Some(fault), || search(fault, scenarios, &effort, seed));
+        let search = planted::with(Some(fault), || search(fault, scenarios, &effort, seed, breadth));
         found.seeds += 1;
         found.images = found.images.max(search.images);
         if let Some((check, script, finding)) = search.caught {
@@ -161,7 +173,7 @@ pub(crate) fn find(
     (found, failing)
 }
 
-fn search(fault: Fault, scenarios: &[Scenario], effort: &Effort, seed: u64) -> Search {
+fn search(fault: Fault, scenarios: &[Scenario], effort: &Effort, seed: u64, breadth: Breadth) -> Search {
     let mut search = Search::default();
     let likely = LIKELY.iter().find(|(other, ..)| *other == fault);
     let first = likely.into_iter().flat_map(|(_, check, name)| {
@@ -170,12 +182,14 @@ fn search(fault: Fault, scenarios: &[Scenario], effort: &Effort, seed: u64) -> S
     });
     let all = Check::ALL.into_iter().flat_map(|check| {
         // Those take long, and show what the others do not only where they are likely to.
-        let quick = scenarios.iter().filter(|scenario| !scenario.script.is_large);
+        let is_tried = |scenario: &&Scenario| breadth == Breadth::Everywhere && !scenario.script.is_large;
+        let quick = scenarios.iter().filter(is_tried);
         quick.map(move |scenario| (check, &scenario.script))
     });
     for (check, script) in first.chain(all) {
         let found = match check {
-            Power => search.lose_power(script, effort, seed),
+            Power => search.lose_power(script, &Effort { depth: 1, ..*effort }, seed),
+            Recovery => search.lose_power(script, effort, seed),
             Damage => search.damage(script, effort, seed),
             Operations => search.fail_operations(script, effort, seed),
         };

@@ -16,7 +16,7 @@ use super::explore::{Effort, Failure, Tally, explore, survival_text};
 use super::faults::{self, FaultEffort, Swept};
 use super::minimise::{Failing, failure_of, minimise};
 use super::play::{Recording, record};
-use super::prove::find;
+use super::prove::{Breadth, find};
 use super::random::mix;
 use super::replay;
 use super::script::Script;
@@ -301,7 +301,14 @@ impl Run {
                 break;
             }
             let seeds = self.seed..self.seed + SEEDS;
-            let (found, _) = find(*fault, description, scripted, &self.effort, seeds);
+            let (found, _) = find(
+                *fault,
+                description,
+                scripted,
+                &self.effort,
+                seeds,
+                Breadth::Everywhere,
+            );
             self.test.planted.push(found);
             self.show(at as u64 + 1);
         }

@@ -5,7 +5,7 @@ use engine::planted::{self, Fault};
 use super::explore::{Effort, check_losses, explore};
 use super::minimise::{failure_of, minimise};
 use super::play::record;
-use super::prove::find;
+use super::prove::{Breadth, find};
 use super::random::mix;
 use super::scripts::scenarios;
 use super::{damage, replay};
@@ -88,7 +88,14 @@ fn every_planted_fault_is_found() {
     let scripted = scenarios();
     let mut missed = Vec::new();
     for (fault, description) in Fault::ALL {
-        let (found, _) = find(*fault, description, &scripted, &Effort::QUICK, [1]);
+        let (found, _) = find(
+            *fault,
+            description,
+            &scripted,
+            &Effort::QUICK,
+            [1],
+            Breadth::Everywhere,
+        );
         println!(
             "{:24} {:6} images {:8.1?} {} {}",
             found.name,
@@ -209,7 +216,14 @@ fn dev() {
                 continue;
             }
             for seed in seed..seed + std::env::var("SEEDS").map_or(1, |s| s.parse().unwrap()) {
-                let (found, _) = find(*fault, description, &scripted, &Effort::QUICK, [seed]);
+                let (found, _) = find(
+                    *fault,
+                    description,
+                    &scripted,
+                    &Effort::QUICK,
+                    [seed],
+                    Breadth::Likely,
+                );
                 println!(
                     "{:24} {seed} {:6} images {:8.1?} {:?} {} {}",
                     found.name,
