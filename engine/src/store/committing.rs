@@ -63,7 +63,7 @@ struct EncodedChunk {
 
 /// The page map as it was at one moment, on its way to become the durable one. Dropped, it is as if it had not been.
 #[derive(Debug)]
-pub struct FrozenMap<'s> {
+pub(crate) struct FrozenMap<'s> {
     store: &'s DataFile,
     durable: MutexGuard<'s, DurableState>,
     last_commit: CommitId,
@@ -89,7 +89,7 @@ impl Drop for FrozenMap<'_> {
 impl DataFile {
     /// Begins to complete a checkpoint. The caller keeps commits from being applied meanwhile, so that the frozen map
     /// holds no page with half a commit; `last_commit` is the newest one applied.
-    pub fn freeze(&self, last_commit: CommitId) -> FrozenMap<'_> {
+    pub(crate) fn freeze(&self, last_commit: CommitId) -> FrozenMap<'_> {
         let durable = self.durable.lock();
         self.drop_freed_pages(last_commit);
         self.space.lock().seal();
@@ -120,7 +120,7 @@ impl DataFile {
     ///
     /// # Panics
     /// When `redo` lies behind `must_reach`, or one of them or the commit goes back: they only grow.
-    pub fn commit_checkpoint(
+    pub(crate) fn commit_checkpoint(
         &self,
         mut frozen: FrozenMap<'_>,
         redo: LogPosition,
@@ -172,7 +172,7 @@ impl DataFile {
     }
 
     /// Notes the time line that the log is written in from now on: every checkpoint is taken in it.
-    pub fn follow(&self, time_line: u64) {
+    pub(crate) fn follow(&self, time_line: u64) {
         self.time_line.store(time_line, Ordering::Relaxed);
     }
 
@@ -181,7 +181,7 @@ impl DataFile {
     ///
     /// # Errors
     /// [`Error::Io`]; the file then stops writing.
-    pub fn begin_time_line(&self, time_line: u64, begin: LogPosition) -> Result<()> {
+    pub(crate) fn begin_time_line(&self, time_line: u64, begin: LogPosition) -> Result<()> {
         self.poison.check()?;
         self.follow(time_line);
         let mut durable = self.durable.lock();
@@ -324,7 +324,7 @@ impl DataFile {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn settle(&self) -> Result<()> {
+    pub(crate) fn settle(&self) -> Result<()> {
         let durable = self.durable.lock();
         self.write_superblock(&durable.superblock)
             .and_then(|()| self.sync())
