@@ -21,6 +21,7 @@ mod lost_blocks;
 mod memory;
 mod model;
 mod names;
+mod nearly_full;
 mod ordered;
 mod panics;
 mod plans;
