@@ -28,13 +28,13 @@ use super::extent::{ExtentIdentity, ExtentKind, ExtentPlace};
 use super::map_format::{ChunkRef, encode_chunk, encode_root_entry};
 use super::opening::{milliseconds, root_place};
 use super::page_map::{CHUNK_ENTRIES, MapEntry};
-use super::superblock::Superblock;
+use super::superblock::{SUPERBLOCK_BYTES, Superblock};
 use super::writing::{Batch, Written};
 use crate::compress::NoCompression;
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition};
 use crate::planted::{self, Fault};
-use crate::vfs;
+use crate::vfs::{self, read_exact_at};
 
 const GENERATIONS_EXHAUSTED: Error = Error::CapacityExceeded {
     what: "the number of checkpoints",
@@ -127,8 +127,8 @@ impl DataFile {
         must_reach: LogPosition,
     ) -> Result<()> {
         self.poison.check()?;
-        self.check_name()?;
         let before = frozen.durable.superblock;
+        self.check_is_in_place(&before)?;
         let last_commit = frozen.last_commit;
         assert!(redo <= must_reach, "redo starts in the durable part of the log");
         assert!(
@@ -201,10 +201,18 @@ impl DataFile {
         Ok(())
     }
 
-    /// Checks that the file is still at its name. If it is not, what a checkpoint writes into it may be lost with it, and
-    /// the log is needed as it is: the database stops.
-    fn check_name(&self) -> Result<()> {
-        vfs::check_identity(&*self.vfs, &self.path, self.id).inspect_err(|error| {
+    /// Checks that the file is still at its name, and that nobody has written a copy over it. Else what a checkpoint writes
+    /// into it may be lost with it, and the log is needed as it is: the database stops.
+    fn check_is_in_place(&self, in_force: &Superblock) -> Result<()> {
+        let mut slot = [0; SUPERBLOCK_BYTES];
+        let answer = match read_exact_at(&*self.file, &mut slot, in_force.slot_offset()) {
+            Ok(()) if in_force.is_replaced_in(&slot) => Err(Error::Moved {
+                path: self.path.clone(),
+            }),
+            // Damage is for `verify` to report; the new superblock goes into the other slot.
+            _ => vfs::check_identity(&*self.vfs, &self.path, self.id),
+        };
+        answer.inspect_err(|error| {
             if matches!(error, Error::Moved { .. }) {
                 drop(self.poison.set(&error.to_string()));
             }

@@ -117,6 +117,11 @@ impl Superblock {
         self.generation % SUPERBLOCK_SLOTS * SUPERBLOCK_BYTES as u64
     }
 
+    /// Whether the bytes of this one's slot are a superblock, whole and of another checkpoint or database. Damage is not.
+    pub(crate) fn is_replaced_in(&self, slot: &[u8]) -> bool {
+        matches!(decode(slot), Slot::Valid(found) if found != *self)
+    }
+
     /// The bytes of the superblock.
     pub(crate) fn encode(&self) -> Box<[u8; SUPERBLOCK_BYTES]> {
         let mut block = Box::new([0; SUPERBLOCK_BYTES]);

@@ -24,6 +24,7 @@ mod names;
 mod nearly_full;
 mod ordered;
 mod panics;
+mod places;
 mod plans;
 mod poisoned;
 mod promises;
