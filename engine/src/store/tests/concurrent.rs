@@ -56,7 +56,7 @@ fn every_read_sees_a_whole_image_that_is_not_older_than_the_last_one_seen() {
                     generation += 1;
                     checkpoint(file, CommitId(generation)).unwrap();
                     if generation % 8 == 0 {
-                        verified(&file).unwrap();
+                        verified(file).unwrap();
                     }
                     std::thread::yield_now();
                 }
