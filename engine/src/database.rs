@@ -470,11 +470,10 @@ impl Database {
             });
         }
         let problems = &mut report.problems;
-        let stored = manager
+        report.stored_pages = manager
             .pool
             .store()
-            .verify_each(&mut |error| problems.push(error.to_string()))?;
-        report.stored_pages = stored.pages;
+            .verify(&mut |error| problems.push(error.to_string()))?;
         if manager.registry.visible() > applier.last {
             report
                 .problems

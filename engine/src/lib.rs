@@ -57,8 +57,7 @@ pub mod reach;
 mod recovery;
 mod retry;
 mod salvage;
-#[doc(hidden)]
-pub mod store;
+mod store;
 mod txn;
 pub mod vfs;
 #[doc(hidden)]

@@ -52,7 +52,7 @@ faults! {
     RecycleTooFar: "a checkpoint recycles one log segment too many",
     FailedSyncForgotten: "a failed sync of the log is reported once, and the next flush goes on as if nothing was wrong",
     WriteOutTakenForFlush: "log that was written without a sync is taken for durable",
-    LogRoomNotReserved: "a commit does not make sure of its room in the log before it changes pages",
+    LogNotReserved: "a commit has no reservation in the log before it changes pages",
     // Commits.
     PageMissingFromLog: "a commit of several pages leaves one of them out of the log",
     SyncPromisesNothing: "`Database::sync` returns without flushing",
@@ -86,7 +86,7 @@ faults! {
     ExtentReusedTooEarly: "the space of a replaced page image is free at once, while the durable checkpoint needs it",
     OnlyFirstMapChunkWritten: "a checkpoint writes the first chunk of the page map only",
     ShrinkCutsTooMuch: "the data file is cut shorter than its last extent",
-    RoomNotHeld: "a commit does not hold back room for pages that have to make way",
+    ReservationNotHeld: "a commit has no reservation for pages that have to make way",
     // Opening.
     NoExtentCrc: "the CRC of page images is not checked",
     NoExtentIdentity: "page images are not compared with what the page map says of them",

@@ -28,13 +28,13 @@ use super::extent::{ExtentIdentity, ExtentKind, ExtentPlace};
 use super::map_format::{ChunkRef, encode_chunk, encode_root_entry};
 use super::opening::{milliseconds, root_place};
 use super::page_map::{CHUNK_ENTRIES, MapEntry};
-use super::superblock::Superblock;
+use super::superblock::{SUPERBLOCK_BYTES, Superblock};
 use super::writing::{Batch, Written};
 use crate::compress::NoCompression;
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition};
 use crate::planted::{self, Fault};
-use crate::vfs;
+use crate::vfs::{self, read_exact_at};
 
 const GENERATIONS_EXHAUSTED: Error = Error::CapacityExceeded {
     what: "the number of checkpoints",
@@ -63,7 +63,7 @@ struct EncodedChunk {
 
 /// The page map as it was at one moment, on its way to become the durable one. Dropped, it is as if it had not been.
 #[derive(Debug)]
-pub struct FrozenMap<'s> {
+pub(crate) struct FrozenMap<'s> {
     store: &'s DataFile,
     durable: MutexGuard<'s, DurableState>,
     last_commit: CommitId,
@@ -89,7 +89,7 @@ impl Drop for FrozenMap<'_> {
 impl DataFile {
     /// Begins to complete a checkpoint. The caller keeps commits from being applied meanwhile, so that the frozen map
     /// holds no page with half a commit; `last_commit` is the newest one applied.
-    pub fn freeze(&self, last_commit: CommitId) -> FrozenMap<'_> {
+    pub(crate) fn freeze(&self, last_commit: CommitId) -> FrozenMap<'_> {
         let durable = self.durable.lock();
         self.drop_freed_pages(last_commit);
         self.space.lock().seal();
@@ -120,15 +120,15 @@ impl DataFile {
     ///
     /// # Panics
     /// When `redo` lies behind `must_reach`, or one of them or the commit goes back: they only grow.
-    pub fn commit_checkpoint(
+    pub(crate) fn commit_checkpoint(
         &self,
         mut frozen: FrozenMap<'_>,
         redo: LogPosition,
         must_reach: LogPosition,
     ) -> Result<()> {
         self.poison.check()?;
-        self.check_name()?;
         let before = frozen.durable.superblock;
+        self.check_is_in_place(&before)?;
         let last_commit = frozen.last_commit;
         assert!(redo <= must_reach, "redo starts in the durable part of the log");
         assert!(
@@ -172,7 +172,7 @@ impl DataFile {
     }
 
     /// Notes the time line that the log is written in from now on: every checkpoint is taken in it.
-    pub fn follow(&self, time_line: u64) {
+    pub(crate) fn follow(&self, time_line: u64) {
         self.time_line.store(time_line, Ordering::Relaxed);
     }
 
@@ -181,7 +181,7 @@ impl DataFile {
     ///
     /// # Errors
     /// [`Error::Io`]; the file then stops writing.
-    pub fn begin_time_line(&self, time_line: u64, begin: LogPosition) -> Result<()> {
+    pub(crate) fn begin_time_line(&self, time_line: u64, begin: LogPosition) -> Result<()> {
         self.poison.check()?;
         self.follow(time_line);
         let mut durable = self.durable.lock();
@@ -201,10 +201,18 @@ impl DataFile {
         Ok(())
     }
 
-    /// Checks that the file is still at its name. If it is not, what a checkpoint writes into it may be lost with it, and
-    /// the log is needed as it is: the database stops.
-    fn check_name(&self) -> Result<()> {
-        vfs::check_identity(&*self.vfs, &self.path, self.id).inspect_err(|error| {
+    /// Checks that the file is still at its name, and that nobody has written a copy over it. Else what a checkpoint writes
+    /// into it may be lost with it, and the log is needed as it is: the database stops.
+    fn check_is_in_place(&self, in_force: &Superblock) -> Result<()> {
+        let mut slot = [0; SUPERBLOCK_BYTES];
+        let answer = match read_exact_at(&*self.file, &mut slot, in_force.slot_offset()) {
+            Ok(()) if in_force.is_replaced_in(&slot) => Err(Error::Moved {
+                path: self.path.clone(),
+            }),
+            // Damage is for `verify` to report; the new superblock goes into the other slot.
+            _ => vfs::check_identity(&*self.vfs, &self.path, self.id),
+        };
+        answer.inspect_err(|error| {
             if matches!(error, Error::Moved { .. }) {
                 drop(self.poison.set(&error.to_string()));
             }
@@ -324,7 +332,7 @@ impl DataFile {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn settle(&self) -> Result<()> {
+    pub(crate) fn settle(&self) -> Result<()> {
         let durable = self.durable.lock();
         self.write_superblock(&durable.superblock)
             .and_then(|()| self.sync())

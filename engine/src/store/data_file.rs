@@ -44,30 +44,30 @@ use crate::vfs::{FileId, Vfs, VfsFile};
 
 /// What is fixed when a data file is created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CreateOptions {
+pub(crate) struct CreateOptions {
     /// Page size in bytes: a power of two from 4096 to 65536.
-    pub page_size: u32,
+    pub(crate) page_size: u32,
     /// Codec for new pages; can be changed later.
-    pub codec: Codec,
+    pub(crate) codec: Codec,
     /// Level of the codec; matters to ZSTD only (1 to 19).
-    pub level: i32,
+    pub(crate) level: i32,
     /// Size of a log segment in bytes, a multiple of 4096.
-    pub wal_segment_size: u64,
+    pub(crate) wal_segment_size: u64,
 }
 
 /// A page image to be written.
 #[derive(Clone, Copy, Debug)]
-pub struct PageImage<'a> {
+pub(crate) struct PageImage<'a> {
     /// Number of the page, which must be allocated.
-    pub page: PageNumber,
+    pub(crate) page: PageNumber,
     /// Newest commit in the image.
-    pub commit: CommitId,
+    pub(crate) commit: CommitId,
     /// The image, at most a page long; trailing free space may be left off.
-    pub raw: &'a [u8],
+    pub(crate) raw: &'a [u8],
 }
 
 /// An open data file. All methods may be called from several threads; checkpoints exclude each other.
-pub struct DataFile {
+pub(crate) struct DataFile {
     pub(super) path: PathBuf,
     pub(super) vfs: Arc<dyn Vfs>,
     pub(super) file: Arc<dyn VfsFile>,
@@ -114,57 +114,51 @@ impl fmt::Debug for DataFile {
 impl DataFile {
     /// The durable checkpoint's superblock.
     #[must_use]
-    pub fn superblock(&self) -> Superblock {
+    pub(crate) fn superblock(&self) -> Superblock {
         *self.superblock.read()
     }
 
     /// Page size in bytes.
     #[must_use]
-    pub fn page_size(&self) -> usize {
+    pub(crate) fn page_size(&self) -> usize {
         self.page_size as usize
     }
 
     /// Newest commit of any page that the checkpoint held when the file was opened. Recovery must reach it: no page
     /// is written before the log is durable up to its commit.
     #[must_use]
-    pub fn page_commit_at_open(&self) -> CommitId {
+    pub(crate) fn page_commit_at_open(&self) -> CommitId {
         self.page_commit_at_open
     }
 
     /// Whether the file was as its creation, perhaps cut off, left it when it was opened: nothing was ever committed.
     #[must_use]
-    pub fn is_as_created(&self) -> bool {
+    pub(crate) fn is_as_created(&self) -> bool {
         self.is_as_created
     }
 
     /// Whether nothing may be written.
     #[must_use]
-    pub fn is_read_only(&self) -> bool {
+    pub(crate) fn is_read_only(&self) -> bool {
         self.poison.is_read_only()
     }
 
     /// From now on everything that would write is refused with [`Error::ReadOnly`].
     #[must_use]
-    pub fn read_only(mut self) -> Self {
+    pub(crate) fn read_only(mut self) -> Self {
         self.poison = Arc::new(Poison::read_only());
         self
     }
 
-    /// Whether the page has an image in the file.
-    #[must_use]
-    pub fn contains(&self, page: PageNumber) -> bool {
-        self.map.get(page).is_some()
-    }
-
     /// Newest commit in the page's image, if it has one.
     #[must_use]
-    pub fn page_commit(&self, page: PageNumber) -> Option<CommitId> {
+    pub(crate) fn page_commit(&self, page: PageNumber) -> Option<CommitId> {
         self.map.get(page).map(|entry| entry.commit)
     }
 
     /// All page numbers in use, rising.
     #[must_use]
-    pub fn allocated_pages(&self) -> Vec<PageNumber> {
+    pub(crate) fn allocated_pages(&self) -> Vec<PageNumber> {
         self.numbers.lock().allocated()
     }
 
@@ -174,14 +168,14 @@ impl DataFile {
     }
 
     /// Damage of a page whose bytes were intact: what they say makes no sense.
-    pub fn damage(&self, page: PageNumber, what: impl Into<String>) -> Error {
+    pub(crate) fn damage(&self, page: PageNumber, what: impl Into<String>) -> Error {
         let offset = self.map.get(page).map_or(0, |entry| entry.place().offset);
         self.corruption(Some(page), offset, what)
     }
 
     /// Whether the page's number is in use.
     #[must_use]
-    pub fn is_allocated(&self, page: PageNumber) -> bool {
+    pub(crate) fn is_allocated(&self, page: PageNumber) -> bool {
         self.numbers.lock().state(page) == PageState::Allocated
     }
 
@@ -189,7 +183,7 @@ impl DataFile {
     ///
     /// # Errors
     /// [`Error::CapacityExceeded`] when no number is left.
-    pub fn allocate_page(&self) -> Result<PageNumber> {
+    pub(crate) fn allocate_page(&self) -> Result<PageNumber> {
         self.numbers.lock().allocate()
     }
 
@@ -198,7 +192,7 @@ impl DataFile {
     ///
     /// # Errors
     /// [`Error::CapacityExceeded`] for page 0 and the last `u32`, which are never handed out.
-    pub fn mark_allocated(&self, page: PageNumber) -> Result<()> {
+    pub(crate) fn mark_allocated(&self, page: PageNumber) -> Result<()> {
         self.numbers.lock().mark_allocated(page).map(drop)
     }
 
@@ -207,7 +201,7 @@ impl DataFile {
     /// The image stays in the file, and the number stays taken, until a checkpoint whose `last_commit` is at least
     /// `commit`: were the image gone from a durable checkpoint and the freeing commit lost in a crash, the page would be
     /// lost. From now on images of the page are not written any more.
-    pub fn free_page(&self, page: PageNumber, commit: CommitId) -> bool {
+    pub(crate) fn free_page(&self, page: PageNumber, commit: CommitId) -> bool {
         self.numbers.lock().start_freeing(page, commit)
     }
 
@@ -215,7 +209,7 @@ impl DataFile {
     ///
     /// # Errors
     /// [`Error::InvalidOption`] for a codec that this build does not have or a level out of range.
-    pub fn set_codec(&self, codec: Codec, level: i32) -> Result<()> {
+    pub(crate) fn set_codec(&self, codec: Codec, level: i32) -> Result<()> {
         let compressor = compressor_for(codec, level)?;
         *self.compressor.write() = compressor;
         Ok(())
@@ -223,14 +217,14 @@ impl DataFile {
 
     /// Codec and level for pages written from now on.
     #[must_use]
-    pub fn codec(&self) -> (Codec, i32) {
+    pub(crate) fn codec(&self) -> (Codec, i32) {
         let compressor = self.compressor.read();
         (compressor.codec(), compressor.level())
     }
 
     /// Figures of the file at this moment.
     #[must_use]
-    pub fn stats(&self) -> StoreStats {
+    pub(crate) fn stats(&self) -> StoreStats {
         let superblock = self.superblock();
         let (page_count, free_pages, freeing) = {
             let numbers = self.numbers.lock();

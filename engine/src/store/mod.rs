@@ -35,11 +35,8 @@ mod writing;
 #[cfg(test)]
 mod tests;
 
-pub use committing::FrozenMap;
-pub use data_file::{CreateOptions, DataFile, PageImage};
+pub(crate) use data_file::{CreateOptions, DataFile, PageImage};
 pub(crate) use opening::read_superblock;
 pub(crate) use reservation::{Privilege, Reservation};
-pub use stats::StoreStats;
-pub use superblock::{PAGE_SIZE_MAX, PAGE_SIZE_MIN, Superblock};
+pub(crate) use stats::StoreStats;
 pub(crate) use survey::Survey;
-pub use verifying::VerifyReport;

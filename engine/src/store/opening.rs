@@ -31,7 +31,7 @@ impl DataFile {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn is_blank(file: &dyn VfsFile, path: &Path) -> Result<bool> {
+    pub(crate) fn is_blank(file: &dyn VfsFile, path: &Path) -> Result<bool> {
         let io_error = |source| Error::io("read", path, source);
         if file.len().map_err(io_error)? > EXTENTS_START {
             return Ok(false);
@@ -46,7 +46,7 @@ impl DataFile {
     /// # Errors
     /// [`Error::InvalidOption`] for options out of their range, [`Error::NotADatabase`] when the file holds something,
     /// [`Error::Io`].
-    pub fn create(
+    pub(crate) fn create(
         vfs: Arc<dyn Vfs>,
         path: &Path,
         file: Arc<dyn VfsFile>,
@@ -109,7 +109,7 @@ impl DataFile {
     ///
     /// # Errors
     /// [`Error::NotADatabase`], [`Error::UnsupportedVersion`], [`Error::Corruption`], [`Error::Io`].
-    pub fn open(vfs: Arc<dyn Vfs>, path: &Path, file: Arc<dyn VfsFile>) -> Result<Self> {
+    pub(crate) fn open(vfs: Arc<dyn Vfs>, path: &Path, file: Arc<dyn VfsFile>) -> Result<Self> {
         let io_error = |source: std::io::Error| match source.kind() {
             std::io::ErrorKind::IsADirectory => Error::NotADatabase {
                 path: path.to_path_buf(),

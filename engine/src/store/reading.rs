@@ -31,7 +31,7 @@ impl DataFile {
     ///
     /// # Errors
     /// [`Error::Corruption`] when the bytes are not what was written, [`Error::Io`]; `out` is then empty.
-    pub fn read_page(&self, page: PageNumber, out: &mut Vec<u8>) -> Result<Option<CommitId>> {
+    pub(crate) fn read_page(&self, page: PageNumber, out: &mut Vec<u8>) -> Result<Option<CommitId>> {
         let mut failed = (None, 0);
         loop {
             out.clear();

@@ -35,7 +35,7 @@ impl Reservation<'_> {
     pub(crate) fn extend_to(&self, count: usize) -> Result<()> {
         let store = self.store;
         let reserved = store.reserved.lock().len();
-        if reserved >= count || planted::makes(Fault::RoomNotHeld) {
+        if reserved >= count || planted::makes(Fault::ReservationNotHeld) {
             return Ok(());
         }
         let len = store.reserved_units();
@@ -64,7 +64,7 @@ impl DataFile {
         if len > units {
             self.space.lock().cancel_tail(UnitRange { start, len }, units);
         }
-        crate::reach::mark(crate::reach::Mechanism::ReservedRoomUsed);
+        crate::reach::mark(crate::reach::Mechanism::ReservationUsed);
         Some(start)
     }
 

@@ -7,53 +7,45 @@ use std::time::SystemTime;
 ///
 /// `file_bytes` is the sum of the superblocks (8192 bytes), live, reserved, pending and free bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StoreStats {
+pub(crate) struct StoreStats {
     /// Length of the file.
-    pub file_bytes: u64,
+    pub(crate) file_bytes: u64,
     /// Extents that the page map refers to, and the page map itself, with padding.
-    pub live_bytes: u64,
+    pub(crate) live_bytes: u64,
     /// Extents being written.
-    pub reserved_bytes: u64,
+    pub(crate) reserved_bytes: u64,
     /// Replaced extents that the durable checkpoint may still refer to.
-    pub pending_bytes: u64,
+    pub(crate) pending_bytes: u64,
     /// Extents that can be handed out.
-    pub free_bytes: u64,
+    pub(crate) free_bytes: u64,
     /// Page numbers up to the highest in use, in use or free.
-    pub page_count: u32,
+    pub(crate) page_count: u32,
     /// Page numbers in use, written or not.
-    pub used_pages: u32,
+    pub(crate) used_pages: u32,
     /// Page numbers below the highest in use that are free, or will be with the next checkpoint.
-    pub free_pages: u32,
+    pub(crate) free_pages: u32,
     /// Pages that have an image in the file.
-    pub mapped_pages: u64,
+    pub(crate) mapped_pages: u64,
     /// Lengths of those images before compression, in bytes.
-    pub raw_bytes: u64,
+    pub(crate) raw_bytes: u64,
     /// Lengths of those images as stored, with header and CRC and without padding, in bytes.
-    pub stored_bytes: u64,
+    pub(crate) stored_bytes: u64,
     /// Page images read since the file was opened.
-    pub pages_read: u64,
+    pub(crate) pages_read: u64,
     /// Page images written since the file was opened.
-    pub pages_written: u64,
+    pub(crate) pages_written: u64,
     /// Bytes read since the file was opened, the page map included.
-    pub bytes_read: u64,
+    pub(crate) bytes_read: u64,
     /// Bytes written since the file was opened, the page map and superblocks included.
-    pub bytes_written: u64,
+    pub(crate) bytes_written: u64,
     /// Write calls since the file was opened.
-    pub writes: u64,
+    pub(crate) writes: u64,
     /// Reads since the file was opened whose bytes were not what was written.
-    pub corruptions: u64,
+    pub(crate) corruptions: u64,
     /// Generation of the durable checkpoint; 1 is the creation of the database.
-    pub generation: u64,
+    pub(crate) generation: u64,
     /// When the durable checkpoint was taken; `None` when there has been none since creation.
-    pub last_checkpoint: Option<SystemTime>,
-}
-
-impl StoreStats {
-    /// Bytes of page images for each stored byte, header and CRC included and padding not; `None` without pages.
-    #[must_use]
-    pub fn compression_ratio(&self) -> Option<f64> {
-        (self.stored_bytes > 0).then(|| self.raw_bytes as f64 / self.stored_bytes as f64)
-    }
+    pub(crate) last_checkpoint: Option<SystemTime>,
 }
 
 /// Counts since the file was opened.

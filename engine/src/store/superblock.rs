@@ -33,9 +33,9 @@ pub(crate) const SUPERBLOCK_SLOTS: u64 = 2;
 /// Bytes of both superblocks; extents start here.
 pub(crate) const EXTENTS_START: u64 = SUPERBLOCK_SLOTS * SUPERBLOCK_BYTES as u64;
 /// Smallest page, in bytes.
-pub const PAGE_SIZE_MIN: u32 = 4096;
+pub(crate) const PAGE_SIZE_MIN: u32 = 4096;
 /// Largest page, in bytes.
-pub const PAGE_SIZE_MAX: u32 = 65_536;
+pub(crate) const PAGE_SIZE_MAX: u32 = 65_536;
 
 /// Offsets of the fields, in bytes from the superblock's start.
 pub(crate) mod field {
@@ -64,39 +64,39 @@ pub(crate) mod field {
 
 /// One checkpoint, as its superblock describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Superblock {
+pub(crate) struct Superblock {
     /// Number of the superblock, one higher with each checkpoint and each opening; 1 is the empty database at its creation.
-    pub generation: u64,
+    pub(crate) generation: u64,
     /// Random number drawn at creation, which tells files of different databases apart.
-    pub database_id: u64,
+    pub(crate) database_id: u64,
     /// Page size in bytes, fixed at creation: a power of two from 4096 to 65536.
-    pub page_size: u32,
+    pub(crate) page_size: u32,
     /// Codec for pages written from now on; every page carries its own.
-    pub codec: Codec,
+    pub(crate) codec: Codec,
     /// Level of that codec; 0 where it has none.
-    pub level: i32,
+    pub(crate) level: i32,
     /// Where redo starts.
-    pub redo: LogPosition,
+    pub(crate) redo: LogPosition,
     /// How far the log was durable at this checkpoint: a log that ends before this has been damaged.
-    pub must_reach: LogPosition,
+    pub(crate) must_reach: LogPosition,
     /// Newest commit that the checkpoint was told to cover.
-    pub last_commit: CommitId,
+    pub(crate) last_commit: CommitId,
     /// Offset of the page map's root extent in bytes; 0 for an empty map.
-    pub root_offset: u64,
+    pub(crate) root_offset: u64,
     /// Length of the root extent in bytes without padding; 0 for an empty map.
-    pub root_length: u32,
+    pub(crate) root_length: u32,
     /// Number of pages in the page map.
-    pub page_count: u32,
+    pub(crate) page_count: u32,
     /// Highest page number in the page map; 0 when it is empty.
-    pub page_high: u32,
+    pub(crate) page_high: u32,
     /// Size of a log segment in bytes, fixed at creation, because log positions are counted with it.
-    pub wal_segment_size: u64,
+    pub(crate) wal_segment_size: u64,
     /// When the checkpoint was taken, in milliseconds since 1970-01-01 UTC.
-    pub wall_clock_ms: u64,
+    pub(crate) wall_clock_ms: u64,
     /// The time line that the log is in at `redo` and at `must_reach`; 0 at the creation, before there is a log.
-    pub time_line: u64,
+    pub(crate) time_line: u64,
     /// Generation of the checkpoint that wrote the page map's root.
-    pub root_generation: u64,
+    pub(crate) root_generation: u64,
 }
 
 /// What a superblock slot holds.
@@ -115,6 +115,11 @@ impl Superblock {
     /// Offset of this generation's slot in the file, in bytes.
     pub(crate) fn slot_offset(&self) -> u64 {
         self.generation % SUPERBLOCK_SLOTS * SUPERBLOCK_BYTES as u64
+    }
+
+    /// Whether the bytes of this one's slot are a superblock, whole and of another checkpoint or database. Damage is not.
+    pub(crate) fn is_replaced_in(&self, slot: &[u8]) -> bool {
+        matches!(decode(slot), Slot::Valid(found) if found != *self)
     }
 
     /// The bytes of the superblock.

@@ -5,7 +5,7 @@
 
 use super::allocator::UnitRange;
 use super::data_file::{DataFile, DurableState};
-use super::extent::{ExtentPlace, UNIT_BYTES};
+use super::extent::UNIT_BYTES;
 use super::opening::{read_chunk, read_head, read_root, root_place};
 use super::page_map::MapEntry;
 use super::superblock::Superblock;
@@ -13,44 +13,17 @@ use crate::error::{Error, Result};
 use crate::ids::PageNumber;
 use crate::vfs::read_exact_at;
 
-/// What a verification has looked at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct VerifyReport {
-    /// Page images read and found good.
-    pub pages: u64,
-    /// Pieces of the page map read and found good.
-    pub map_extents: u64,
-    /// Lengths of the page images before compression, in bytes.
-    pub raw_bytes: u64,
-    /// Length of all extents read, padding included, in bytes.
-    pub extent_bytes: u64,
-    /// Usable superblocks, of 2; 1 after a crash in a checkpoint, until the next one.
-    pub superblocks: u32,
-}
-
 impl DataFile {
-    /// Checks the whole file.
-    ///
-    /// # Errors
-    /// The first damage found as [`Error::Corruption`]; [`Error::Io`].
-    pub fn verify(&self) -> Result<VerifyReport> {
-        let mut first = None;
-        let report = self.verify_each(&mut |error| {
-            first.get_or_insert(error);
-        })?;
-        first.map_or(Ok(report), Err)
-    }
-
-    /// Checks the whole file and hands every damage found to `on_damage`, pages that cannot be read among it. What the
-    /// report counts is good.
+    /// Checks the whole file and hands every damage found to `on_damage`, pages that cannot be read among it. Returns
+    /// how many page images were found good.
     ///
     /// # Errors
     /// [`Error::Io`] when superblocks or page map cannot be read; damage is no error here.
-    pub fn verify_each(&self, on_damage: &mut dyn FnMut(Error)) -> Result<VerifyReport> {
-        let mut report = VerifyReport::default();
+    pub(crate) fn verify(&self, on_damage: &mut dyn FnMut(Error)) -> Result<u64> {
+        let mut good = 0;
         let durable = self.durable.lock();
-        self.verify_superblocks(&durable, &mut report, on_damage)?;
-        self.verify_map(&durable, &mut report, on_damage)?;
+        self.verify_superblocks(&durable, on_damage)?;
+        self.verify_map(&durable, on_damage)?;
         let entries = self.verify_space(&durable, on_damage);
         let mut raw = Vec::new();
         for (page, entry) in entries {
@@ -58,25 +31,15 @@ impl DataFile {
                 .read_page(page, &mut raw)
                 .and_then(|commit| Ok((commit.is_some(), self.verify_padding(page, entry)?)));
             match checked {
-                Ok((true, ())) => {
-                    report.pages += 1;
-                    report.raw_bytes += raw.len() as u64;
-                    report.extent_bytes += entry.place().units().len * UNIT_BYTES as u64;
-                }
-                Ok((false, ())) => {}
+                Ok((is_there, ())) => good += u64::from(is_there),
                 // One bad sector must not hide what else is wrong.
                 Err(error) => on_damage(error),
             }
         }
-        Ok(report)
+        Ok(good)
     }
 
-    fn verify_superblocks(
-        &self,
-        durable: &DurableState,
-        report: &mut VerifyReport,
-        on_damage: &mut dyn FnMut(Error),
-    ) -> Result<()> {
+    fn verify_superblocks(&self, durable: &DurableState, on_damage: &mut dyn FnMut(Error)) -> Result<()> {
         let head = read_head(&*self.file).map_err(|source| self.io_error("read", source))?;
         match Superblock::choose(&self.path, &head) {
             Ok((found, _)) if found != durable.superblock => on_damage(self.corruption(
@@ -84,36 +47,26 @@ impl DataFile {
                 durable.superblock.slot_offset(),
                 "the superblock in force is not the one last written",
             )),
-            Ok((_, both)) => report.superblocks = 1 + u32::from(both),
+            Ok(_) => {}
             Err(error) => damage_or_failure(error, on_damage)?,
         }
         Ok(())
     }
 
     /// The durable map's extents against what is known of them.
-    fn verify_map(
-        &self,
-        durable: &DurableState,
-        report: &mut VerifyReport,
-        on_damage: &mut dyn FnMut(Error),
-    ) -> Result<()> {
-        let mut good = |place: Option<ExtentPlace>| {
-            report.map_extents += u64::from(place.is_some());
-            report.extent_bytes += place.map_or(0, |place| place.units().len * UNIT_BYTES as u64);
-        };
+    fn verify_map(&self, durable: &DurableState, on_damage: &mut dyn FnMut(Error)) -> Result<()> {
         match read_root(&*self.file, &self.path, &durable.superblock) {
             Ok(refs) if !refs.iter().eq(durable.chunks.values()) => on_damage(self.corruption(
                 None,
                 durable.superblock.root_offset,
                 "the page map's root lists other chunks than are in use",
             )),
-            Ok(_) => good(root_place(&durable.superblock)),
+            Ok(_) => {}
             Err(error) => damage_or_failure(error, on_damage)?,
         }
         for of in durable.chunks.values() {
-            match read_chunk(&*self.file, &self.path, self.page_size, of) {
-                Ok(_) => good(Some(of.place)),
-                Err(error) => damage_or_failure(error, on_damage)?,
+            if let Err(error) = read_chunk(&*self.file, &self.path, self.page_size, of) {
+                damage_or_failure(error, on_damage)?;
             }
         }
         Ok(())

@@ -123,7 +123,7 @@ impl DataFile {
     /// [`Error::Io`] when there is no room or a write failed, [`Error::Poisoned`] after a failed sync,
     /// [`Error::InvalidOption`] for an image longer than a page. Images go out in groups of up to 1 MiB: those of the groups before the error are in the map, the
     /// others are not.
-    pub fn write_pages(&self, pages: &[PageImage<'_>]) -> Result<()> {
+    pub(crate) fn write_pages(&self, pages: &[PageImage<'_>]) -> Result<()> {
         self.write_pages_for(pages, None)
     }
 

@@ -243,10 +243,7 @@ impl TransactionManager {
             Ok(()) if !has_changed => return Ok((*last, self.wal.end())),
             Ok(()) => {}
             Err(error) if !has_changed => {
-                crate::reach::mark_if(
-                    error.is_disk_full(),
-                    crate::reach::Mechanism::CommitRefusedForRoom,
-                );
+                crate::reach::mark_if(error.is_disk_full(), crate::reach::Mechanism::ReservationRefused);
                 self.versions.withdraw(commit);
                 return Err(error);
             }

@@ -9,7 +9,7 @@
 //! [`Wal::recover`] reads it back (`reader`) and decides what a damaged end means (`tail`).
 //!
 //! Invariants: commit IDs in the log are dense; a frame's CRC is seeded with its segment's salt, so that nothing that an
-//! earlier use left in the file can be taken for a frame; a failed write or sync is final ([`crate::poison`]); the durable
+//! earlier use left in the file can be taken for a frame; a failed write or sync is final (`poison.rs`); the durable
 //! position never passes a byte that was not synced.
 
 mod appender;

@@ -200,7 +200,7 @@ impl SegmentHeader {
     }
 
     /// The header of a file whose bytes these are.
-    #[cfg(any(test, fuzzing))]
+    #[cfg(test)]
     pub(crate) fn of_file(bytes: &[u8], path: &Path) -> Result<Option<Self>> {
         let last = &bytes[bytes.len().saturating_sub(HEADER_BYTES)..];
         Ok(Self::choose(

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::common::assert_sound;
 
-fn options() -> Options {
+pub(crate) fn options() -> Options {
     Options::new()
         .page_size(4096)
         .cache_size(1 << 20)
@@ -23,13 +23,13 @@ fn options() -> Options {
         .background(false)
 }
 
-fn open(path: &Path) -> engine::Result<Database> {
+pub(crate) fn open(path: &Path) -> engine::Result<Database> {
     options().open(path)
 }
 
 /// Adds rows, each in a synchronised commit, from number `from` on, and returns the number behind the last that was
 /// acknowledged.
-fn add(db: &Database, from: u32, count: u32) -> (u32, Option<Error>) {
+pub(crate) fn add(db: &Database, from: u32, count: u32) -> (u32, Option<Error>) {
     let table = db.open_or_create("t").unwrap();
     for n in from..from + count {
         if let Err(error) = db.write(|tx| tx.put(table, &n.to_be_bytes(), &[n as u8; 200])) {
@@ -40,7 +40,7 @@ fn add(db: &Database, from: u32, count: u32) -> (u32, Option<Error>) {
 }
 
 /// That there are exactly the rows below `count`.
-fn assert_rows(db: &Database, count: u32) {
+pub(crate) fn assert_rows(db: &Database, count: u32) {
     let table = db.table("t").unwrap();
     let rows: Vec<_> = db
         .snapshot()
@@ -58,14 +58,14 @@ fn assert_rows(db: &Database, count: u32) {
     assert_sound(db);
 }
 
-fn log_of(path: &Path) -> PathBuf {
+pub(crate) fn log_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push("-wal");
     name.into()
 }
 
 /// A database with `count` rows, killed as far as its files can tell: the process lives, but the handle did not close it.
-fn killed(path: &Path, count: u32) {
+pub(crate) fn killed(path: &Path, count: u32) {
     let place = TempDir::new().unwrap();
     let live = place.path().join("live.db");
     let db = open(&live).unwrap();
@@ -74,7 +74,7 @@ fn killed(path: &Path, count: u32) {
     copy_dir(&log_of(&live), &log_of(path));
 }
 
-fn copy_dir(from: &Path, to: &Path) {
+pub(crate) fn copy_dir(from: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -82,8 +82,11 @@ fn copy_dir(from: &Path, to: &Path) {
     }
 }
 
-/// Every file below `dir` with its inode, modification time and bytes.
-fn everything(dir: &Path) -> Vec<(PathBuf, u64, i64, Vec<u8>)> {
+/// A file's name, inode, modification time and bytes.
+pub(crate) type File = (PathBuf, u64, i64, Vec<u8>);
+
+/// Every file below `dir`.
+pub(crate) fn everything(dir: &Path) -> Vec<File> {
     let mut all = Vec::new();
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();

@@ -56,7 +56,7 @@ fn every_read_sees_a_whole_image_that_is_not_older_than_the_last_one_seen() {
                     generation += 1;
                     checkpoint(file, CommitId(generation)).unwrap();
                     if generation % 8 == 0 {
-                        file.verify().unwrap();
+                        verified(file).unwrap();
                     }
                     std::thread::yield_now();
                 }
@@ -70,11 +70,10 @@ fn every_read_sees_a_whole_image_that_is_not_older_than_the_last_one_seen() {
             running.store(false, Ordering::Relaxed);
         });
         checkpoint(&file, CommitId(1 << 40)).unwrap();
-        let report = file.verify().unwrap();
-        assert_eq!(report.pages, PAGES.into());
-        let held = contents(&file).unwrap();
+        assert_eq!(verified(&file).unwrap(), PAGES.into());
+        let before = contents(&file).unwrap();
         drop(file);
-        assert_contents(&reopen(&vfs).unwrap(), &held);
+        assert_contents(&reopen(&vfs).unwrap(), &before);
     }
 }
 
@@ -126,7 +125,7 @@ fn page_numbers_are_handed_out_once_beside_checkpoints_that_free_them() {
         }
     }
     assert_contents(&file, &model);
-    file.verify().unwrap();
+    verified(&file).unwrap();
     assert_eq!(file.stats().used_pages as usize, model.len());
     assert_contents(&reopen(&vfs).unwrap(), &model);
 }

@@ -53,7 +53,7 @@ fn run(codec: Codec, seed: u64) -> Run {
             checkpoints.push((began, vfs.position(), model.clone()));
         }
     }
-    file.verify().unwrap();
+    verified(&file).unwrap();
     Run {
         trace: vfs.take_trace(),
         checkpoints,
@@ -107,14 +107,14 @@ fn open_and_go_on(files: &Image, allowed: &[&Model]) -> Result<bool> {
     if !allowed.contains(&&found) {
         return Ok(false);
     }
-    file.verify()?;
+    verified(&file)?;
     let commit = CommitId(100);
     let page = file.allocate_page()?;
     write(&file, commit, &[page], &mut found)?;
     checkpoint(&file, commit)?;
     drop(file);
     let file = open(&disk(&vfs.crash(Survival::None)))?;
-    file.verify()?;
+    verified(&file)?;
     Ok(contents(&file)? == found)
 }
 

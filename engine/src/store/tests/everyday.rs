@@ -17,17 +17,14 @@ fn pages_survive_a_checkpoint_and_reopening_with_every_codec() {
         write(&file, CommitId(1), &all, &mut model).unwrap();
         assert_contents(&file, &model);
         checkpoint(&file, CommitId(1)).unwrap();
-        file.verify().unwrap();
+        verified(&file).unwrap();
         drop(file);
 
         let file = reopen(&vfs).unwrap();
         assert_contents(&file, &model);
         assert_eq!(file.page_commit_at_open(), CommitId(1));
-        let report = file.verify().unwrap();
-        assert_eq!(
-            (report.pages, report.map_extents, report.superblocks),
-            (1500, 4, 2)
-        );
+        assert_eq!(verified(&file).unwrap(), 1500);
+        assert_eq!(usable_superblocks(&file), 2);
         let superblock = file.superblock();
         assert_eq!(
             (superblock.generation, superblock.page_count, superblock.page_high),
@@ -44,12 +41,13 @@ fn a_new_file_is_empty_and_opens() {
     let file = create_with(&vfs, Codec::Lz4);
     assert_eq!(file.stats().file_bytes, 8192);
     assert_eq!(file.stats().last_checkpoint, None);
-    assert_eq!(file.verify().unwrap().superblocks, 2);
+    verified(&file).unwrap();
+    assert_eq!(usable_superblocks(&file), 2);
     drop(file);
     let file = reopen(&vfs).unwrap();
     assert_contents(&file, &Model::new());
     assert_eq!(file.codec(), (Codec::Lz4, 0));
-    assert!(!file.contains(PageNumber::CATALOG));
+    assert_eq!(file.page_commit(PageNumber::CATALOG), None);
     checkpoint(&file, CommitId(0)).unwrap();
     assert_eq!(file.superblock().generation, 2);
     assert!(file.stats().last_checkpoint.is_some());
@@ -71,7 +69,7 @@ fn what_no_checkpoint_covers_is_gone_after_reopening() {
     drop(file);
     let file = reopen(&vfs).unwrap();
     assert_contents(&file, &model);
-    file.verify().unwrap();
+    verified(&file).unwrap();
 }
 
 #[test]
@@ -87,7 +85,7 @@ fn rewriting_the_same_pages_reuses_space() {
             checkpoint(&file, CommitId(round)).unwrap();
             largest = file.stats().file_bytes;
         }
-        file.verify().unwrap();
+        verified(&file).unwrap();
         assert_contents(&file, &model);
         let live = file.stats().live_bytes;
         assert!(
@@ -147,7 +145,7 @@ fn a_freed_page_leaves_with_the_checkpoint_that_covers_its_commit() {
     assert_contents(&file, &model);
     assert_contents(&reopen(&vfs).unwrap(), &model);
     assert_eq!(file.allocate_page().unwrap(), PageNumber(2));
-    file.verify().unwrap();
+    verified(&file).unwrap();
 }
 
 #[test]
@@ -169,7 +167,7 @@ fn all_pages_can_be_freed_and_the_file_shrinks() {
         file.stats().file_bytes
     );
     assert_eq!(file.stats().file_bytes, bytes_of(&vfs).len() as u64);
-    file.verify().unwrap();
+    verified(&file).unwrap();
     assert_contents(&reopen(&vfs).unwrap(), &Model::new());
     assert_eq!(file.superblock().root_offset, 0);
     assert_eq!(file.allocate_page().unwrap(), PageNumber(1));
@@ -185,7 +183,7 @@ fn an_older_image_does_not_replace_a_newer_one() {
     write(&file, CommitId(8), &all[..1], &mut Model::new()).unwrap();
     assert_contents(&file, &model);
     assert_eq!(file.stats().pending_bytes, 0);
-    file.verify().unwrap();
+    verified(&file).unwrap();
 }
 
 #[test]
@@ -219,7 +217,7 @@ fn images_of_pages_that_are_not_in_use_are_dropped() {
             raw: &[1; 10],
         }])
         .unwrap();
-        assert!(!file.contains(page));
+        assert_eq!(file.page_commit(page), None);
     }
 }
 
@@ -245,7 +243,7 @@ fn redo_can_bring_pages_into_being() {
     }
     assert_eq!(file.superblock().page_high, u32::MAX - 1);
     assert_eq!(file.allocate_page().unwrap(), PageNumber(2));
-    file.verify().unwrap();
+    verified(&file).unwrap();
 }
 
 #[test]
@@ -294,7 +292,7 @@ fn figures_add_up() {
         (100, 100, 0, 100)
     );
     assert_eq!(stats.raw_bytes, 409_600);
-    assert!(stats.compression_ratio().unwrap() > 10.0);
+    assert!(stats.stored_bytes * 10 < stats.raw_bytes);
     assert_eq!(
         (stats.pages_written, stats.writes),
         (100, 1),
@@ -332,7 +330,7 @@ fn works_on_the_operating_systems_files() {
         drop(file);
         let file = DataFile::open(Arc::clone(&vfs), &path, open()).unwrap();
         assert_contents(&file, &model);
-        file.verify().unwrap();
+        verified(&file).unwrap();
     }
     let error = DataFile::create(Arc::clone(&vfs), &path, open(), &options(Codec::None)).unwrap_err();
     assert!(matches!(error, Error::NotADatabase { .. }), "{error}");

@@ -23,12 +23,12 @@ fn a_full_disk_changes_nothing_and_works_again_with_room() {
     );
     assert_eq!(after.reserved_bytes, 0);
     assert_contents(&file, &model);
-    file.verify().unwrap();
+    verified(&file).unwrap();
 
     vfs.set_capacity(None);
     write(&file, CommitId(2), &all, &mut model).unwrap();
     checkpoint(&file, CommitId(2)).unwrap();
-    file.verify().unwrap();
+    verified(&file).unwrap();
     assert_contents(&reopen(&vfs).unwrap(), &model);
 }
 
@@ -54,7 +54,7 @@ fn the_last_bytes_of_a_disk_are_used() {
         }])
         .unwrap_err();
     assert!(error.is_disk_full(), "{error}");
-    file.verify().unwrap();
+    verified(&file).unwrap();
 }
 
 #[test]
@@ -85,12 +85,12 @@ fn a_checkpoint_without_room_for_the_map_can_be_tried_again() {
     let error = checkpoint(&file, CommitId(1)).unwrap_err();
     assert!(error.is_disk_full(), "{error}");
     assert_eq!(file.superblock().generation, 1);
-    file.verify().unwrap();
+    verified(&file).unwrap();
     assert_contents(&reopen(&vfs).unwrap(), &Model::new());
 
     vfs.set_capacity(None);
     checkpoint(&file, CommitId(1)).unwrap();
-    file.verify().unwrap();
+    verified(&file).unwrap();
     assert_contents(&reopen(&vfs).unwrap(), &model);
 }
 
@@ -129,7 +129,7 @@ fn a_failed_sync_is_final_until_the_file_is_opened_again() {
     assert_contents(&file, &durable);
     write(&file, CommitId(3), &all, &mut model).unwrap();
     checkpoint(&file, CommitId(3)).unwrap();
-    file.verify().unwrap();
+    verified(&file).unwrap();
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn a_codec_that_fails_writes_nothing() {
     assert_contents(&file, &model);
     assert_eq!(file.stats().reserved_bytes, 0);
     checkpoint(&file, CommitId(2)).unwrap();
-    file.verify().unwrap();
+    verified(&file).unwrap();
     assert_contents(&reopen(&vfs).unwrap(), &model);
 }
 
@@ -211,7 +211,7 @@ fn a_map_too_long_for_one_write_is_written_in_several() {
     }
     write(&file, CommitId(1), &last_ones, &mut model).unwrap();
     checkpoint(&file, CommitId(1)).unwrap();
-    file.verify().unwrap();
+    verified(&file).unwrap();
     assert_contents(&reopen(&vfs).unwrap(), &model);
     assert!(
         file.map.copy_chunk(5000).iter().all(Option::is_none),
@@ -220,7 +220,7 @@ fn a_map_too_long_for_one_write_is_written_in_several() {
 }
 
 #[test]
-fn what_is_held_back_is_for_the_thread_that_commits() {
+fn what_is_reserved_is_for_the_thread_that_commits() {
     let vfs = MemoryVfs::default();
     let file = create_with(&vfs, Codec::None);
     let all = allocate(&file, 40);
@@ -230,9 +230,9 @@ fn what_is_held_back_is_for_the_thread_that_commits() {
     let reservation = file.reservation();
     reservation.extend_to(3).unwrap();
     reservation.extend_to(2).unwrap();
-    let held_bytes = file.stats().reserved_bytes;
+    let reserved_bytes = file.stats().reserved_bytes;
     assert_eq!(
-        held_bytes,
+        reserved_bytes,
         3 * 9 * 512,
         "three pages of 4096 bytes and what an extent costs"
     );
@@ -258,25 +258,25 @@ fn what_is_held_back_is_for_the_thread_that_commits() {
         commit += 1;
     };
     assert!(error.is_disk_full(), "{error}");
-    assert_eq!(file.stats().reserved_bytes, held_bytes);
+    assert_eq!(file.stats().reserved_bytes, reserved_bytes);
     {
         let privilege = Some(reservation.privilege());
         model.extend([put_for(all[1], commit, privilege).unwrap()]);
         assert_eq!(
             file.stats().reserved_bytes,
-            held_bytes - 9 * 512,
+            reserved_bytes - 9 * 512,
             "the rest of it is free again"
         );
     }
     assert!(put(all[2], commit).is_ok(), "in that rest");
     model.insert(all[2], (CommitId(commit), vec![commit as u8; 1500]));
-    file.verify().unwrap();
+    verified(&file).unwrap();
     vfs.set_capacity(None);
     checkpoint(&file, CommitId(commit)).unwrap();
     drop(reservation);
     file.release_reserved(0);
     assert_eq!(file.stats().reserved_bytes, 0);
-    file.verify().unwrap();
+    verified(&file).unwrap();
     assert_contents(&reopen(&vfs).unwrap(), &model);
 }
 

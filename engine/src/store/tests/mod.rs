@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::opening::read_head;
+use super::superblock::Superblock;
 use super::{CreateOptions, DataFile, PageImage};
 use crate::compress::Codec;
 use crate::error::Result;
@@ -50,6 +52,22 @@ fn create_with(vfs: &MemoryVfs, codec: Codec) -> DataFile {
 
 fn reopen(vfs: &MemoryVfs) -> Result<DataFile> {
     DataFile::open(Arc::new(vfs.clone()), Path::new(PATH), open_file(vfs))
+}
+
+/// How many page images are good; the first damage, if there is any.
+fn verified(file: &DataFile) -> Result<u64> {
+    let mut first = None;
+    let good = file.verify(&mut |error| {
+        first.get_or_insert(error);
+    })?;
+    first.map_or(Ok(good), Err)
+}
+
+/// Slots of the superblock that opening could use, of 2.
+fn usable_superblocks(file: &DataFile) -> u32 {
+    let head = read_head(&*file.file).unwrap();
+    let (_, both) = Superblock::choose(&file.path, &head).unwrap();
+    1 + u32::from(both)
 }
 
 /// A file system whose data file holds these bytes.

@@ -110,7 +110,7 @@ fn script(vfs: &SimulatedVfs, before: &Model) -> Outcome {
                 assert_eq!((found, &raw), (Some(*commit), image), "page {page}");
             }
         }
-        let verified = file.verify_each(&mut |damage| {
+        let verified = file.verify(&mut |damage| {
             assert!(
                 matches!(damage, Error::Io { .. }),
                 "a failing device is no damage: {damage}"
@@ -130,7 +130,7 @@ fn check(vfs: &SimulatedVfs, outcome: &Outcome, what: &str) {
         "{what}: generation {} holds neither checkpoint",
         file.superblock().generation
     );
-    file.verify().unwrap_or_else(|error| panic!("{what}: {error}"));
+    verified(&file).unwrap_or_else(|error| panic!("{what}: {error}"));
     let mut model = found;
     let more = allocate(&file, 3);
     write(&file, CommitId(100), &more, &mut model).unwrap();
