@@ -212,6 +212,9 @@ impl<'a> Node<'a> {
     #[inline]
     pub(crate) fn search(self, key: &[u8]) -> (usize, bool) {
         match self.compare_prefix(key) {
+            _ if crate::planted::makes(crate::planted::Fault::BoundSearchedUnchecked) => {
+                self.search_covered(key)
+            }
             Ordering::Less => (self.count(), false),
             Ordering::Greater => (0, false),
             Ordering::Equal => self.search_covered(key),

@@ -4,7 +4,7 @@ use crate::synthetic::{self, Noise};
 use reports::RunRecord;
 use reports::record::{
     CrashFailure, CrashPhase, CrashScenario, CrashTest, DamageSweep, DamagedBlock, FaultSweep, PlantedFault,
-    RandomMixes,
+    RandomMixes, Reached,
 };
 
 const SCENARIOS: [(&str, &str); 17] = [
@@ -141,6 +141,16 @@ pub(crate) fn record(seed: u64) -> RunRecord {
         .map(|(name, title)| scenario(name, title, &mut noise))
         .to_vec();
     record.crash = Some(CrashTest {
+        reach: [
+            ("LeafSplit", "a leaf was split", 151),
+            ("TornTail", "the log ended in a commit that was not complete", 9),
+        ]
+        .map(|(name, description, count)| Reached {
+            name: name.to_owned(),
+            description: description.to_owned(),
+            count,
+        })
+        .to_vec(),
         engine: "palimpsest".to_owned(),
         seed,
         threads: 2,
@@ -290,6 +300,9 @@ fn planted(noise: &mut Noise) -> Vec<PlantedFault> {
                 name: name.to_owned(),
                 description: description.to_owned(),
                 caught: true,
+                seeds: 3,
+                seeds_caught: 3,
+                check: Some("power loss".to_owned()),
                 scenario: Some("split".to_owned()),
                 images,
                 duration_ns: images * 420_000,

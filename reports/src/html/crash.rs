@@ -41,6 +41,7 @@ pub(super) fn crash(record: &RunRecord, plots: Vec<Picture>) -> Option<CrashSect
         ("Failing file operations", faults(crash)),
         ("Damage at rest", damage(crash)),
         ("Planted faults", planted(crash)),
+        ("Reach", reach(crash)),
     ];
     Some(CrashSection {
         class: if crash.is_good() { "pass" } else { "fail" },
@@ -79,6 +80,10 @@ fn headline(crash: &CrashTest) -> String {
         (caught, all) if caught == all => format!("; all {all} planted faults were found"),
         (caught, all) => format!("; {} of {all} planted faults were NOT found", all - caught),
     };
+    let unreached = match crash.unreached().count() {
+        0 => String::new(),
+        never => format!("; mechanisms that were never reached: {never}"),
+    };
     let other = crash.failure_count().saturating_sub(crash.images_lost());
     let other = if other == 0 {
         String::new()
@@ -86,7 +91,7 @@ fn headline(crash: &CrashTest) -> String {
         format!("; faults and damages that ended wrong: {}", units::count(other))
     };
     format!(
-        "{} images of {}: {lost}{planted}{other}.",
+        "{} images of {}: {lost}{planted}{other}{unreached}.",
         units::count(crash.images()),
         crash.engine
     )
@@ -249,29 +254,45 @@ fn planted(crash: &CrashTest) -> Option<Table> {
             "Fault",
             "Mistake",
             "Found",
-            "By",
+            "Check",
+            "Script",
             "#Images",
             "#Time",
             "What was found",
         ],
     );
     for fault in &crash.planted {
-        let (text, class) = if fault.caught {
-            ("yes", "pass")
-        } else {
-            ("NO", "fail")
-        };
+        let class = if fault.caught { "pass" } else { "fail" };
+        let text = format!("{} of {} seeds", fault.seeds_caught, fault.seeds);
         table.rows.push(vec![
             fault.name.clone().into(),
             long(&fault.description),
-            Cell {
-                text: text.to_owned(),
-                class,
-            },
+            Cell { text, class },
+            or_missing(fault.check.clone(), |name| name).into(),
             or_missing(fault.scenario.clone(), |name| name).into(),
             count(fault.images),
             units::duration(fault.duration_ns).into(),
             long(fault.finding.as_deref().unwrap_or(MISSING)),
+        ]);
+    }
+    filled(table)
+}
+
+fn reach(crash: &CrashTest) -> Option<Table> {
+    let mut table = table(
+        "What the engine does only now and then, and how often it did so in this run, planted faults not counted. What is \
+         never gone through is not checked.",
+        &["Mechanism", "What happens", "#Times"],
+    );
+    for reached in &crash.reach {
+        let class = if reached.count > 0 { "" } else { "fail" };
+        table.rows.push(vec![
+            reached.name.clone().into(),
+            long(&reached.description),
+            Cell {
+                text: units::count(reached.count),
+                class,
+            },
         ]);
     }
     filled(table)

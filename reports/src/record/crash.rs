@@ -26,10 +26,24 @@ pub struct CrashTest {
     pub damage: Option<DamageSweep>,
     /// Faults planted in the engine, to prove that the checks find them.
     pub planted: Vec<PlantedFault>,
+    /// How often each mechanism of the engine was gone through; empty where that is not counted, or the run was cut short.
+    pub reach: Vec<Reached>,
     /// What was wrong, up to a limit.
     pub failures: Vec<CrashFailure>,
     /// Duration of everything, in nanoseconds.
     pub duration_ns: u64,
+}
+
+/// Something that the engine does in some runs, and what the checks must go through to say anything about it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Reached {
+    /// Its name.
+    pub name: String,
+    /// What happens.
+    pub description: String,
+    /// How often it happened.
+    pub count: u64,
 }
 
 /// A scripted scenario: power is lost at each of its file operations.
@@ -300,9 +314,18 @@ impl CrashTest {
         total([self.images_lost()].into_iter().chain(faults).chain(missed))
     }
 
-    /// Whether nothing was lost and every planted fault was found.
+    /// Whether nothing was lost, every planted fault was found, and every mechanism was reached.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        self.failure_count() == 0 && self.failures.is_empty() && self.planted.iter().all(|fault| fault.caught)
+        self.failure_count() == 0
+            && self.failures.is_empty()
+            && self.planted.iter().all(|fault| fault.caught)
+            && self.unreached().next().is_none()
+    }
+
+    /// Mechanisms that were never gone through.
+    pub fn unreached(&self) -> impl Iterator<Item = &str> {
+        let never = self.reach.iter().filter(|reached| reached.count == 0);
+        never.map(|reached| reached.name.as_str())
     }
 }

@@ -28,7 +28,7 @@ mod workload;
 
 pub use crash::{
     CrashFailure, CrashPhase, CrashScenario, CrashTest, DamageSweep, DamagedBlock, FaultSweep, PlantedFault,
-    RandomMixes,
+    RandomMixes, Reached,
 };
 pub use engine_stats::{CheckpointSpan, EngineStats, GroupSize, StorageInfo};
 pub use environment::{Build, Command, Environment, Profile};

@@ -10,10 +10,14 @@ pub(super) fn crash(record: &RunRecord, width: usize) -> String {
         return String::new();
     };
     let mut text = headline(crash, width);
-    for table in [scenarios(crash), faults(crash), damage(crash), planted(crash)]
-        .into_iter()
-        .flatten()
-    {
+    let tables = [
+        scenarios(crash),
+        faults(crash),
+        damage(crash),
+        planted(crash),
+        reach(crash),
+    ];
+    for table in tables.into_iter().flatten() {
         text.push('\n');
         text.push_str(&table.render(width));
     }
@@ -158,18 +162,43 @@ fn damage(crash: &CrashTest) -> Option<Table> {
 fn planted(crash: &CrashTest) -> Option<Table> {
     let mut table = Table::new()
         .column("planted fault", Align::Left, 0)
-        .column("found", Align::Left, 0)
-        .column("by", Align::Left, 2)
+        .column("seeds", Align::Left, 0)
+        .column("check", Align::Left, 2)
+        .column("script", Align::Left, 3)
         .column("images", Align::Right, 0)
         .column("time", Align::Right, 1);
     for fault in &crash.planted {
         table.row(vec![
             fault.name.clone(),
-            if fault.caught { "yes" } else { "NO" }.to_owned(),
+            format!(
+                "{} of {}{}",
+                fault.seeds_caught,
+                fault.seeds,
+                if fault.caught { "" } else { " !" }
+            ),
+            fault.check.clone().unwrap_or_else(|| MISSING.to_owned()),
             fault.scenario.clone().unwrap_or_else(|| MISSING.to_owned()),
             units::count(fault.images),
             units::duration(fault.duration_ns),
         ]);
     }
     (!crash.planted.is_empty()).then_some(table)
+}
+
+fn reach(crash: &CrashTest) -> Option<Table> {
+    let mut table = Table::new()
+        .column("mechanism", Align::Left, 0)
+        .column("times", Align::Right, 0);
+    for reached in &crash.reach {
+        let count = units::count(reached.count);
+        table.row(vec![
+            reached.name.clone(),
+            if reached.count > 0 {
+                count
+            } else {
+                format!("{count} !")
+            },
+        ]);
+    }
+    (!crash.reach.is_empty()).then_some(table)
 }

@@ -23,6 +23,8 @@ pub(super) struct Holding<'db> {
     /// Handles of tables that are gone, with the commit after which they are.
     dropped: Vec<(TableNumber, Table)>,
     turn: usize,
+    /// Whether old versions have memory enough, so that no snapshot becomes too old.
+    has_budget: bool,
 }
 
 /// The tables of a database by number.
@@ -35,6 +37,13 @@ pub(super) fn tables_of(database: &Database, states: &States) -> Vec<(TableNumbe
 }
 
 impl<'db> Holding<'db> {
+    pub(super) fn new(has_budget: bool) -> Self {
+        Self {
+            has_budget,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn hold(&mut self, database: &'db Database, states: &States, snapshots: u16) {
         for _ in 0..snapshots {
             self.held.push(Held {
@@ -44,8 +53,9 @@ impl<'db> Holding<'db> {
         }
     }
 
-    pub(super) fn release(&mut self) {
-        self.held.clear();
+    /// Lets go of all but the newest.
+    pub(super) fn keep(&mut self, newest: usize) {
+        self.held.drain(..self.held.len().saturating_sub(newest));
     }
 
     /// A table was dropped that had this handle.
@@ -73,6 +83,11 @@ impl<'db> Holding<'db> {
             let commit = held.snapshot.commit_id();
             match held.compare(states, commit) {
                 Ok(true) => {}
+                Ok(false) if self.has_budget => {
+                    return Err(format!(
+                        "a snapshot of commit {commit} is too old, and there was memory for it"
+                    ));
+                }
                 Ok(false) => too_old.push(at),
                 Err(what) => return Err(format!("a snapshot of commit {commit}: {what}")),
             }

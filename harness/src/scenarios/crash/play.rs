@@ -8,7 +8,7 @@ use engine::{Database, Error};
 use super::company::Around;
 use super::held::Holding;
 pub(crate) use super::ledger::Ledger;
-use super::script::{Company, Script, Settings, Step, TableNumber, Value, table_name, value_bytes};
+use super::script::{Company, MUCH, Script, Settings, Step, TableNumber, Value, table_name, value_bytes};
 use super::seen::{Expecting, Seen};
 use super::session::{Committed, LockedRead, Outcome, Session, Trouble};
 use super::start::Start;
@@ -221,7 +221,7 @@ impl<'s> Player<'s> {
         around: Option<&Around<'_>>,
     ) -> Result<(), String> {
         let mut session = Session::new(database);
-        let mut holding = Holding::default();
+        let mut holding = Holding::new(self.settings.version_bytes >= MUCH);
         for step in steps {
             if let Some(around) = around {
                 around.step();
@@ -417,8 +417,8 @@ impl<'s> Player<'s> {
                 holding.hold(database, &self.ledger.states, *snapshots);
                 Ok(())
             }
-            Step::Release => {
-                holding.release();
+            Step::Keep { snapshots } => {
+                holding.keep((*snapshots).into());
                 Ok(())
             }
             Step::FillSegment { table, key } => self.fill_segment(database, session, *table, *key),

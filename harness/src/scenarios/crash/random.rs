@@ -203,7 +203,9 @@ fn step(random: &mut impl Rng, keys: u32) -> Step {
         82..84 => Step::RollbackTo { slot },
         84..86 => Step::Sync,
         86 if random.random_bool(0.5) => Step::Hold { snapshots: 2 },
-        86 => Step::Release,
+        86 => Step::Keep {
+            snapshots: random.random_range(0..3),
+        },
         87..92 => Step::Checkpoint,
         92..94 => Step::Collect,
         94..96 => Step::CreateTable(random.random_range(0..TABLES)),

@@ -4,10 +4,11 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use engine::planted::{self, Fault};
+use engine::planted;
+use engine::reach::Mechanism;
 use reports::RunRecord;
 use reports::record::{
-    CrashFailure, CrashPhase, CrashScenario, CrashTest, DamageSweep, RandomMixes, Workload,
+    CrashFailure, CrashPhase, CrashScenario, CrashTest, DamageSweep, RandomMixes, Reached, Workload,
 };
 use workloads::spec::Overrides;
 
@@ -16,7 +17,7 @@ use super::explore::{Effort, Failure, Tally, explore, survival_text};
 use super::faults::{self, FaultEffort, Swept};
 use super::minimise::{Failing, failure_of, minimise};
 use super::play::{Recording, record};
-use super::prove::{Breadth, find};
+use super::prove::{find, looked_for};
 use super::random::mix;
 use super::replay;
 use super::script::Script;
@@ -34,7 +35,7 @@ use crate::scenarios::recovery;
 /// Random mixes without `--deep`.
 const MIXES: u64 = 12;
 /// Damages of each kind, for each scenario, without and with `--deep`.
-const DAMAGES: (usize, usize) = (150, 1_000);
+const DAMAGES: (usize, usize) = (80, 1_000);
 /// Places at which an operation fails, for each script, kind of operation and way to fail, without and with `--deep`.
 const FAULT_PLACES: (u64, u64) = (3, 40);
 /// How long `--deep` makes random mixes, unless `--duration` says otherwise.
@@ -77,10 +78,12 @@ pub(crate) fn run(directories: &Directories, args: &RunArgs) -> Result<RunRecord
     scenario.display.start("crash");
     let begun = Instant::now();
     let scripted = scenarios();
+    let reached_before = engine::reach::counts();
     scenario.scripted(&scripted)?;
     let random_for = args.deep.then(|| args.duration.unwrap_or(DEEP));
     scenario.random(random_for)?;
     scenario.faults(&scripted)?;
+    scenario.test.reach = reach(&reached_before);
     scenario.planted(&scripted)?;
     scenario.test.duration_ns = begun.elapsed().as_nanos() as u64;
     if args.deep && requested() == Interrupt::None {
@@ -110,6 +113,21 @@ pub(crate) fn run(directories: &Directories, args: &RunArgs) -> Result<RunRecord
     record.interrupted = requested() != Interrupt::None;
     record.warnings = warnings::warnings(&record);
     Ok(record)
+}
+
+/// What was gone through since the counters were these.
+fn reach(before: &[u64]) -> Vec<Reached> {
+    if !engine::reach::is_counted() || requested() != Interrupt::None {
+        return Vec::new();
+    }
+    let counts = engine::reach::counts();
+    let all = Mechanism::ALL.iter().zip(before.iter().zip(counts));
+    all.map(|((mechanism, description), (before, count))| Reached {
+        name: format!("{mechanism:?}"),
+        description: (*description).to_owned(),
+        count: count - before,
+    })
+    .collect()
 }
 
 fn check_args(engine: &str, args: &RunArgs) -> Result<()> {
@@ -295,20 +313,13 @@ impl Run {
             return Ok(());
         }
         self.display
-            .begin_phase("planted faults", Fault::ALL.len() as u64, "faults");
-        for (at, (fault, description)) in Fault::ALL.iter().enumerate() {
+            .begin_phase("planted faults", looked_for().len() as u64, "faults");
+        for (at, (fault, description)) in looked_for().enumerate() {
             if self.is_stopped() {
                 break;
             }
             let seeds = self.seed..self.seed + SEEDS;
-            let (found, _) = find(
-                *fault,
-                description,
-                scripted,
-                &self.effort,
-                seeds,
-                Breadth::Everywhere,
-            );
+            let (found, _) = find(fault, description, scripted, &self.effort, seeds);
             self.test.planted.push(found);
             self.show(at as u64 + 1);
         }

@@ -82,8 +82,8 @@ pub(crate) enum Step {
     Restart,
     /// Open so many snapshots, and compare them after each step from now on.
     Hold { snapshots: u16 },
-    /// End them.
-    Release,
+    /// End them, all but the newest so many.
+    Keep { snapshots: u16 },
     /// Write rows, from this key on, until the log's segment is full to its last byte.
     FillSegment { table: TableNumber, key: KeyNumber },
     /// Do the steps of several threads at once. Only those of transactions can be among them.
@@ -130,7 +130,7 @@ impl Step {
             Self::Threads { .. } => "threads",
             Self::Sync => "flush",
             Self::Checkpoint => "checkpoint",
-            Self::Collect | Self::Hold { .. } | Self::Release => "housekeeping",
+            Self::Collect | Self::Hold { .. } | Self::Keep { .. } => "housekeeping",
             Self::Reopen => "close and open",
             Self::Restart => "recovery",
         }
@@ -350,6 +350,8 @@ pub(crate) fn table_name(table: TableNumber) -> String {
 /// Keys from here on are long and differ late: groups of [`GROUP`] share all but their last bytes, so that separators are
 /// long, inner pages hold few of them, and trees are high.
 pub(crate) const LONG_KEYS: KeyNumber = 1 << 20;
+/// Memory for old versions with which no snapshot of a script becomes too old, in bytes.
+pub(crate) const MUCH: usize = 1 << 20;
 /// Keys of a group.
 pub(crate) const GROUP: KeyNumber = 20;
 

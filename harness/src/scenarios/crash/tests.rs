@@ -5,7 +5,7 @@ use engine::planted::{self, Fault};
 use super::explore::{Effort, check_losses, explore};
 use super::minimise::{failure_of, minimise};
 use super::play::record;
-use super::prove::{Breadth, find};
+use super::prove::{ELSEWHERE, find, looked_for};
 use super::random::mix;
 use super::scripts::scenarios;
 use super::{damage, replay};
@@ -87,15 +87,8 @@ fn every_planted_fault_is_found() {
     }
     let scripted = scenarios();
     let mut missed = Vec::new();
-    for (fault, description) in Fault::ALL {
-        let (found, _) = find(
-            *fault,
-            description,
-            &scripted,
-            &Effort::QUICK,
-            [1],
-            Breadth::Everywhere,
-        );
+    for (fault, description) in looked_for() {
+        let (found, _) = find(fault, description, &scripted, &Effort::QUICK, [1]);
         println!(
             "{:24} {:6} images {:8.1?} {} {}",
             found.name,
@@ -109,9 +102,18 @@ fn every_planted_fault_is_found() {
         }
     }
     assert!(
-        Fault::ALL.len() >= 60 && missed.is_empty(),
+        looked_for().len() >= 55 && missed.is_empty(),
         "not found: {missed:?}"
     );
+}
+
+#[test]
+fn every_planted_fault_is_looked_for_somewhere() {
+    for (fault, _) in Fault::ALL {
+        let here = looked_for().filter(|(other, _)| other == fault).count();
+        let elsewhere = ELSEWHERE.iter().filter(|(other, _)| other == fault).count();
+        assert_eq!(here + elsewhere, 1, "{fault:?}");
+    }
 }
 
 #[test]
@@ -181,252 +183,5 @@ fn what_is_no_replay_is_refused() {
         std::fs::write(&path, text).expect("written");
         let message = replay(&path).expect_err("refused").to_string();
         assert!(message.contains(what), "{message}");
-    }
-}
-
-#[test]
-#[ignore = "for development"]
-fn dev() {
-    let names = std::env::var("CRASH").unwrap_or_default();
-    let what = std::env::var("WHAT").unwrap_or("explore".into());
-    let seed: u64 = std::env::var("SEED").map_or(1, |s| s.parse().unwrap());
-    let fault = std::env::var("FAULT")
-        .ok()
-        .filter(|_| what != "prove")
-        .map(|name| {
-            Fault::ALL
-                .iter()
-                .find(|(fault, _)| format!("{fault:?}") == name)
-                .unwrap()
-                .0
-        });
-    let mut scripts: Vec<_> = scenarios().into_iter().map(|s| s.script).collect();
-    scripts.extend((0..40).map(mix));
-    if what == "prove" {
-        let scripted: Vec<_> = scenarios()
-            .into_iter()
-            .filter(|s| std::env::var("LARGE").is_ok() || !s.script.is_large)
-            .collect();
-        let chosen = std::env::var("FAULT").ok();
-        for (fault, description) in Fault::ALL {
-            if chosen
-                .as_ref()
-                .is_some_and(|c| !c.split(',').any(|c| c == format!("{fault:?}")))
-            {
-                continue;
-            }
-            for seed in seed..seed + std::env::var("SEEDS").map_or(1, |s| s.parse().unwrap()) {
-                let (found, _) = find(
-                    *fault,
-                    description,
-                    &scripted,
-                    &Effort::QUICK,
-                    [seed],
-                    Breadth::Likely,
-                );
-                println!(
-                    "{:24} {seed} {:6} images {:8.1?} {:?} {} {}",
-                    found.name,
-                    found.images,
-                    Duration::from_nanos(found.duration_ns),
-                    found.check,
-                    found.scenario.as_deref().unwrap_or("-"),
-                    found.finding.as_deref().unwrap_or("NOT FOUND")
-                );
-            }
-        }
-        return;
-    }
-    planted::with(fault, || {
-        for script in scripts {
-            if !names.is_empty() && !names.split(',').any(|name| name == script.name) {
-                continue;
-            }
-            let begun = std::time::Instant::now();
-            let before = engine::reach::counts();
-            if what == "faults" {
-                let effort = super::faults::FaultEffort {
-                    places: 3,
-                    ways: 1,
-                    threads: 2,
-                };
-                let mut swept = super::faults::Swept::default();
-                let result = super::faults::sweep_script(&script, &effort, seed, &mut swept);
-                let runs: u64 = swept.sweeps.iter().map(|s| s.runs).sum();
-                println!(
-                    "{}: {result:?} {runs} runs {:?} {:#?}",
-                    script.name,
-                    begun.elapsed(),
-                    swept.failures
-                );
-                continue;
-            }
-            let recording = super::check::quietly(|| record(&script, seed));
-            let recorded = begun.elapsed();
-            let recording = match recording {
-                Ok(recording) => recording,
-                Err(what) => {
-                    println!("{}: RUN {what}", script.name);
-                    continue;
-                }
-            };
-            if let Some(scenario) = scenarios().iter().find(|s| s.script.name == script.name) {
-                if let Some(goal) = scenario.missed_goal(&recording) {
-                    println!("MISSED {goal:?} {:?}", recording.ledger.reached);
-                }
-            }
-            if what == "damage" {
-                let (sweep, miss) = damage::sweep(&recording, &script.settings, 60, 2, seed);
-                let n: u64 = sweep.blocks.iter().map(|b| b.flips).sum();
-                println!("{}: {n} damages {:?} {miss:?}", script.name, begun.elapsed());
-                continue;
-            }
-            println!(
-                "{} {:?} {recorded:?}",
-                recording.bytes,
-                recording
-                    .trace
-                    .replay()
-                    .image(engine::vfs::simulated::Survival::All)
-                    .files
-                    .len()
-            );
-            let tally = explore(&recording, &script.settings, &Effort::QUICK, seed);
-            println!(
-                "{}: {} ops, recorded {recorded:?}, {} choices, {} images, {} recoveries in {:?}; {} FAILED {:#?}",
-                script.name,
-                recording.trace.operations.len(),
-                tally.choices,
-                tally.images,
-                tally.recoveries,
-                tally.duration,
-                tally.failure_count,
-                tally
-                    .failures
-                    .iter()
-                    .map(|f| (format!("{:?}", f.losses), &f.after, &f.finding))
-                    .collect::<Vec<_>>()
-            );
-            if std::env::var("SHOW").is_ok() {
-                if let Some(failure) = tally.failures.first() {
-                    let mut replay = recording.trace.replay();
-                    replay.step_to(failure.losses[0].point);
-                    let image = replay.image(failure.losses[0].survival.unwrap());
-                    let vfs = engine::vfs::SimulatedVfs::from_image(&image, 1);
-                    let options = script.settings.alone().options(&vfs).unwrap();
-                    println!("{:#?}", engine::salvage("/db/data", "/db/saved", options));
-                    image.export(std::path::Path::new("/tmp/image")).unwrap();
-                }
-            }
-            if std::env::var("REACH").is_ok() {
-                let after = engine::reach::counts();
-                for ((m, _), (a, b)) in engine::reach::Mechanism::ALL
-                    .iter()
-                    .zip(before.iter().zip(&after))
-                {
-                    if b > a {
-                        print!("{m:?}:{} ", b - a);
-                    }
-                }
-                println!();
-            }
-        }
-    });
-    println!("NEVER:");
-    for ((m, _), a) in engine::reach::Mechanism::ALL.iter().zip(engine::reach::counts()) {
-        if a == 0 {
-            print!("{m:?} ");
-        }
-    }
-    println!();
-}
-
-#[test]
-#[ignore = "for development"]
-fn dev_trace() {
-    use super::explore::{Loss, describe};
-    use engine::vfs::simulated::Survival;
-    let name = std::env::var("CRASH").unwrap_or("insert".into());
-    let script = scenarios()
-        .into_iter()
-        .find(|s| s.script.name == name)
-        .unwrap()
-        .script;
-    let recording = record(&script, 1).unwrap();
-    let losses: Vec<Loss> = match std::env::var("CASE").as_deref() {
-        Ok("1") => vec![
-            Loss {
-                point: 4,
-                survival: Some(Survival::Torn(10682531704454680323)),
-            },
-            Loss {
-                point: 3,
-                survival: Some(Survival::Torn(4194306)),
-            },
-        ],
-        Ok("3") => vec![
-            Loss {
-                point: 8,
-                survival: None,
-            },
-            Loss {
-                point: 8,
-                survival: Some(Survival::Torn(8388617)),
-            },
-        ],
-        _ => vec![
-            Loss {
-                point: 10,
-                survival: None,
-            },
-            Loss {
-                point: 5,
-                survival: Some(Survival::Torn(10485764)),
-            },
-        ],
-    };
-    for (at, op) in recording.trace.operations.iter().take(14).enumerate() {
-        println!("{at} {}", describe(op));
-    }
-    let mut replay = recording.trace.replay();
-    replay.step_to(losses[0].point);
-    let settings = script.settings.alone();
-    let expected = super::check::Expected {
-        ledger: &recording.ledger,
-        promised: engine::CommitId(0),
-        settings: &settings,
-    };
-    let seed = 1;
-    let recovered = match losses[0].survival {
-        Some(survival) => {
-            let image = replay.image(survival);
-            for (path, bytes) in &image.files {
-                println!(
-                    "{} {} {:?}",
-                    path.display(),
-                    bytes.len(),
-                    bytes.iter().position(|&b| b != 0)
-                );
-            }
-            super::check::check(&image, expected, seed, true)
-        }
-        None => super::check::check_kill(&replay, expected, seed, true),
-    }
-    .unwrap();
-    println!("found {}", recovered.commit);
-    let trace = recovered.trace.unwrap();
-    for (at, op) in trace.operations.iter().take(14).enumerate() {
-        println!("{at} {}", describe(op));
-    }
-    let mut replay = trace.replay();
-    replay.step_to(losses[1].point);
-    let image = replay.image(losses[1].survival.unwrap());
-    for (path, bytes) in &image.files {
-        println!(
-            "{} {} {:?}",
-            path.display(),
-            bytes.len(),
-            bytes.iter().position(|&b| b != 0)
-        );
     }
 }

@@ -1,5 +1,6 @@
 //! Scripts without company: each run is the same.
 
+use super::super::script::MUCH;
 use super::{Goal, Scenario, Settings, Step, Steps, Value, begin, rows, scenario};
 
 /// The scenarios.
@@ -274,10 +275,15 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         scenario(
             "held",
             "many snapshots held while rows change, come and go, and while checkpoints are taken",
-            plain(),
+            Settings {
+                version_bytes: MUCH,
+                ..plain()
+            },
             rows(120, 90),
             new()
                 .then(Step::Hold { snapshots: 66 })
+                // Those that took the last places, behind the first 64.
+                .then(Step::Keep { snapshots: 2 })
                 .each(0..5, |s, at| {
                     s.put(at % 2 == 0, 0, (at..120).step_by(7), 80 + at * 9, at + 1)
                         .delete(false, 0, (at * 3..120).step_by(11))
@@ -288,7 +294,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
                 .then(Step::Checkpoint)
                 .delete(true, 0, 20..90)
                 .then(Step::Collect)
-                .then(Step::Release)
+                .then(Step::Keep { snapshots: 0 })
                 .then(Step::Collect)
                 .put(true, 0, [3], 60, 50)
                 .then(Step::Checkpoint),
@@ -324,7 +330,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
                 .then(Step::Collect)
                 .put(true, 0, [2], 50, 2)
                 .then(Step::Checkpoint)
-                .then(Step::Release)
+                .then(Step::Keep { snapshots: 0 })
                 .each(0..6, |s, _| s.then(Step::Collect))
                 .table(1)
                 .each(0..3, |s, at| {

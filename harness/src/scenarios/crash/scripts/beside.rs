@@ -151,6 +151,22 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             &[Goal::Conflicts],
         ),
         scenario(
+            "write-out",
+            "the background thread writes the log out, and commits go on beside it",
+            Settings {
+                background: Some(1_000),
+                company: company(0),
+                ..small()
+            },
+            rows(60, 100),
+            new().each(0..16, |s, at| {
+                s.put(at % 5 == 4, 0, [at, at + 20, at + 40], 110, at + 1)
+                    .delete(false, 0, [at + 1])
+                    .each(0..3, |s, i| s.put(false, 0, [at * 3 + i], 90, at + 60))
+            }),
+            &[Goal::UnsyncedCommits],
+        ),
+        scenario(
             "background",
             "the background thread writes the log out, collects, and takes checkpoints",
             Settings {
