@@ -32,3 +32,4 @@ mod reads;
 mod salvage;
 mod waits;
 mod whole_api;
+mod witnesses;
