@@ -118,14 +118,14 @@ fn open_to_write(path: &Path, options: &Options) -> Result<Opened> {
             .map_err(|e| Error::io("create directory", &dir, e))?;
         locks.extend(lock_log(&**vfs, &dir, |dir| dir.try_lock())?);
     }
-    let poison = Arc::clone(redone.pool.store().poison());
-    let wal = Wal::start_sharing(Arc::clone(vfs), redone.wal_options.clone(), redone.end, poison)?;
     // The names of the data file and of the log's directory, whoever made them: a process that died may not have come
-    // to this.
+    // to this. Before anything is in the log: a log without its data file looks like a loss.
     if let Some(parent) = path.parent() {
         vfs.sync_dir(parent)
             .map_err(|e| Error::io("sync the directory of", path, e))?;
     }
+    let poison = Arc::clone(redone.pool.store().poison());
+    let wal = Wal::start_sharing(Arc::clone(vfs), redone.wal_options.clone(), redone.end, poison)?;
     let store = redone.pool.store();
     match redone.checkpoint {
         FirstCheckpoint::None => {

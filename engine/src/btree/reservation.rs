@@ -280,17 +280,20 @@ impl<'a> Changer<'a, '_> {
             while let Some((key, value)) =
                 rows.next_if(|(key, _)| high.as_deref().is_none_or(|high| *key < high))
             {
-                let cell =
-                    16 + key.len() + value.map_or(8, |v| v.len().min(max_inline_value(page_size)).max(16));
+                let (old, long) = match row_of(leaf.node(), key) {
+                    row if leaf.is_valid() => row,
+                    _ => (0, tree.long_value(key)?),
+                };
+                let cell = match value {
+                    Some(value) => 16 + key.len() + value.len().min(max_inline_value(page_size)).max(16),
+                    // What is left of a row that was there.
+                    None => old + 8,
+                };
                 new.count += 1;
-                new.large += usize::from(cell >= page_size / 16);
-                new.bytes += cell;
+                new.large += usize::from(cell > old && cell >= page_size / 16);
+                new.bytes += cell.saturating_sub(old);
                 new.longest_key = new.longest_key.max(key.len());
                 log_bytes += key.len() + cell;
-                let long = match long_value(leaf.node(), key) {
-                    long if leaf.is_valid() => long,
-                    _ => tree.long_value(key)?,
-                };
                 if let Some(reference) = long {
                     // Read here, and freed without being read again.
                     self.prepare_long(tree, key, reference, value.is_none())?;
@@ -358,13 +361,18 @@ impl<'a> Changer<'a, '_> {
     }
 }
 
-/// Where a row's value is, if it is in overflow pages.
-fn long_value(leaf: Node<'_>, key: &[u8]) -> Option<OverflowRef> {
+/// The bytes of a row's cell, 0 if there is none, and where its value is, if that is in overflow pages.
+fn row_of(leaf: Node<'_>, key: &[u8]) -> (usize, Option<OverflowRef>) {
     let (index, found) = leaf.search(key);
-    match leaf.payload(leaf.slot(index)) {
-        Payload::Overflow(reference) if found => Some(reference),
-        _ => None,
+    if !found {
+        return (0, None);
     }
+    let slot = leaf.slot(index);
+    let long = match leaf.payload(slot) {
+        Payload::Overflow(reference) => Some(reference),
+        _ => None,
+    };
+    (leaf.cell_len(slot), long)
 }
 
 impl Tree<'_> {
@@ -386,7 +394,7 @@ impl Tree<'_> {
     fn long_value(&self, key: &[u8]) -> Result<Option<OverflowRef>> {
         super::until_stable(|| {
             let leaf = self.try_descend(To(key), |_| ())?;
-            let long = long_value(leaf.node(), key);
+            let (_, long) = row_of(leaf.node(), key);
             if leaf.is_valid() {
                 Ok(long)
             } else {

@@ -96,7 +96,8 @@ impl DataFile {
         let wrote = |source| Error::io("write", path, source);
         let synced = |source| Error::io("sync", path, source);
         // Zeros first: a crash then leaves zeros or parts of these blocks, which is how a later start knows it from a
-        // file that is no database.
+        // file that is no database. What an earlier creation left must be gone: parts of both would be nobody's.
+        file.set_len(0).map_err(wrote)?;
         file.set_len(EXTENTS_START).map_err(wrote)?;
         file.sync_all().map_err(synced)?;
         file.write_at(&head, 0).map_err(wrote)?;

@@ -57,8 +57,15 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// The guard of a flush into this segment, before which the log was durable up to `durable`.
+    /// The guard of a flush into this segment, before which the log was durable up to `durable`. While nothing of this
+    /// segment is durable, that is where the log ended before: without the header nobody could tell that there is nothing
+    /// between there and the segment's beginning.
     pub(super) fn of(header: &SegmentHeader, durable: LogPosition) -> Self {
+        let durable = if durable <= header.first_frame() {
+            durable.min(header.previous_end)
+        } else {
+            durable
+        };
         Self {
             database_id: header.database_id,
             sequence: header.sequence,

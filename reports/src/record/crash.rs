@@ -153,13 +153,19 @@ pub struct PlantedFault {
     pub name: String,
     /// What the engine does wrong.
     pub description: String,
-    /// Whether the checks found it.
+    /// Whether the checks found it with every seed.
     pub caught: bool,
+    /// Seeds with which it was looked for.
+    pub seeds: u64,
+    /// Seeds with which it was found.
+    pub seeds_caught: u64,
+    /// The check that found it first.
+    pub check: Option<String>,
     /// The scenario that did.
     pub scenario: Option<String>,
-    /// Images checked until then.
+    /// Images checked until then, with the seed that took the most.
     pub images: u64,
-    /// Time until then, in nanoseconds.
+    /// Time of all seeds, in nanoseconds.
     pub duration_ns: u64,
     /// What was found.
     pub finding: Option<String>,

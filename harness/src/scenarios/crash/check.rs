@@ -5,16 +5,18 @@ use std::sync::Arc;
 
 use engine::vfs::SimulatedVfs;
 use engine::vfs::simulated::{Effect, FailedSync, Fault, Image, OperationKind, Replay, Survival, Trace};
-use engine::{CommitId, Database};
+use engine::{CommitId, Database, Table};
 
 use super::play::{DATABASE, Ledger, abandon};
 use super::quiet::text_of;
 use super::rescue;
 use super::script::{Settings, Value, key_bytes, table_name, value_bytes};
-use super::state::{Difference, State, apply, compare};
+use super::state::{Change, Difference, State, apply, compare};
 
 /// The row that is written after a recovery.
 const NEW_KEY: u32 = 0xFFFF_0000;
+/// Rows that are changed to make pages move, at most.
+const BUSY_ROWS: usize = 160;
 /// Of so many images one is salvaged as well.
 const SALVAGED: u64 = 24;
 
@@ -109,7 +111,8 @@ fn check_inner(
     seed: u64,
     record: bool,
 ) -> Result<Recovered, String> {
-    let database = open(vfs, expected.settings).map_err(|error| format!("open: {error}"))?;
+    let settings = &with_memory(vfs, expected.settings, seed);
+    let database = open(vfs, settings).map_err(|error| format!("open: {error}"))?;
     let trace = record.then(|| vfs.take_trace());
     let (commit, state) = expected.ledger.states.check(&database)?;
     if commit < expected.promised {
@@ -156,7 +159,7 @@ fn check_inner(
     let image = vfs.crash(survival);
     abandon(vfs, database);
     let vfs = SimulatedVfs::from_image(&image, seed);
-    let database = open(&vfs, expected.settings).map_err(|error| format!("second open: {error}"))?;
+    let database = open(&vfs, settings).map_err(|error| format!("second open: {error}"))?;
     let snapshot = database.snapshot();
     compare(&database, &snapshot, &state).map_err(|what| format!("after going on: {what}"))?;
     drop(snapshot);
@@ -185,6 +188,16 @@ fn stays(image: &Image, expected: Expected<'_>, commit: CommitId, seed: u64) -> 
     Ok(())
 }
 
+/// Mostly with memory for all of a large database, which is read several times.
+fn with_memory(vfs: &SimulatedVfs, settings: &Settings, seed: u64) -> Settings {
+    let pages = (vfs.used_bytes() / settings.page_bytes as u64) as usize;
+    let is_little = pages > 4 * settings.cache_pages && seed % 6 > 1;
+    Settings {
+        cache_pages: if is_little { 2_000 } else { settings.cache_pages },
+        ..settings.clone()
+    }
+}
+
 fn open(vfs: &SimulatedVfs, settings: &Settings) -> engine::Result<Database> {
     settings.options(vfs)?.open(DATABASE)
 }
@@ -197,7 +210,8 @@ fn sound(database: &Database) -> Result<(), String> {
     Err(format!("verify: {}", report.problems.join("; ")))
 }
 
-/// Writes, durably: a new row, and a change of the last one of a table.
+/// Writes, durably: now and then to rows all over a table, so that pages have to make way in memory; then a new row, and a
+/// change of the last one.
 fn go_on(database: &Database, state: &mut State, seed: u64) -> engine::Result<()> {
     let number = state.keys().next().copied().unwrap_or(0);
     let table = database.open_or_create(&table_name(number))?;
@@ -206,13 +220,33 @@ fn go_on(database: &Database, state: &mut State, seed: u64) -> engine::Result<()
         len: 100 + (seed % 300) as u32,
         version: 9,
     };
+    if seed % 6 == 1 {
+        let rows = &state[&number];
+        let every = rows.len().div_ceil(BUSY_ROWS).max(1);
+        let changes = rows.keys().step_by(every).map(|key| (number, *key, Some(value)));
+        let changes: Vec<Change> = changes.collect();
+        for part in changes.chunks(BUSY_ROWS / 8) {
+            write(database, table, part)?;
+        }
+        apply(state, &changes);
+    }
     let mut changes = vec![(number, NEW_KEY, Some(value))];
     if let Some(key) = state[&number].last_key_value().map(|(key, _)| *key) {
         changes.push((number, key, seed.is_multiple_of(2).then_some(value)));
     }
+    write(database, table, &changes)?;
+    apply(state, &changes);
+    if seed % 4 < 2 {
+        database.checkpoint()?;
+    }
+    Ok(())
+}
+
+/// Makes changes of one table, durably.
+fn write(database: &Database, table: Table, changes: &[Change]) -> engine::Result<()> {
     database.write(|transaction| {
         let mut bytes = Vec::new();
-        for (_, key, value) in &changes {
+        for (_, key, value) in changes {
             match value {
                 Some(value) => {
                     value_bytes(*key, *value, &mut bytes);
@@ -224,10 +258,5 @@ fn go_on(database: &Database, state: &mut State, seed: u64) -> engine::Result<()
             }
         }
         Ok(())
-    })?;
-    apply(state, &changes);
-    if seed % 4 < 2 {
-        database.checkpoint()?;
-    }
-    Ok(())
+    })
 }

@@ -1,4 +1,4 @@
-//! Damage at rest: bits flipped, blocks zeroed, blocks and files written to the wrong place. The engine must report it, or
+//! Damage at rest: bits flipped, blocks zeroed, blocks and files written to the wrong place, files emptied. The engine must report it, or
 //! be right all the same (a second copy, bytes without use); a wrong value or a panic is a miss.
 //!
 //! Damage in the last flush of the log looks like that flush cut off by a crash: nothing that came later can prove that it
@@ -39,6 +39,8 @@ const SECTOR_ZEROED: &str = "log: one sector zeroed";
 const TAIL_ZEROED: &str = "log: the last frames zeroed";
 /// As if the newest segment had never been: nothing elsewhere says that it was.
 const SEGMENT_LOST: &str = "log: the newest segment lost";
+/// Files of so many bytes are damaged as often as was asked for, larger ones less.
+const USUAL_BYTES: usize = 512 << 10;
 /// First bytes of every frame of the log.
 const FRAME_MAGIC: [u8; 4] = 0x377F_0682_u32.to_le_bytes();
 
@@ -66,7 +68,11 @@ enum Change {
         to: usize,
         len: usize,
     },
-    /// Another file's bytes.
+    /// The first and the last block, each with a copy of the header.
+    ZeroEnds {
+        len: usize,
+    },
+    /// Another file's bytes, or none.
     Replace(Arc<Vec<u8>>),
 }
 
@@ -93,6 +99,12 @@ pub(crate) fn sweep(
     let mut replay = recording.trace.replay();
     replay.step_to(closing);
     let image = replay.image(Survival::None);
+    let bytes = image
+        .files
+        .get(Path::new(DATABASE))
+        .map_or(0, |bytes| bytes.len());
+    let part = (bytes / USUAL_BYTES).clamp(1, 16);
+    let flips = flips.div_ceil(part);
     let damages = thinned(damages(&image, flips, seed), flips);
     let (last, stored) = match last_commits(&image, settings) {
         Ok(commits) => commits,
@@ -122,7 +134,7 @@ pub(crate) fn sweep(
                 _ => floor,
             };
             let mut outcome = quietly(|| Ok(undamaged.judge(&damaged, earliest)));
-            if outcome.is_ok() && at % SALVAGED == 0 {
+            if outcome.is_ok() && at % (SALVAGED * part) == 0 {
                 let salvaged = quietly(|| undamaged.salvage(&damaged, earliest));
                 outcome = salvaged.map_err(|what| format!("salvage: {what}")).and(outcome);
             }
@@ -243,6 +255,7 @@ fn damages(image: &Image, flips: usize, seed: u64) -> Vec<Damage> {
             Change::Copy { from, to: new.0, len },
         );
     }
+    push("data file: emptied", data, Change::Replace(Arc::default()));
     let logs: Vec<_> = image
         .files
         .iter()
@@ -274,6 +287,10 @@ fn damages(image: &Image, flips: usize, seed: u64) -> Vec<Damage> {
                 TAIL_ZEROED
             };
             push(kind, path, Change::Zero { from, len: SECTOR });
+        }
+        if used > LOG_HEADER {
+            let len = LOG_HEADER;
+            push("log: both headers zeroed", path, Change::ZeroEnds { len });
         }
         let Some((_, other)) = logs.get((at + 1) % logs.len()).filter(|_| logs.len() > 1) else {
             continue;
@@ -347,6 +364,7 @@ impl fmt::Debug for Change {
             Self::Flip { byte, bit } => write!(f, "bit {bit} of byte {byte}"),
             Self::Zero { from, len } => write!(f, "{len} bytes at {from}"),
             Self::Copy { from, to, len } => write!(f, "{len} bytes at {from}, copied to {to}"),
+            Self::ZeroEnds { len } => write!(f, "{len} bytes at either end"),
             Self::Replace(_) => write!(f, "the whole file"),
         }
     }
@@ -368,6 +386,11 @@ impl Damage {
                     Change::Copy { from, to, len } => {
                         let len = len.min(bytes.len() - to);
                         bytes.copy_within(from..from + len, to);
+                    }
+                    Change::ZeroEnds { len } => {
+                        let end = bytes.len();
+                        bytes[..len].fill(0);
+                        bytes[end - len..].fill(0);
                     }
                     Change::Replace(_) => {}
                 }

@@ -71,8 +71,11 @@ impl Effort {
     /// The effort for files of so many bytes: what takes longer is tried less often.
     fn for_size(mut self, bytes: u64) -> Self {
         let part = (bytes / USUAL_BYTES).clamp(1, 16) as usize;
-        self.points = (self.points / part).max(self.points.min(16));
+        self.points = (self.points / part).max(self.points.min(14));
+        self.choices = self.choices.div_ceil(part.min(3));
+        self.spread = self.spread.div_ceil(part.min(3));
         self.deeper_points = self.deeper_points.div_ceil(part);
+        self.deeper_images = self.deeper_images.div_ceil(part);
         self.recovery_points = self.recovery_points.div_ceil(part);
         self
     }

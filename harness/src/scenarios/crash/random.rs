@@ -58,7 +58,7 @@ fn settings(random: &mut impl Rng) -> Settings {
     Settings {
         page_bytes,
         // The log must be able to hold a few pages.
-        segment_bytes: [4, 4, 8, 16][random.random_range(0..4)] * page_bytes as u64,
+        segment_bytes: [4, 8, 16, 32][random.random_range(0..4)] * page_bytes as u64,
         cache_pages: 64,
         version_bytes: [16, 256, 256][random.random_range(0..3)] << 10,
         compression: ["NONE", "NONE", "LZ4", "ZSTD"][random.random_range(0..4)].into(),

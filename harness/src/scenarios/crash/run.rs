@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use engine::planted;
+use engine::planted::{self, Fault};
 use reports::RunRecord;
 use reports::record::{
     CrashFailure, CrashPhase, CrashScenario, CrashTest, DamageSweep, RandomMixes, Workload,
@@ -16,7 +16,7 @@ use super::explore::{Effort, Failure, Tally, explore, survival_text};
 use super::faults::{self, FaultEffort, Swept};
 use super::minimise::{Failing, failure_of, minimise};
 use super::play::{Recording, record};
-use super::prove::{find, looked_for};
+use super::prove::{Breadth, find};
 use super::random::mix;
 use super::replay;
 use super::script::Script;
@@ -41,6 +41,8 @@ const FAULT_PLACES: (u64, u64) = (3, 40);
 const DEEP: Duration = Duration::from_secs(600);
 /// Rounds of killing real processes with `--deep`, unless `--rounds` says otherwise.
 const KILLS: u32 = 3_000;
+/// Seeds with which each planted fault must be found.
+const SEEDS: u64 = 3;
 /// How long a failing script is shortened.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Failures that are shortened and written down.
@@ -293,12 +295,20 @@ impl Run {
             return Ok(());
         }
         self.display
-            .begin_phase("planted faults", looked_for().len() as u64, "faults");
-        for (at, (fault, description)) in looked_for().enumerate() {
+            .begin_phase("planted faults", Fault::ALL.len() as u64, "faults");
+        for (at, (fault, description)) in Fault::ALL.iter().enumerate() {
             if self.is_stopped() {
                 break;
             }
-            let (found, _) = find(*fault, description, scripted, &self.effort, self.seed);
+            let seeds = self.seed..self.seed + SEEDS;
+            let (found, _) = find(
+                *fault,
+                description,
+                scripted,
+                &self.effort,
+                seeds,
+                Breadth::Everywhere,
+            );
             self.test.planted.push(found);
             self.show(at as u64 + 1);
         }

@@ -261,7 +261,43 @@ pub(crate) fn compare_rows(
             key.escape_ascii()
         ));
     }
+    let counts = [
+        (false, range_of(snapshot, rows, 3)),
+        (true, range_of(snapshot, rows, 5)),
+    ];
+    for (is_reverse, (low, high)) in counts {
+        let bounds = key_bytes(low)..key_bytes(high);
+        let scan = if is_reverse {
+            snapshot.scan_rev(table, bounds)
+        } else {
+            snapshot.scan(table, bounds)
+        };
+        let (mut scan, mut found) = (scan.map_err(failed)?, 0);
+        while scan.next_row().map_err(failed)?.is_some() {
+            found += 1;
+        }
+        let right = rows.range(low..high).count();
+        if found != right {
+            return wrong(format!(
+                "{name} has {found} rows from {low} up to {high}, and should have {right} ({})",
+                if is_reverse { "backwards" } else { "forwards" }
+            ));
+        }
+    }
     Ok(())
+}
+
+/// Bounds of a range in which some of the rows lie, others for each commit. They need not be keys of rows.
+fn range_of(snapshot: &Snapshot<'_>, rows: &Rows, salt: u64) -> (KeyNumber, KeyNumber) {
+    let draw = (snapshot.commit_id().0 ^ salt).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let nth = |draw: u64| {
+        let at = draw as usize % rows.len().max(1);
+        // Now and then a bound between keys, and one behind all keys of its length.
+        let key = rows.keys().nth(at).copied().unwrap_or(0);
+        key + (draw >> 40 & 1) as KeyNumber
+    };
+    let (one, other) = (nth(draw >> 8), nth(draw >> 24));
+    (one.min(other), one.max(other))
 }
 
 fn wrong(what: String) -> Result<(), Difference> {

@@ -5,7 +5,7 @@ use engine::planted::{self, Fault};
 use super::explore::{Effort, check_losses, explore};
 use super::minimise::{failure_of, minimise};
 use super::play::record;
-use super::prove::{find, looked_for};
+use super::prove::{Breadth, find};
 use super::random::mix;
 use super::scripts::scenarios;
 use super::{damage, replay};
@@ -24,7 +24,9 @@ const EFFORT: Effort = Effort {
 fn power_loss_at_every_operation_of_every_script_and_of_random_mixes_loses_nothing() {
     let (mut images, mut deepest) = (0, 0);
     let scripted = scenarios();
-    for scenario in &scripted {
+    // Large databases are left to the harness, all but one.
+    let is_quick = |name: &str| !name.starts_with("large-") || name == "large-drop";
+    for scenario in scripted.iter().filter(|one| is_quick(&one.script.name)) {
         let name = &scenario.script.name;
         let recording = record(&scenario.script, 1).unwrap_or_else(|what| panic!("{name}: {what}"));
         assert_eq!(
@@ -36,7 +38,6 @@ fn power_loss_at_every_operation_of_every_script_and_of_random_mixes_loses_nothi
         let tally = explore(&recording, &scenario.script.settings, &EFFORT, 1);
         assert!(tally.failures.is_empty(), "{name}: {:#?}", tally.failures);
         println!("{name}: {} images in {:.1?}", tally.images, tally.duration);
-        assert!(tally.choices >= 16 * recording.trace.operations.len() as u64);
         images += tally.images;
         deepest += tally
             .phases
@@ -86,8 +87,15 @@ fn every_planted_fault_is_found() {
     }
     let scripted = scenarios();
     let mut missed = Vec::new();
-    for (fault, description) in looked_for() {
-        let (found, _) = find(*fault, description, &scripted, &Effort::QUICK, 1);
+    for (fault, description) in Fault::ALL {
+        let (found, _) = find(
+            *fault,
+            description,
+            &scripted,
+            &Effort::QUICK,
+            [1],
+            Breadth::Everywhere,
+        );
         println!(
             "{:24} {:6} images {:8.1?} {} {}",
             found.name,
@@ -101,7 +109,7 @@ fn every_planted_fault_is_found() {
         }
     }
     assert!(
-        looked_for().len() >= 26 && missed.is_empty(),
+        Fault::ALL.len() >= 60 && missed.is_empty(),
         "not found: {missed:?}"
     );
 }
@@ -208,12 +216,20 @@ fn dev() {
                 continue;
             }
             for seed in seed..seed + std::env::var("SEEDS").map_or(1, |s| s.parse().unwrap()) {
-                let (found, _) = find(*fault, description, &scripted, &Effort::QUICK, seed);
+                let (found, _) = find(
+                    *fault,
+                    description,
+                    &scripted,
+                    &Effort::QUICK,
+                    [seed],
+                    Breadth::Likely,
+                );
                 println!(
-                    "{:24} {seed} {:6} images {:8.1?} {} {}",
+                    "{:24} {seed} {:6} images {:8.1?} {:?} {} {}",
                     found.name,
                     found.images,
                     Duration::from_nanos(found.duration_ns),
+                    found.check,
                     found.scenario.as_deref().unwrap_or("-"),
                     found.finding.as_deref().unwrap_or("NOT FOUND")
                 );
@@ -323,4 +339,94 @@ fn dev() {
         }
     }
     println!();
+}
+
+#[test]
+#[ignore = "for development"]
+fn dev_trace() {
+    use super::explore::{Loss, describe};
+    use engine::vfs::simulated::Survival;
+    let name = std::env::var("CRASH").unwrap_or("insert".into());
+    let script = scenarios()
+        .into_iter()
+        .find(|s| s.script.name == name)
+        .unwrap()
+        .script;
+    let recording = record(&script, 1).unwrap();
+    let losses: Vec<Loss> = match std::env::var("CASE").as_deref() {
+        Ok("1") => vec![
+            Loss {
+                point: 4,
+                survival: Some(Survival::Torn(10682531704454680323)),
+            },
+            Loss {
+                point: 3,
+                survival: Some(Survival::Torn(4194306)),
+            },
+        ],
+        Ok("3") => vec![
+            Loss {
+                point: 8,
+                survival: None,
+            },
+            Loss {
+                point: 8,
+                survival: Some(Survival::Torn(8388617)),
+            },
+        ],
+        _ => vec![
+            Loss {
+                point: 10,
+                survival: None,
+            },
+            Loss {
+                point: 5,
+                survival: Some(Survival::Torn(10485764)),
+            },
+        ],
+    };
+    for (at, op) in recording.trace.operations.iter().take(14).enumerate() {
+        println!("{at} {}", describe(op));
+    }
+    let mut replay = recording.trace.replay();
+    replay.step_to(losses[0].point);
+    let settings = script.settings.alone();
+    let expected = super::check::Expected {
+        ledger: &recording.ledger,
+        promised: engine::CommitId(0),
+        settings: &settings,
+    };
+    let seed = 1;
+    let recovered = match losses[0].survival {
+        Some(survival) => {
+            let image = replay.image(survival);
+            for (path, bytes) in &image.files {
+                println!(
+                    "{} {} {:?}",
+                    path.display(),
+                    bytes.len(),
+                    bytes.iter().position(|&b| b != 0)
+                );
+            }
+            super::check::check(&image, expected, seed, true)
+        }
+        None => super::check::check_kill(&replay, expected, seed, true),
+    }
+    .unwrap();
+    println!("found {}", recovered.commit);
+    let trace = recovered.trace.unwrap();
+    for (at, op) in trace.operations.iter().take(14).enumerate() {
+        println!("{at} {}", describe(op));
+    }
+    let mut replay = trace.replay();
+    replay.step_to(losses[1].point);
+    let image = replay.image(losses[1].survival.unwrap());
+    for (path, bytes) in &image.files {
+        println!(
+            "{} {} {:?}",
+            path.display(),
+            bytes.len(),
+            bytes.iter().position(|&b| b != 0)
+        );
+    }
 }

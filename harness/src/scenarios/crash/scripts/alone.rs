@@ -332,7 +332,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
                         .put(true, 0, (0..60).step_by(9), 90, at + 3)
                         .then(Step::Checkpoint)
                 }),
-            &[Goal::Checkpoints(3), Goal::Shrunk],
+            &[Goal::Checkpoints(3)],
         ),
         scenario(
             "filled",
