@@ -1,6 +1,7 @@
 //! Fuzzy checkpoints, beside running commits.
 //!
-//! 1. Between two commits: note the end of the log (redo will start there) and take the dirty set.
+//! 1. Between two commits: note the end of the log (redo will start there; the log is told, since its guards depend on it)
+//!    and take the dirty set.
 //! 2. Copy each page of the set, compress it, write it to a new extent. A page that a commit is changing just then is copied
 //!    at the end, between two commits: a copy never has half of a commit.
 //! 3. Between two commits: freeze the page map and note the end of the log again. Every page in the frozen map, those
@@ -56,7 +57,7 @@ impl TransactionManager {
         let start = self.vfs.monotonic();
         let (redo, mut dirty) = {
             let _applier = self.pause();
-            (self.wal.end(), self.pool.take_dirty())
+            (self.wal.begin_checkpoint(), self.pool.take_dirty())
         };
         crate::interleave::here(crate::interleave::Place::SetTaken);
         if planted::makes(Fault::DirtyPageForgotten) {

@@ -8,8 +8,8 @@
 //!
 //! | data file | log | opening |
 //! |---|---|---|
-//! | none, or blank | none, or one without a frame | creates: a creation may have been cut off |
-//! | none, or blank | with frames | refuses: the data file is lost |
+//! | none, or blank | none, or one that begins at 0 and has no frame | creates: a creation may have been cut off |
+//! | none, or blank | any other | refuses: the data file is lost |
 //! | there | none | refuses, unless its creation was cut off before there was a log |
 //! | there | of another database or time line | refuses |
 //! | there | of its own | recovers, begins a new time line, and binds the data file to it |

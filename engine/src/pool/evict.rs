@@ -1,7 +1,8 @@
 //! Makes frames free: a clock over all frames that passes by what was used since its last round.
 //!
 //! Clean pages go first; a dirty one is written to a new extent, with the page map changed in memory only, which is
-//! safe because the next durable checkpoint flushes the log before it writes the map.
+//! safe because the next durable checkpoint flushes the log before it writes the map. Where nothing can be written, dirty
+//! pages stay where they are, and reads get by with the frames of clean ones.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -9,7 +10,7 @@ use super::Pool;
 use super::frame::Frame;
 use super::unfinished::Standing;
 use super::write_back::ToCopy;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::PageNumber;
 use crate::store::{PageImage, Privilege};
 
@@ -23,7 +24,8 @@ impl Pool {
     /// Frees one frame; `None` if no page could be moved out.
     pub(super) fn evict(&self, privilege: Option<Privilege>) -> Result<Option<u32>> {
         let frames = self.frames();
-        let mut no_room = None;
+        // Why dirty pages cannot be written: the disk is full, or the database has stopped.
+        let mut cause = None;
         let mut has_others = None;
         // Clean pages that were not used lately are taken where they are found. The first steps pass dirty ones by, since
         // a clean one is likely to be near; after that dirty ones are written too. The later rounds are for frames
@@ -36,7 +38,11 @@ impl Pool {
                 continue;
             }
             if frame.is_dirty() {
-                if step < PATIENCE || no_room.is_some() || self.store.is_read_only() {
+                if step < PATIENCE || cause.is_some() || self.store.is_read_only() {
+                    continue;
+                }
+                cause = self.store.poison().error();
+                if cause.is_some() {
                     continue;
                 }
                 // Pages of the commit that is being applied go last, if at all.
@@ -56,7 +62,11 @@ impl Pool {
                     Ok(false) => continue,
                     // What can be read must stay readable: a clean page will do.
                     Err(error) if error.is_disk_full() && self.has_clean_frames(CLEAN_MIN) => {
-                        no_room = Some(error);
+                        cause = Some(error);
+                        continue;
+                    }
+                    Err(error @ Error::Poisoned { .. }) => {
+                        cause = Some(error);
                         continue;
                     }
                     Err(error) => return Err(error),
@@ -80,7 +90,7 @@ impl Pool {
             }
         }
         // Somebody may have given a frame back meanwhile.
-        match (self.free.lock().pop(), no_room) {
+        match (self.free.lock().pop(), cause) {
             (None, Some(error)) => Err(error),
             (index, _) => Ok(index),
         }

@@ -410,7 +410,7 @@ impl<'db> Transaction<'db> {
 
     /// A place to go back to with [`Transaction::rollback_to`].
     pub fn savepoint(&mut self) -> Savepoint {
-        self.writes.savepoint(self.id)
+        self.writes.savepoint(self.manager.database, self.id)
     }
 
     /// Undoes all changes since the savepoint, which stays; rows locked since then stay locked.
@@ -419,7 +419,8 @@ impl<'db> Transaction<'db> {
     /// [`Error::InvalidOption`] for a savepoint of another transaction, or one that was made after a savepoint that
     /// this transaction has gone back to.
     pub fn rollback_to(&mut self, savepoint: Savepoint) -> Result<()> {
-        if savepoint.transaction == self.id && self.writes.rollback_to(savepoint) {
+        let is_own = savepoint.database == self.manager.database && savepoint.transaction == self.id;
+        if is_own && self.writes.rollback_to(savepoint) {
             Ok(())
         } else {
             Err(Error::InvalidOption {

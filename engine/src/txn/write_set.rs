@@ -43,6 +43,8 @@ impl Undo {
 /// A place in a transaction to go back to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Savepoint {
+    /// Of which database, since each counts its transactions from 1.
+    pub(crate) database: u32,
     pub(crate) transaction: u64,
     number: u32,
     undo_len: usize,
@@ -120,11 +122,12 @@ impl WriteSet {
         }
     }
 
-    pub(crate) fn savepoint(&mut self, transaction: u64) -> Savepoint {
+    pub(crate) fn savepoint(&mut self, database: u32, transaction: u64) -> Savepoint {
         self.made += 1;
         self.open.push(self.made);
         crate::reach::mark_if(self.open.len() >= 3, crate::reach::Mechanism::NestedSavepoints);
         Savepoint {
+            database,
             transaction,
             number: self.made,
             undo_len: self.undo.len(),
@@ -165,10 +168,10 @@ mod tests {
         let mut set = WriteSet::default();
         set.set(table, b"a", Some(b"1"));
         let bytes = set.bytes();
-        let first = set.savepoint(7);
+        let first = set.savepoint(1, 7);
         set.set(table, b"a", Some(b"22"));
         set.set(table, b"b", None);
-        let second = set.savepoint(7);
+        let second = set.savepoint(1, 7);
         set.set(table, b"b", Some(b"3"));
         assert!(set.rollback_to(second));
         assert_eq!(set.get(table, b"b"), Some(None));
@@ -183,7 +186,7 @@ mod tests {
         assert!(set.rollback_to(first), "the savepoint itself stays");
         set.set(table, b"x", Some(b"4"));
         set.set(table, b"y", Some(b"5"));
-        let _third = set.savepoint(7);
+        let _third = set.savepoint(1, 7);
         assert!(!set.rollback_to(second), "its number is not used again");
         assert_eq!(set.get(table, b"y"), Some(Some(&b"5"[..])));
     }

@@ -15,11 +15,12 @@ use std::sync::Arc;
 use super::guard::{self, Guard};
 use super::segment::{COPY_BYTES, HEADER_BYTES, SegmentHeader, sequence_of};
 use crate::error::{Error, Result};
+use crate::ids::LogPosition;
 use crate::planted::{self, Fault};
 use crate::vfs::{FileId, OpenMode, Vfs, VfsFile};
 
 /// One file of the log directory.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct FoundFile {
     pub(super) path: PathBuf,
     pub(super) id: FileId,
@@ -31,6 +32,12 @@ pub(super) struct FoundFile {
 }
 
 impl FoundFile {
+    /// Whether the file is the segment that `position` is in.
+    pub(super) fn holds(&self, position: LogPosition) -> bool {
+        let holds = |header: &SegmentHeader| header.holds(position);
+        !self.is_spare() && self.header.as_ref().is_some_and(holds)
+    }
+
     /// Whether the file holds no part of the log: unused, or recycled for later use.
     pub(super) fn is_spare(&self) -> bool {
         self.header

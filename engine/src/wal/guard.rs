@@ -16,12 +16,16 @@
 //! 1. In the block that the flush ends in, if the frames leave its last sector free. It costs nothing, and one lost sector
 //!    does not take both.
 //! 2. In the block behind it, if they do not; or if the flush ends in the block that it began in and no guard behind that
-//!    block says yet that something in it was durable. For small commits that is once for each block of log.
+//!    block says yet that something in it was durable, behind the position where redo starts: a recovery sees nothing
+//!    of what lies before that. For small commits that is once for each block of log, and once for each checkpoint: the one
+//!    in force counts, and the one that is being made, whose superblock may be durable before the log hears of it.
 //!
-//! 3. In the last block of the segment before, once for each segment, when something in this one is durable.
+//! 3. In the last block of the segment before, once for each segment, when something in this one is durable; also in that
+//!    of an earlier process, which the log goes on from: its checkpoint may be the one in force for long.
 //!
-//! So after every flush, whichever one block or one file is lost, some guard outside it tells that something in it was
-//! durable, if anything was before that flush. Only what the last flush wrote has no witness but itself.
+//! So after every flush, whichever one block or one file is lost, some guard outside it tells that something in it that a
+//! recovery needs was durable, if anything was before that flush. Only what the last flush wrote has no witness but itself.
+//! A checkpoint's superblock tells how far the log was durable, too, but nothing of later flushes.
 //!
 //! What a guard says was true when it was written, whatever a crash leaves around it, and it names its segment by itself:
 //! in a file that has lost both copies of its header, guards tell whether it was part of the log.

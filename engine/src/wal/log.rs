@@ -16,7 +16,7 @@ use super::frame::{CommitMark, FRAME_BYTES_MAX_BESIDE_BODY, FrameKind};
 use super::options::{WalOptions, WalStats, WalSync};
 use super::segment::{Segment, SegmentHeader};
 use super::segments::Segments;
-use super::writer::Writer;
+use super::writer::{Known, Writer};
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition, PageNumber};
 use crate::planted::{self, Fault};
@@ -63,7 +63,9 @@ pub struct Wal {
     writer: CachePadded<Mutex<Writer>>,
     end: CachePadded<AtomicU64>,
     buffered_bytes: AtomicUsize,
+    /// Where redo starts by the checkpoint in force, and by the one that is being made or was made last.
     kept_from: AtomicU64,
+    noted: AtomicU64,
     sync: WalSync,
     counters: Counters,
 }
@@ -114,12 +116,15 @@ impl Wal {
         vfs.create_dir(dir)
             .map_err(|e| Error::io("create directory", dir, e))?;
         let found = discover(&*vfs, dir, Some(options.database_id))?;
+        let before = found.iter().find(|file| file.holds(after)).cloned();
         let mut segments = Segments::new(Arc::clone(&vfs), &options, found, after)?;
         let sync = segments.choose_sync(options.sync)?;
+        let before = before.map(|file| segments.open_live(file)).transpose()?.flatten();
         let first = segments.take(after, after)?;
         vfs.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
         let begin = first.header.first_frame();
         let wal = Self::new(vfs, &options, segments, first, sync, begin, poison);
+        wal.writer.lock().continue_from(before);
         wal.flush()?;
         Ok(wal)
     }
@@ -162,6 +167,7 @@ impl Wal {
             end: CachePadded::new(AtomicU64::new(begin.0)),
             buffered_bytes: AtomicUsize::new(0),
             kept_from: AtomicU64::new(begin.0),
+            noted: AtomicU64::new(begin.0),
             sync,
             counters: Counters::default(),
         }
@@ -271,6 +277,15 @@ impl Wal {
         self.segments.prepare()
     }
 
+    /// Notes the end of the log as the position where redo will start by a checkpoint that is made now, and returns it.
+    /// From here on guards tell of what is durable behind it: the checkpoint may become durable, and its position the one
+    /// where a recovery begins, before [`Wal::checkpoint`] says so. Nothing may be appended meanwhile.
+    pub fn begin_checkpoint(&self) -> LogPosition {
+        let position = self.end();
+        self.noted.store(position.0, Ordering::Release);
+        position
+    }
+
     /// Tells the log that a durable checkpoint needs nothing before `position`: segments wholly before it become
     /// spares, or are removed. Only call it once the checkpoint is durable.
     ///
@@ -349,8 +364,13 @@ impl Wal {
     fn write_taken(&self, writer: &mut Writer) -> Result<()> {
         crate::interleave::here(crate::interleave::Place::LogTaken);
         let taken = writer.taken.frame_bytes() as u64;
+        let redo = [&self.kept_from, &self.noted];
+        let known = Known {
+            durable: self.durable(),
+            redo: redo.map(|position| LogPosition(position.load(Ordering::Acquire))),
+        };
         let written = writer
-            .write_taken(self.durable())
+            .write_taken(known)
             .inspect_err(|error| drop(self.poison.set(&error.to_string())))?;
         self.counters.bytes_taken.fetch_add(taken, Ordering::Relaxed);
         self.counters.bytes_written.fetch_add(written, Ordering::Relaxed);

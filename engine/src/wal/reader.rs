@@ -8,7 +8,7 @@
 //! | the hole | and | then |
 //! |---|---|---|
 //! | before `must_reach` | | corruption |
-//! | later | a guard, a later frame or a segment header records a durable position past it | corruption |
+//! | later | a guard (also at the end of a segment before), a later frame or a segment header records a durable position past it | corruption |
 //! | later | no such proof | the log ends with the last complete commit |
 //!
 //! A segment that is to be read and is shorter than its header says is corruption: it was that long before it was used.
@@ -19,13 +19,15 @@
 //! crash makes one. What was read is synced before it is reported, so that what a recovery shows cannot be lost by a
 //! power failure right after it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::block::BLOCK_BYTES;
 use super::chain::{Chain, Link};
 use super::commit::{Commit, ReadFrame, Recovered, TornTail};
 use super::discover::{discover, open_for_reading, read_file};
 use super::frame::{self, Decoded, FrameFault};
+use super::guard::Guard;
 use super::log::Wal;
 use super::options::WalOptions;
 use super::tail::find_evidence;
@@ -62,6 +64,8 @@ struct Reader {
     open_bytes: u64,
     /// The segments that the open frames are in, the current one last.
     segments: Vec<Arc<Vec<u8>>>,
+    /// Of the guards in the last blocks of the segments that were read, the one that tells of the most, and where it is.
+    told: Option<(PathBuf, LogPosition)>,
 }
 
 impl Wal {
@@ -106,6 +110,7 @@ impl Wal {
                 );
                 return Err(Error::corruption(&link.path, None, link.len, what));
             }
+            reader.note_last_guard(link, &loaded.bytes);
             files.push((loaded.file, link));
             reader.enter(loaded.bytes);
             match (
@@ -150,6 +155,7 @@ impl Reader {
             open_frames: Vec::new(),
             open_bytes: 0,
             segments: Vec::new(),
+            told: None,
         }
     }
 
@@ -159,6 +165,18 @@ impl Reader {
             self.segments.clear();
         }
         self.segments.push(bytes);
+    }
+
+    /// Notes what the last block of a segment tells of the one behind it, which may be lost.
+    fn note_last_guard(&mut self, link: &Link, bytes: &[u8]) {
+        let last_block = &bytes[bytes.len().saturating_sub(BLOCK_BYTES)..];
+        let told = self.told.as_ref().map_or(LogPosition(0), |(_, durable)| *durable);
+        if let Some(guard) = Guard::take(last_block)
+            && (guard.database_id, guard.sequence) == (link.header.database_id, link.header.sequence)
+            && guard.durable > told
+        {
+            self.told = Some((link.path.clone(), guard.durable));
+        }
     }
 
     /// Reads frames of the current segment from `position` to `continued_at` or to a hole.
@@ -291,6 +309,12 @@ impl Reader {
             return corrupt(format!(
                 "what is at {} says that the log was durable up to {}",
                 found.place, found.durable
+            ));
+        }
+        if let Some((path, durable)) = self.told.as_ref().filter(|(_, durable)| durable > position) {
+            return corrupt(format!(
+                "the end of {} says that the log was durable up to {durable}",
+                path.display()
             ));
         }
         if let Some(proof) = proof_behind(vfs, chain, *position, last)? {

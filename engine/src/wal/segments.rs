@@ -161,6 +161,19 @@ impl Segments {
         Ok(chosen)
     }
 
+    /// A segment of before, to write a guard into it.
+    pub(super) fn open_live(&self, file: FoundFile) -> Result<Option<Arc<Segment>>> {
+        let Some(header) = file.header else {
+            return Ok(None);
+        };
+        self.check_place(&file.path, file.id)?;
+        Ok(Some(Arc::new(Segment {
+            header,
+            file: segment::open(&*self.vfs, &file.path, self.direct)?,
+            path: file.path,
+        })))
+    }
+
     /// The next segment, in use from now on. `previous_end` is where the log ends before it, `durable` how far that
     /// is known durable.
     pub(super) fn take(&self, previous_end: LogPosition, durable: LogPosition) -> Result<Arc<Segment>> {
@@ -368,11 +381,8 @@ impl Segments {
 
 /// The time line of the segment that `position` is in; 0 for a log that begins.
 fn time_line_at(found: &[FoundFile], position: LogPosition) -> u64 {
-    found
-        .iter()
-        .filter(|file| !file.is_spare())
-        .filter_map(|file| file.header.as_ref())
-        .find(|header| header.holds(position))
+    let file = found.iter().find(|file| file.holds(position));
+    file.and_then(|file| file.header.as_ref())
         .map_or(0, |header| header.time_line)
 }
 

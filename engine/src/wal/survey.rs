@@ -185,8 +185,11 @@ fn related(segments: &[Segment], time_line: u64) -> BTreeSet<u64> {
     before.union(&after).copied().collect()
 }
 
-/// The first file of the log in `dir` that has any part of a log in it, of whatever database: what a creation leaves that
-/// was cut off has none.
+/// The first file of the log in `dir` that a creation which was cut off cannot have left, of whatever database.
+///
+/// The log of a creation begins at position 0 and has no frame; if the creation is cut off, each further opening begins a
+/// segment with a higher number, but again at position 0. A segment that goes on from anywhere else follows a checkpoint
+/// or frames, even if none are left: an opening puts the log's files to use again.
 ///
 /// # Errors
 /// I/O errors, and a log of another version of the format.
@@ -194,7 +197,7 @@ pub(crate) fn find_contents(vfs: &dyn Vfs, dir: &Path) -> Result<Option<PathBuf>
     for found in discover(vfs, dir, None)? {
         let bytes = read(vfs, &found.path, found.len)?;
         let holds_something = match &found.header {
-            Some(header) => holds_frame(header.frames(&bytes), header.salt),
+            Some(header) => continues_something(header) || holds_frame(header.frames(&bytes), header.salt),
             // Without a salt a frame cannot be told from noise, and need not be.
             None => {
                 let magic = FRAME_MAGIC.to_le_bytes();
@@ -238,6 +241,11 @@ pub(crate) fn list(vfs: &dyn Vfs, dir: &Path) -> Result<Vec<String>> {
         }
     };
     Ok(found.into_iter().map(describe).collect())
+}
+
+/// Whether the segment goes on from a log that had something in it.
+fn continues_something(header: &SegmentHeader) -> bool {
+    header.previous_end > LogPosition(0) || header.durable > LogPosition(0) || header.previous_time_line != 0
 }
 
 fn holds_frame(bytes: &[u8], salt: u32) -> bool {

@@ -17,6 +17,33 @@ use crate::ids::LogPosition;
 /// Blocks written at once: 1 MiB.
 const CHUNK_BLOCKS: usize = 256;
 
+/// What is known of the log when it is written to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known {
+    /// How far it is durable.
+    pub(super) durable: LogPosition,
+    /// Where a recovery may begin: the redo positions of the checkpoint in force, and of the one that is being made.
+    pub(super) redo: [LogPosition; 2],
+}
+
+/// What the newest guard behind a block says of it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Guarded {
+    /// Log position of the block.
+    block: LogPosition,
+    /// How far the log was durable: past the beginning of the block.
+    durable: LogPosition,
+}
+
+impl Guarded {
+    /// Whether a guard behind `block` tells enough. A recovery does not look at what lies before the position that it
+    /// begins at, so wherever that may be: if something behind it is durable, the guard must say so.
+    fn is_enough(self, block: LogPosition, known: Known) -> bool {
+        let is_told = |&redo: &LogPosition| self.durable > redo || known.durable <= redo;
+        self.block == block && known.redo.iter().all(is_told)
+    }
+}
+
 /// State of the one who flushes. Guarded by a mutex of the log.
 pub(super) struct Writer {
     /// The buffer being written; it changes places with the appender's.
@@ -27,8 +54,8 @@ pub(super) struct Writer {
     tail_sequence: u64,
     tail: Box<Block>,
     tail_len: usize,
-    /// Log position of the newest block that has a guard behind it which says that something in the block was durable.
-    guarded: LogPosition,
+    /// Of the newest block that has a guard behind it which says that something in the block was durable.
+    guarded: Guarded,
     /// The segment being written, and the one before it until that one tells of something durable in this one.
     current: Option<Arc<Segment>>,
     before: Option<Arc<Segment>>,
@@ -45,11 +72,16 @@ impl Writer {
             tail_sequence: 0,
             tail: zero_block(),
             tail_len: 0,
-            guarded: LogPosition(0),
+            guarded: Guarded::default(),
             current: None,
             before: None,
             unsynced: Vec::new(),
         }
+    }
+
+    /// The log goes on from what an earlier process wrote, in another segment than this one.
+    pub(super) fn continue_from(&mut self, segment: Option<Arc<Segment>>) {
+        self.current = segment;
     }
 
     /// Whether everything written is durable and nothing is left to write.
@@ -57,22 +89,21 @@ impl Writer {
         self.taken.is_empty() && self.unsynced.is_empty()
     }
 
-    /// Fills the CRCs of the taken buffer, writes it and empties it. The log is known durable up to `durable`. Returns the
-    /// bytes written.
-    pub(super) fn write_taken(&mut self, durable: LogPosition) -> Result<u64> {
+    /// Fills the CRCs of the taken buffer, writes it and empties it. Returns the bytes written.
+    pub(super) fn write_taken(&mut self, known: Known) -> Result<u64> {
         let mut taken = std::mem::take(&mut self.taken);
         taken.seal();
-        let mut written = self.tell_before(durable)?;
+        let mut written = self.tell_before(known.durable)?;
         for (segment, file_offset, bytes) in taken.runs() {
             if bytes.is_empty() {
                 continue;
             }
             self.note_unsynced(segment);
             if file_offset == 0 {
-                written += write_last_block(segment, durable)?;
+                written += write_last_block(segment, known.durable)?;
                 self.before = self.current.replace(Arc::clone(segment));
             }
-            written += self.write_run(segment, file_offset, bytes, durable)?;
+            written += self.write_run(segment, file_offset, bytes, known)?;
         }
         taken.clear();
         self.taken = taken;
@@ -117,7 +148,7 @@ impl Writer {
         segment: &Segment,
         file_offset: u64,
         mut bytes: &[u8],
-        durable: LogPosition,
+        known: Known,
     ) -> Result<u64> {
         crate::reach::mark_if(self.direct, crate::reach::Mechanism::DirectWrite);
         let mut carried = (file_offset % BLOCK_BYTES as u64) as usize;
@@ -143,7 +174,7 @@ impl Writer {
             out[carried..filled].copy_from_slice(&bytes[..taken]);
             out[filled..].fill(0);
             let takes_block_behind =
-                is_last && place_guards(segment, at, filled, durable, out, &mut self.guarded);
+                is_last && place_guards(segment, at, filled, known, out, &mut self.guarded);
             let blocks = block_count + usize::from(takes_block_behind);
             let out = &out[..blocks * BLOCK_BYTES];
             written += write(segment, out, at)?;
@@ -171,12 +202,12 @@ fn place_guards(
     segment: &Segment,
     at: u64,
     filled: usize,
-    durable: LogPosition,
+    known: Known,
     out: &mut [u8],
-    guarded: &mut LogPosition,
+    guarded: &mut Guarded,
 ) -> bool {
     let header = &segment.header;
-    let guard = Guard::of(header, durable);
+    let guard = Guard::of(header, known.durable);
     let (frames, behind) = out.split_at_mut(out.len() - BLOCK_BYTES);
     let behind_at = LogPosition(header.start().0 + at + frames.len() as u64);
     let last_block = LogPosition(behind_at.0 - BLOCK_BYTES as u64);
@@ -184,8 +215,8 @@ fn place_guards(
     if has_room {
         guard.put(frames);
     }
-    let holds_durable = durable > last_block;
-    if has_room && (!holds_durable || *guarded == last_block) {
+    let holds_durable = known.durable > last_block;
+    if has_room && (!holds_durable || guarded.is_enough(last_block, known)) {
         return false;
     }
     if behind_at == header.frames_end() {
@@ -193,7 +224,10 @@ fn place_guards(
     }
     guard.put(behind);
     if holds_durable {
-        *guarded = last_block;
+        *guarded = Guarded {
+            block: last_block,
+            durable: guard.durable,
+        };
     }
     true
 }

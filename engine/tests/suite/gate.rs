@@ -11,6 +11,11 @@ use engine::{CommitId, Database, Durability, Options, Result, Table, TxOptions, 
 #[derive(Debug, Default)]
 struct Gate {
     is_closed: bool,
+    /// Only this file's syncs wait, if one is named.
+    only: Option<PathBuf>,
+    /// So many pass although it is closed.
+    admitted: usize,
+    arrived: usize,
     /// Syncs fail from now on.
     fails: bool,
     waiting: usize,
@@ -28,6 +33,7 @@ pub(crate) struct GatedVfs {
 #[derive(Debug)]
 struct GatedFile {
     file: Arc<dyn VfsFile>,
+    path: PathBuf,
     vfs: GatedVfs,
 }
 
@@ -56,6 +62,24 @@ impl GatedVfs {
         self.gate.0.lock().unwrap().is_closed = true;
     }
 
+    /// From now on the syncs of one file wait.
+    pub(crate) fn close_for(&self, path: &str) {
+        let mut gate = self.gate.0.lock().unwrap();
+        gate.is_closed = true;
+        gate.only = Some(path.into());
+        gate.arrived = 0;
+    }
+
+    /// Lets one of those that wait pass, and waits until `count` have come since the gate was closed for their file.
+    pub(crate) fn admit_one_and_wait_for(&self, count: usize) {
+        let mut gate = self.gate.0.lock().unwrap();
+        gate.admitted += 1;
+        self.gate.1.notify_all();
+        while gate.arrived < count {
+            gate = self.gate.1.wait(gate).unwrap();
+        }
+    }
+
     /// Lets syncs pass again.
     pub(crate) fn open(&self) {
         self.gate.0.lock().unwrap().is_closed = false;
@@ -81,13 +105,18 @@ impl GatedVfs {
         }
     }
 
-    fn pass(&self) -> io::Result<()> {
+    fn pass(&self, path: &Path) -> io::Result<()> {
         let mut gate = self.gate.0.lock().unwrap();
+        if gate.only.as_ref().is_some_and(|only| only != path) {
+            return Ok(());
+        }
         gate.waiting += 1;
+        gate.arrived += 1;
         self.gate.1.notify_all();
-        while gate.is_closed {
+        while gate.is_closed && gate.admitted == 0 {
             gate = self.gate.1.wait(gate).unwrap();
         }
+        gate.admitted = gate.admitted.saturating_sub(1);
         gate.waiting -= 1;
         if gate.fails {
             return Err(io::Error::other("the gate lets nothing through"));
@@ -105,6 +134,7 @@ impl Vfs for GatedVfs {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
         Ok(Arc::new(GatedFile {
             file: self.files.open(path, mode)?,
+            path: path.to_path_buf(),
             vfs: self.clone(),
         }))
     }
@@ -151,11 +181,11 @@ impl VfsFile for GatedFile {
         self.file.set_len(len)
     }
     fn sync_data(&self) -> io::Result<()> {
-        self.vfs.pass()?;
+        self.vfs.pass(&self.path)?;
         self.file.sync_data()
     }
     fn sync_all(&self) -> io::Result<()> {
-        self.vfs.pass()?;
+        self.vfs.pass(&self.path)?;
         self.file.sync_all()
     }
     fn try_lock(&self) -> io::Result<bool> {

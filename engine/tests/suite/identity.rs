@@ -309,6 +309,29 @@ fn both_parts_under_a_new_name_are_the_same_database() {
 }
 
 #[test]
+fn a_lost_data_file_is_noticed_although_its_log_is_empty_by_now() {
+    for openings in 0..4 {
+        for is_removed in [false, true] {
+            let vfs = MemoryVfs::default();
+            let db = small(&vfs).open(PATH).unwrap();
+            put(&db, 0..1, 1);
+            db.close().unwrap();
+            for _ in 0..openings {
+                small(&vfs).open(PATH).unwrap().close().unwrap();
+            }
+            let path = Path::new(PATH);
+            if is_removed {
+                vfs.remove(path).unwrap();
+            } else {
+                vfs.open(path, OpenMode::default()).unwrap().set_len(0).unwrap();
+            }
+            let opened = small(&vfs).open(PATH);
+            assert!(opened.is_err(), "a new database after {openings} openings");
+        }
+    }
+}
+
+#[test]
 fn what_a_creation_left_that_was_cut_off_is_no_obstacle() {
     // The data file's name was not durable yet, and the log's first segment was.
     let vfs = MemoryVfs::default();

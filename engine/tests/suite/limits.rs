@@ -142,3 +142,19 @@ fn a_locked_row_is_busy_and_its_release_lets_others_go_on() {
     other.commit().unwrap();
     assert_eq!(db.metrics().row_locks, 0);
 }
+
+#[test]
+fn a_savepoint_of_another_database_is_refused() {
+    let (one, other) = (small(), small());
+    let table = other.create_table("rows").unwrap();
+    let mut foreign = one.begin().unwrap();
+    let mut tx = other.begin().unwrap();
+    let _own = tx.savepoint();
+    tx.put(table, b"k", b"v").unwrap();
+    // Both are the first of the first transaction.
+    assert!(matches!(
+        tx.rollback_to(foreign.savepoint()),
+        Err(Error::InvalidOption { .. })
+    ));
+    assert_eq!(tx.get(table, b"k").unwrap().as_deref(), Some(&b"v"[..]));
+}

@@ -8,16 +8,18 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use engine::vfs::SimulatedVfs;
 use engine::vfs::simulated::{Image, Survival};
+use engine::vfs::{MemoryVfs, SimulatedVfs, Vfs};
 use engine::{Options, WalSync};
 
 use crate::common::PATH;
+use crate::damage::{read_file, wal_files, write_file};
+use crate::gate::{GatedVfs, OpenAtEnd};
 
 const BLOCK: usize = 4096;
 const SECTOR: usize = 512;
 
-fn options(vfs: &SimulatedVfs, sync: WalSync) -> Options {
+fn options(vfs: &(impl Vfs + Clone + 'static), sync: WalSync) -> Options {
     Options::new()
         .page_size(4096)
         .cache_size(0)
@@ -35,22 +37,27 @@ struct Killed {
     sync: WalSync,
 }
 
-/// Makes `commits` commits, each durable when it returns. The size of commit `n` is `size(n)`; in the middle there is a
-/// checkpoint if `with_checkpoint`, so that segments are recycled.
-fn killed(commits: u32, sync: WalSync, with_checkpoint: bool, size: impl Fn(u32) -> usize) -> Killed {
+/// Makes `commits` commits, each durable when it returns. The size of commit `n` is `size(n)`; before it there is a checkpoint
+/// where `has_checkpoint(n)`.
+fn killed(
+    commits: u32,
+    sync: WalSync,
+    has_checkpoint: impl Fn(u32) -> bool,
+    size: impl Fn(u32) -> usize,
+) -> Killed {
     let vfs = SimulatedVfs::from_image(&Image::with_dirs(["/"]), 3);
     let db = options(&vfs, sync).open(PATH).unwrap();
     let table = db.create_table("rows").unwrap();
     let mut before = Image::default();
     for n in 0..commits {
+        if has_checkpoint(n) {
+            db.checkpoint().unwrap();
+        }
         if n + 1 == commits {
             before = vfs.crash(Survival::All);
         }
         db.write(|tx| tx.put(table, &n.to_be_bytes(), &vec![n as u8 | 0x80; size(n)]))
             .unwrap();
-        if with_checkpoint && n == commits / 2 {
-            db.checkpoint().unwrap();
-        }
     }
     let after = vfs.crash(Survival::All);
     Killed {
@@ -185,7 +192,9 @@ fn every_lost_block_of_the_log_is_reported_but_for_the_last_flush() {
         (WalSync::Fdatasync, true),
         (WalSync::Direct, false),
     ] {
-        let killed = killed(200, sync, with_checkpoint, mostly_small);
+        // Segments are recycled by it.
+        let has_checkpoint = |n| with_checkpoint && n == 101;
+        let killed = killed(200, sync, has_checkpoint, mostly_small);
         let used = |path: &&PathBuf| {
             killed.after.files[*path][BLOCK..2 * BLOCK]
                 .iter()
@@ -231,7 +240,7 @@ fn wherever_the_log_ends_only_its_last_flush_can_be_cut_off() {
     let small = (1..=45).step_by(4).map(|commits| (commits, 100));
     let large = (1..=12).step_by(3).map(|commits| (commits, 3000));
     for (commits, row) in small.chain(large).chain([(3, 4000), (5, 4001), (3, 9000)]) {
-        let killed = killed(commits, WalSync::Fdatasync, false, |_| row);
+        let killed = killed(commits, WalSync::Fdatasync, |_| false, |_| row);
         for len in [BLOCK, SECTOR] {
             let outcomes = killed.lose_each(
                 len,
@@ -243,4 +252,83 @@ fn wherever_the_log_ends_only_its_last_flush_can_be_cut_off() {
     }
     assert_none(&misses);
     assert!(cut_off > 10, "{cut_off}: the last flush can be cut off, and was");
+}
+
+/// A recovery does not see what lies before a checkpoint's redo position, in the same block or not.
+#[test]
+fn a_lost_block_is_reported_wherever_a_checkpoint_was_taken() {
+    let mut misses = Vec::new();
+    for sync in [WalSync::Fdatasync, WalSync::Direct] {
+        for before in 0..20 {
+            for behind in [2, 5, 30] {
+                // Not all of them of the longer ones.
+                let is_cheap = sync == WalSync::Fdatasync && behind < 5;
+                if is_cheap || before % 6 == behind % 6 {
+                    let killed = killed(before + behind, sync, |n| n == before, |_| 5);
+                    killed.lose_each(BLOCK, |_, _| true, &mut misses);
+                }
+            }
+        }
+        for every in 1..6 {
+            let killed = killed(20, sync, |n| n % every == 0, |_| 5);
+            killed.lose_each(BLOCK, |_, _| true, &mut misses);
+        }
+    }
+    assert_none(&misses);
+}
+
+/// Losses of which an opening says nothing, although more than the last of `commits` commits is gone.
+fn silent_losses(files: &MemoryVfs, commits: u8) -> Vec<String> {
+    let mut silent = Vec::new();
+    for path in wal_files(files) {
+        for start in (0..read_file(files, &path).len()).step_by(BLOCK) {
+            let lost = files.fork();
+            write_file(&lost, &path, &[0; BLOCK], start);
+            let Ok(db) = options(&lost, WalSync::Fdatasync).open(PATH) else {
+                continue;
+            };
+            let count = db.snapshot().scan(db.table("rows").unwrap(), ..).unwrap().count();
+            if count + 1 < usize::from(commits) {
+                silent.push(format!(
+                    "{count} of {commits} without {start} of {}",
+                    path.display()
+                ));
+            }
+        }
+    }
+    silent
+}
+
+/// Commits go on while a checkpoint waits for its syncs: for that of its pages, and for that of its superblock, which is in
+/// the file by then and counts if the process is killed, before the checkpoint can tell the log of it.
+#[test]
+fn a_lost_block_is_reported_although_a_checkpoint_was_under_way() {
+    for first in 1..4 {
+        let files = MemoryVfs::default();
+        let vfs = GatedVfs::new(files.clone());
+        let db = options(&vfs, WalSync::Fdatasync).open(PATH).unwrap();
+        let table = db.create_table("rows").unwrap();
+        let (mut commits, mut silent) = (0, Vec::new());
+        let mut go_on = |count: u8| {
+            for _ in 0..count {
+                db.write(|tx| tx.put(table, &[commits], b"value")).unwrap();
+                commits += 1;
+                silent.extend(silent_losses(&files, commits));
+            }
+        };
+        go_on(first);
+        std::thread::scope(|scope| {
+            let _open = OpenAtEnd(&vfs);
+            vfs.close_for(PATH);
+            let checkpoint = scope.spawn(|| db.checkpoint());
+            vfs.wait_for_sync();
+            go_on(if first == 3 { 3 } else { 0 });
+            vfs.admit_one_and_wait_for(2);
+            go_on(4);
+            vfs.open();
+            checkpoint.join().unwrap().unwrap();
+        });
+        go_on(4);
+        assert_none(&silent);
+    }
 }

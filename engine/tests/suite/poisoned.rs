@@ -3,7 +3,7 @@
 use engine::vfs::MemoryVfs;
 use engine::{Database, Durability, Error, IsolationLevel, Table, Transaction, TxOptions};
 
-use crate::common::{PATH, get, nosync, put};
+use crate::common::{PATH, fresh, get, nosync, put};
 use crate::gate::{GatedVfs, OpenAtEnd, commit_sync};
 
 fn database() -> (GatedVfs, Database, Table) {
@@ -241,4 +241,21 @@ fn an_empty_commit_after_the_end_is_refused_at_every_durability() {
         fail_a_commit(&vfs, &db, table, || ());
         assert!(is_poisoned(&tx.commit()), "{durability:?}");
     }
+}
+
+#[test]
+fn a_database_that_has_stopped_can_be_read_beyond_its_cache() {
+    let (vfs, db, table) = fresh();
+    for n in 0..2400u32 {
+        put(&db, table, &n.to_be_bytes(), &[1; 400]);
+    }
+    db.checkpoint().unwrap();
+    for n in 0..20u32 {
+        put(&db, table, &(n * 100).to_be_bytes(), &[2; 400]);
+    }
+    vfs.fail_next_sync();
+    assert!(db.write(|tx| tx.put(table, b"x", b"y")).is_err());
+    let snapshot = db.snapshot();
+    let rows: engine::Result<Vec<_>> = snapshot.scan(table, ..).unwrap().collect();
+    assert_eq!(rows.unwrap().len(), 2400);
 }

@@ -10,6 +10,7 @@ mod recycling;
 mod restart;
 mod round_trip;
 mod sweep;
+mod witnesses;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
