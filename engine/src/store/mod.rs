@@ -41,5 +41,5 @@ pub(crate) use opening::read_superblock;
 pub(crate) use reservation::{Privilege, Reservation};
 pub use stats::StoreStats;
 pub use superblock::{PAGE_SIZE_MAX, PAGE_SIZE_MIN, Superblock};
-pub(crate) use survey::Survey;
+pub(crate) use survey::{FoundImage, Survey};
 pub use verifying::VerifyReport;
