@@ -2,7 +2,8 @@
 //!
 //! 1. Find all intact page images in the data file and all intact frames of the log that belong to it, with or without
 //!    superblocks, page map and segment order ([`pages`]); without a data file, in the log alone.
-//! 2. A page's state is its newest intact image with the newer frames of the log redone on it.
+//! 2. A page's state is the image that a recovery would take, or else its newest intact one, with the newer frames of the log
+//!    redone on it ([`log`] knows what is missing there).
 //! 3. Read the catalog, then every table from its root; fill what the tree has lost with leaves that nobody points to
 //!    ([`tree`]). Tables whose name is lost become `lost_<number>`.
 //! 4. Write the rows into a new database. The damaged one is only read.
@@ -10,6 +11,7 @@
 //! Nothing that fails its CRC is ever used. What cannot be known is said: ranges of keys that may have held rows, rows
 //! whose long value is lost, pages of which only an older state is left.
 
+mod log;
 mod pages;
 mod tree;
 
@@ -115,7 +117,7 @@ pub fn salvage(from: impl AsRef<Path>, to: impl AsRef<Path>, options: Options) -
     let database = options.page_size(pages.page_size).open(to)?;
     let mut report = SalvageReport {
         damaged_extents: pages.survey.damaged_extents,
-        log_frames: pages.log_frames,
+        log_frames: pages.log.frame_count,
         problems: pages.problems.clone(),
         ..SalvageReport::default()
     };

@@ -39,4 +39,5 @@ pub(crate) use data_file::{CreateOptions, DataFile, PageImage};
 pub(crate) use opening::read_superblock;
 pub(crate) use reservation::{Privilege, Reservation};
 pub(crate) use stats::StoreStats;
-pub(crate) use survey::Survey;
+pub(crate) use superblock::Superblock;
+pub(crate) use survey::{FoundImage, Survey};

@@ -20,7 +20,7 @@ use crate::ids::{CommitId, PageNumber};
 use crate::vfs::VfsFile;
 
 /// An intact image of a page.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FoundImage {
     pub(crate) commit: CommitId,
     place: ExtentPlace,
@@ -31,11 +31,12 @@ pub(crate) struct FoundImage {
 pub(crate) struct Survey {
     /// The newest usable superblock.
     pub(crate) superblock: Option<Superblock>,
-    /// The page map of that superblock: the commit of each page's newest image.
-    pub(crate) map: BTreeMap<PageNumber, CommitId>,
+    /// The page map of that superblock. Only the image that it names is known to be the page's: another one of the same
+    /// commit may have been made in the middle of it.
+    pub(crate) map: BTreeMap<PageNumber, FoundImage>,
     /// Whether all of the map could be read.
     pub(crate) has_whole_map: bool,
-    /// Intact images by page, oldest first.
+    /// Intact images by page, oldest first; of those of one commit the one in the map is the last.
     pub(crate) images: BTreeMap<PageNumber, Vec<FoundImage>>,
     /// The newest damaged image of each page, by what is left of its header.
     pub(crate) damaged: BTreeMap<PageNumber, CommitId>,
@@ -64,14 +65,14 @@ impl Survey {
         read_extent(file, path, identity, image.place, out)
     }
 
-    /// Looks at the whole file, and shows each intact image to `visit`.
+    /// Looks at the whole file, and shows each intact image to `visit`, and whether the page map names it.
     ///
     /// # Errors
     /// [`Error::Io`]; damage is none.
     pub(crate) fn of(
         file: &dyn VfsFile,
         path: &Path,
-        mut visit: impl FnMut(PageNumber, CommitId, &[u8]),
+        mut visit: impl FnMut(PageNumber, CommitId, bool, &[u8]),
     ) -> Result<Self> {
         let io_error = |source| Error::io("read", path, source);
         let mut survey = Self::default();
@@ -91,8 +92,8 @@ impl Survey {
                     raw_length: u32_at(&header, field::RAW_BYTES),
                 };
                 match survey.look_at(file, path, &header, place, &mut raw) {
-                    Ok(Some((page, commit))) => {
-                        visit(page, commit, &raw);
+                    Ok(Some((page, image))) => {
+                        visit(page, image.commit, survey.map.get(&page) == Some(&image), &raw);
                         units = units_for(stored + OVERHEAD_BYTES);
                     }
                     Ok(None) => units = units_for(stored + OVERHEAD_BYTES),
@@ -110,10 +111,10 @@ impl Survey {
             }
             offset += units * UNIT_BYTES as u64;
         }
-        survey
-            .images
-            .values_mut()
-            .for_each(|images| images.sort_by_key(|image| image.commit));
+        for (page, images) in &mut survey.images {
+            let mapped = survey.map.get(page);
+            images.sort_by_key(|image| (image.commit, mapped == Some(image)));
+        }
         Ok(survey)
     }
 
@@ -125,7 +126,7 @@ impl Survey {
         header: &[u8; HEADER_BYTES],
         place: ExtentPlace,
         raw: &mut Vec<u8>,
-    ) -> Result<Option<(PageNumber, CommitId)>> {
+    ) -> Result<Option<(PageNumber, FoundImage)>> {
         let kind = [ExtentKind::Page, ExtentKind::MapChunk, ExtentKind::MapRoot]
             .into_iter()
             .find(|kind| *kind as u8 == header[field::KIND])
@@ -143,12 +144,13 @@ impl Survey {
         if kind != ExtentKind::Page {
             return Ok(None);
         }
-        let (page, commit) = (PageNumber(identity.number), CommitId(identity.stamp));
-        self.images
-            .entry(page)
-            .or_default()
-            .push(FoundImage { commit, place });
-        Ok(Some((page, commit)))
+        let page = PageNumber(identity.number);
+        let image = FoundImage {
+            commit: CommitId(identity.stamp),
+            place,
+        };
+        self.images.entry(page).or_default().push(image);
+        Ok(Some((page, image)))
     }
 
     fn read_map(&mut self, file: &dyn VfsFile, path: &Path) -> Result<()> {
@@ -169,7 +171,11 @@ impl Survey {
                     let first = of.chunk * CHUNK_ENTRIES as u32;
                     for (page, entry) in (first..).zip(entries) {
                         if let Some(entry) = entry {
-                            self.map.insert(PageNumber(page), entry.commit);
+                            let image = FoundImage {
+                                commit: entry.commit,
+                                place: entry.place(),
+                            };
+                            self.map.insert(PageNumber(page), image);
                         }
                     }
                 }
@@ -211,8 +217,8 @@ mod tests {
         bytes[2 * 1024 + 100] ^= 1;
         file.write_at(&bytes, EXTENTS_START).unwrap();
         let mut seen = Vec::new();
-        let survey = Survey::of(&*file, path, |page, commit, raw| {
-            assert_eq!(raw, [page.0 as u8; 700]);
+        let survey = Survey::of(&*file, path, |page, commit, is_mapped, raw| {
+            assert_eq!((raw, is_mapped), (&[page.0 as u8; 700][..], false));
             seen.push((page.0, commit.0));
         })
         .unwrap();

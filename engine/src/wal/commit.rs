@@ -87,7 +87,7 @@ impl Frame<'_> {
 }
 
 impl FrameBody {
-    pub(super) fn new(bytes: &Arc<Vec<u8>>, start: usize, len: usize) -> Self {
+    pub(crate) fn new(bytes: &Arc<Vec<u8>>, start: usize, len: usize) -> Self {
         Self {
             bytes: Arc::clone(bytes),
             start: start as u32,

@@ -43,4 +43,4 @@ pub use frame::{CommitMark, FrameKind};
 pub use log::Wal;
 pub use options::{WalOptions, WalStats, WalSync};
 pub(crate) use reader::missing;
-pub(crate) use survey::{FoundFrame, find_contents, list, survey};
+pub(crate) use survey::{FoundFrame, Survey, find_contents, list, survey};

@@ -36,4 +36,3 @@ mod reads;
 mod salvage;
 mod waits;
 mod whole_api;
-mod witnesses;

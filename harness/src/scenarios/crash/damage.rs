@@ -134,7 +134,7 @@ pub(crate) fn sweep(
                 _ => floor,
             };
             let mut outcome = quietly(|| Ok(undamaged.judge(&damaged, earliest)));
-            if outcome.is_ok() && at % (SALVAGED * part) == 0 {
+            if outcome.is_ok() && at.is_multiple_of(SALVAGED * part) {
                 let salvaged = quietly(|| undamaged.salvage(&damaged, earliest));
                 outcome = salvaged.map_err(|what| format!("salvage: {what}")).and(outcome);
             }

@@ -278,9 +278,8 @@ impl<'s> Player<'s> {
 
     /// After an error, what can be read is right: with the fault still there as far as it can be read, without it wholly.
     fn after_refusal(&self, database: &Database) -> Result<(), String> {
-        match self.ledger.states.check_certain(database) {
-            Err(Difference::Wrong(what)) => return Err(what),
-            Ok(()) | Err(_) => {}
+        if let Err(Difference::Wrong(what)) = self.ledger.states.check_certain(database) {
+            return Err(what);
         }
         self.vfs.without_faults(|| self.reads_right(database))
     }

@@ -358,7 +358,7 @@ pub(crate) const GROUP: KeyNumber = 20;
 /// The bytes of a key. Every eighth is longer, so that inner pages fill as well.
 pub(crate) fn key_bytes(key: KeyNumber) -> Vec<u8> {
     if key >= LONG_KEYS {
-        let mut bytes = (1 << 31 | key / GROUP).to_be_bytes().to_vec();
+        let mut bytes = ((1 << 31) | (key / GROUP)).to_be_bytes().to_vec();
         bytes.resize(220, b'l');
         bytes.push((key % GROUP) as u8);
         return bytes;

@@ -44,7 +44,7 @@ fn contending(thread: u32, commits: u32, snapshot: bool) -> Vec<Step> {
     for at in 0..commits {
         steps.push(Step::Begin {
             slot: 0,
-            sync: (thread + at) % 3 != 0,
+            sync: !(thread + at).is_multiple_of(3),
             snapshot,
         });
         for row in 0..2 {
