@@ -159,3 +159,23 @@ fn an_exhausted_position_space_is_an_error() {
     let error = Wal::start(Arc::new(vfs), options(), LogPosition(0)).unwrap_err();
     assert!(error.to_string().contains("position space"), "{error}");
 }
+
+/// However often a creation is cut off before its first checkpoint, what it leaves is not taken for a log that was in use.
+#[test]
+fn only_a_log_that_goes_on_from_somewhere_has_contents() {
+    let vfs = MemoryVfs::default();
+    let find = || crate::wal::find_contents(&vfs, Path::new(DIR)).unwrap();
+    let mut end = LogPosition(0);
+    for opening in 0..5 {
+        let wal = start(&vfs, LogPosition(0));
+        end = wal.end();
+        let recovered = recover(&vfs, LogPosition(0), LogPosition(0)).unwrap().0;
+        assert_eq!(
+            (find(), recovered.end),
+            (None, LogPosition(0)),
+            "opening {opening}"
+        );
+    }
+    drop(start(&vfs, end));
+    assert!(find().is_some());
+}
