@@ -455,6 +455,8 @@ fn free_dropped(
     let tree = changer.tree(dropped.root, dropped.table);
     let row: [NewRow<'_>; 1] = [(&key, None)];
     let need = changer.need_of_rows(catalog, row.into_iter())?;
+    // Also where no page of the table can be read, and no budget is taken.
+    changer.reserve(need)?;
     let mut budget = Budget::new(DROP_BUDGET, need);
     match changer.drop_tree(tree, &mut budget, quarantine) {
         Ok(true) => {}

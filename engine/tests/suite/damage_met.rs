@@ -222,7 +222,8 @@ fn all_damages(kind: u8, name: &str) {
                 left > rest && left <= rest + of_table(name),
                 "{what}: {left} pages are left, {rest} are needed"
             );
-            if kind == "leaf" && name == "rows" {
+            // A sector that cannot be read may be readable at the next opening: the table's rest waits for that.
+            if kind == "leaf" && name == "rows" && matches!(damage, Damage::Flip) {
                 assert_eq!(left, rest + 1, "{what}: only the damaged page is lost");
             }
             db.close().unwrap();
