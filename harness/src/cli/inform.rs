@@ -86,12 +86,15 @@ Scripts (insert, split, merge, ..., recovery) and random mixes run once on a sim
 file operation. Then power is lost after each operation: what was not synced survives or not, in many combinations, torn
 at 512 bytes; names survive only once their directory was synced. Each image is opened, must hold exactly the state of
 some commit, none older than what was promised to be durable, must be sound, and must be writable; the recovery itself
-is cut off too, three deep. Files at rest are damaged: flipped bits, lost and misdirected writes. In builds with debug
-assertions, faults are planted in the engine to prove that all this finds them.
+is cut off too, three deep. Beside many scripts checkpoints, collection, readers and the background thread go on, or
+several threads commit. File operations are made to fail. Files at rest are damaged: flipped bits, lost and misdirected
+writes; what is salvaged of them is compared as well. In builds with debug assertions the run counts which mechanisms of
+the engine it went through, and must come to each of them (reach); and faults are planted in the engine, each of which must
+be found with each of three seeds.
 
 --seed N makes other choices; --deep tries many more, for --duration (10m) of random mixes, and kills real processes
 --rounds times (3000). A failure is shortened and written to failure-N.json in the output directory: `harness replay
-FILE` does it again. Anything lost, and any planted fault not found, makes exit code 3.
+FILE` does it again. Anything lost, any planted fault not found and any mechanism not reached makes exit code 3.
 ";
 
 /// A workload in words.

@@ -16,6 +16,7 @@ mod company;
 mod damage;
 mod explore;
 mod faults;
+mod filling;
 mod held;
 mod ledger;
 mod minimise;
