@@ -8,7 +8,7 @@ use engine::{Database, Error};
 use super::company::Around;
 use super::held::Holding;
 pub(crate) use super::ledger::Ledger;
-use super::script::{Company, MUCH, Script, Settings, Step, TableNumber, Value, table_name, value_bytes};
+use super::script::{Company, MUCH, Script, Settings, Step, table_name, value_bytes};
 use super::seen::{Expecting, Seen};
 use super::session::{Committed, LockedRead, Outcome, Session, Trouble};
 use super::start::Start;
