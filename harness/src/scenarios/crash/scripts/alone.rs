@@ -282,8 +282,8 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             rows(120, 90),
             new()
                 .then(Step::Hold { snapshots: 66 })
-                // Those that took the last places, behind the first 64.
-                .then(Step::Keep { snapshots: 2 })
+                // The one that took the last place, behind the first 64 whichever was taken first.
+                .then(Step::Keep { snapshots: 1 })
                 .each(0..5, |s, at| {
                     s.put(at % 2 == 0, 0, (at..120).step_by(7), 80 + at * 9, at + 1)
                         .delete(false, 0, (at * 3..120).step_by(11))
