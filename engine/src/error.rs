@@ -253,6 +253,12 @@ impl Error {
         }
     }
 
+    /// A snapshot is too old.
+    pub(crate) fn too_old(snapshot: CommitId) -> Self {
+        crate::reach::mark(crate::reach::Mechanism::SnapshotTooOld);
+        Self::SnapshotTooOld { snapshot }
+    }
+
     /// Whether bytes of a file could not be read, or were not what was written there.
     pub(crate) fn is_unreadable(&self) -> bool {
         match self {

@@ -94,6 +94,10 @@ fn open_to_write(path: &Path, options: &Options) -> Result<Opened> {
     let is_new = DataFile::is_blank(&*file, path)?;
     let store = if is_new {
         check_nothing_is_lost(&**vfs, path, "the database file is empty")?;
+        crate::reach::mark_if(
+            file.len().is_ok_and(|len| len > 0),
+            crate::reach::Mechanism::CreationCutShort,
+        );
         if vfs.exists(&dir).map_err(|e| Error::io("look for", &dir, e))? {
             // Durable before the new database exists, or a power failure could bring the old log back beside it.
             wal::remove_segments(&**vfs, &dir)?;

@@ -150,9 +150,7 @@ impl<'p> Cursor<'p> {
                 Ok(Some(true))
             }
             Lookup::WasAbsent => Ok(Some(false)),
-            Lookup::TooOld => Err(Error::SnapshotTooOld {
-                snapshot: self.snapshot,
-            }),
+            Lookup::TooOld => Err(Error::too_old(self.snapshot)),
         }
     }
 
@@ -235,10 +233,7 @@ impl<'p> Cursor<'p> {
         }
         if self.is_newer && self.versions.floor() > self.snapshot {
             // A deleted row that the snapshot sees may have left the leaf already.
-            return Err(Error::SnapshotTooOld {
-                snapshot: self.snapshot,
-            }
-            .into());
+            return Err(Error::too_old(self.snapshot).into());
         }
         self.slots = start..end.max(start);
         Ok((fence, has_fence))

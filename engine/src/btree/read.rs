@@ -229,7 +229,7 @@ impl<'p> Tree<'p> {
                         out.truncate(start);
                         return Ok(false);
                     }
-                    Lookup::TooOld => return Err(Error::SnapshotTooOld { snapshot }.into()),
+                    Lookup::TooOld => return Err(Error::too_old(snapshot).into()),
                 }
             }
             self.finish(state, out)
@@ -275,7 +275,7 @@ impl<'p> Tree<'p> {
         let newest = versions.newest_change(self.table, key, snapshot);
         // Looked at after the chain: the floor rises before a chain is cut.
         if versions.floor() > snapshot {
-            return Err(Error::SnapshotTooOld { snapshot });
+            return Err(Error::too_old(snapshot));
         }
         Ok(newest)
     }

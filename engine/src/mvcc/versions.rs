@@ -262,7 +262,6 @@ impl VersionStore {
         }
         // Looked at after the chain: the floor rises before a chain is cut.
         if self.floor.load(Acquire) > snapshot.0 {
-            crate::reach::mark(crate::reach::Mechanism::SnapshotTooOld);
             return Lookup::TooOld;
         }
         match found {

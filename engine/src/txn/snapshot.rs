@@ -51,7 +51,7 @@ impl TransactionManager {
         let slot = self.registry.begin_at(commit);
         // Looked at after the slot is taken: what is there now stays.
         if self.versions.floor() > commit {
-            return Err(Error::SnapshotTooOld { snapshot: commit });
+            return Err(Error::too_old(commit));
         }
         Ok(Snapshot {
             manager: self,

@@ -222,10 +222,7 @@ impl LogAppender<'_> {
         }
         let size = size.expect("a frame that fits a segment has a 32-bit size");
         state.offset += size as u64;
-        crate::reach::mark_if(
-            state.offset == state.segment.header.segment_size,
-            crate::reach::Mechanism::SegmentFilled,
-        );
+        crate::reach::mark_if(state.room() == 0, crate::reach::Mechanism::SegmentFilled);
         assert!(
             state.end() <= state.segment.header.frames_end(),
             "frames never span segments"

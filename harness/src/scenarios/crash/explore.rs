@@ -50,8 +50,8 @@ pub(crate) struct Effort {
 impl Effort {
     /// What a test run can afford.
     pub(crate) const QUICK: Self = Self {
-        points: 160,
-        choices: 14,
+        points: 100,
+        choices: 12,
         spread: 4,
         deeper_points: 5,
         deeper_images: 4,
@@ -71,7 +71,7 @@ impl Effort {
     /// The effort for files of so many bytes: what takes longer is tried less often.
     fn for_size(mut self, bytes: u64) -> Self {
         let part = (bytes / USUAL_BYTES).clamp(1, 16) as usize;
-        self.points = (self.points / part).max(self.points.min(8));
+        self.points = (self.points / part).max(self.points.min(6));
         self.choices = self.choices.div_ceil(part.min(4));
         self.spread = self.spread.div_ceil(part.min(4));
         self.deeper_points = self.deeper_points.div_ceil(part);

@@ -8,6 +8,8 @@ use super::session::{Session, Trouble};
 
 /// Rows that fill a log segment have values of this many bytes, but for the last one.
 const FILLER_LEN: u32 = 500;
+/// Bytes at either end of a segment that hold no frames.
+const HEADER: u64 = 4096;
 /// Rows that are tried for it, at most.
 const FILLERS_MAX: u32 = 200;
 
@@ -29,8 +31,9 @@ impl Player<'_> {
         let mut beside = None;
         for at in 0..FILLERS_MAX {
             let before = end();
-            let room = segment - before % segment;
-            if at > 0 && room == segment {
+            // The last block has a copy of the header.
+            let room = (segment - HEADER).saturating_sub(before % segment);
+            if at > 0 && room == 0 {
                 break;
             }
             let exact = beside

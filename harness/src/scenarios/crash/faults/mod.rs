@@ -139,7 +139,7 @@ fn injections(target: &Target, effort: &FaultEffort, seed: u64) -> Vec<Injection
         }
     }
     let steps = target.plain.grown / CAPACITY_STEP + 1;
-    runs.extend(places(steps, effort.places, seed).map(|at| Injection::Room(at * CAPACITY_STEP)));
+    runs.extend(places(steps, 3 * effort.places, seed).map(|at| Injection::Room(at * CAPACITY_STEP)));
     runs
 }
 

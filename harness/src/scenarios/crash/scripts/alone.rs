@@ -304,7 +304,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             "too-old",
             "a snapshot outlives the memory for old versions",
             Settings {
-                version_bytes: 12 << 10,
+                version_bytes: 4 << 10,
                 ..plain()
             },
             rows(60, 200),
