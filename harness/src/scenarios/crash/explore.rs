@@ -50,7 +50,7 @@ pub(crate) struct Effort {
 impl Effort {
     /// What a test run can afford.
     pub(crate) const QUICK: Self = Self {
-        points: 100,
+        points: 70,
         choices: 12,
         spread: 4,
         deeper_points: 5,

@@ -33,9 +33,9 @@ use crate::runner::{parent, warnings};
 use crate::scenarios::recovery;
 
 /// Random mixes without `--deep`.
-const MIXES: u64 = 10;
+const MIXES: u64 = 8;
 /// Damages of each kind, for each scenario, without and with `--deep`.
-const DAMAGES: (usize, usize) = (40, 1_000);
+const DAMAGES: (usize, usize) = (24, 1_000);
 /// Places at which an operation fails, for each script, kind of operation and way to fail, without and with `--deep`.
 const FAULT_PLACES: (u64, u64) = (3, 40);
 /// How long `--deep` makes random mixes, unless `--duration` says otherwise.
