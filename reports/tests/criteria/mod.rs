@@ -75,7 +75,7 @@ const BY_MEASUREMENT: [&str; 8] = [
 #[test]
 fn nothing_passes_without_a_measurement() {
     let verdicts = reports::evaluate(&record(vec![]));
-    assert_eq!(verdicts.len(), 10 + 7 + 2 + 14);
+    assert_eq!(verdicts.len(), 10 + 7 + 3 + 14);
     for verdict in verdicts {
         assert_eq!(verdict.outcome, Outcome::NotMeasured, "{}", verdict.id);
         assert_eq!(verdict.value, None, "{}", verdict.id);
