@@ -214,12 +214,13 @@ impl<'a> Changer<'a, '_> {
     }
 
     /// Frees pages of a dropped tree, from its right edge, while there is budget; `true` when nothing of it is left that
-    /// can be reached. Nobody reads the tree any more. What cannot be read is passed over, with whatever only it points
-    /// to.
+    /// can be reached. Nobody reads the tree any more. What has wrong bytes is passed over, with whatever only it points
+    /// to. What the device refuses to read stays, with the pages that lead to it and the leftmost of their children, and
+    /// the rest goes.
     ///
     /// # Errors
-    /// What keeps it from going on for now. A page may have been freed while another one still points to it; a later
-    /// try finds that it is not the table's any more.
+    /// What keeps it from going on for now; an unreadable page when there is nothing left to free beside it. A page may
+    /// have been freed while another one still points to it; a later try finds that it is not the table's any more.
     pub(crate) fn drop_tree(
         &mut self,
         tree: Tree<'a>,
@@ -236,6 +237,9 @@ impl<'a> Changer<'a, '_> {
         budget: &mut Budget,
         quarantine: &mut Quarantine,
     ) -> Result<bool> {
+        // Children at the right edge that stay, and why.
+        let mut kept = 0;
+        let mut refused = None;
         loop {
             let Some(found) = self.page_of_dropped(tree, page, quarantine)? else {
                 return Ok(true);
@@ -247,24 +251,34 @@ impl<'a> Changer<'a, '_> {
                 }
                 break;
             }
-            let count = node.count();
-            let last = node.child(count);
-            let separator = count.checked_sub(1).map(|i| node.key(i));
+            let at = node.count().saturating_sub(kept);
+            let child = node.child(at);
+            let separator = at.checked_sub(1).map(|i| node.key(i));
             if !found.is_valid() {
                 continue;
             }
-            if !self.drop_subtree(tree, last, budget, quarantine)? {
-                return Ok(false);
+            if separator.is_none()
+                && let Some(error) = refused
+            {
+                // The leftmost child cannot be taken off a page that stays.
+                return Err(error);
             }
-            match separator {
-                // The leftmost child is gone: the page itself goes next.
-                None => break,
-                Some(separator) => {
-                    let operation = Operation::Join { key: &separator };
-                    if !self.change_dropped(tree, page, operation, quarantine)? {
-                        return Ok(true);
-                    }
+            match self.drop_subtree(tree, child, budget, quarantine) {
+                Ok(true) => {}
+                Err(error) if error.is_unreadable() && separator.is_some() => {
+                    kept += 1;
+                    refused = Some(error);
+                    continue;
                 }
+                answer => return answer,
+            }
+            let Some(separator) = separator else {
+                // The leftmost child is gone: the page itself goes next.
+                break;
+            };
+            let operation = Operation::Join { key: &separator };
+            if !self.change_dropped(tree, page, operation, quarantine)? {
+                return Ok(true);
             }
         }
         self.free_page(page);

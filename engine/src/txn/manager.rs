@@ -451,24 +451,23 @@ impl TransactionManager {
     /// Waits until `commit` is visible, flushing the log if that is what it takes.
     pub(crate) fn wait_visible(&self, commit: CommitId) -> Result<()> {
         while self.registry.visible() < commit {
-            if let Err(error) = self.check_usable() {
-                // What an earlier flush has made durable becomes visible all the same, and is no failure.
-                self.group.fail(&error, &self.wal, &self.registry);
-                return if self.registry.visible() < commit {
+            let flushed = match self.check_usable() {
+                Ok(()) if commit > self.applied() => {
+                    return Err(Error::NotYetVisible {
+                        asked: commit,
+                        newest: self.registry.visible(),
+                    });
+                }
+                Ok(()) => self.flush().map(drop),
+                Err(error) => {
+                    self.group.fail(&error, &self.wal, &self.registry);
                     Err(error)
-                } else {
-                    Ok(())
-                };
+                }
+            };
+            // What an earlier flush has made durable is visible by now, and was no failure.
+            if flushed.is_err() && self.registry.visible() < commit {
+                return flushed;
             }
-            if commit > self.applied() {
-                return Err(Error::NotYetVisible {
-                    asked: commit,
-                    newest: self.registry.visible(),
-                });
-            }
-            // A failure poisons, which is seen to above.
-            let flushed = self.flush();
-            debug_assert!(flushed.is_ok() || self.check_usable().is_err());
         }
         Ok(())
     }

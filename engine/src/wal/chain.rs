@@ -195,6 +195,8 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(chain.successor(0), Some(2), "segment 2 was abandoned");
+        let mistaken = planted::with(Some(Fault::AbandonedSegmentRead), || chain.successor(0));
+        assert_eq!(mistaken.is_some_and(|index| index != 2), planted::are_possible());
         assert_eq!(chain.successor(1), None);
         assert_eq!(chain.successor(2), Some(3));
         assert_eq!(chain.behind(LogPosition(2 * SIZE)).count(), 2);

@@ -33,6 +33,7 @@ mod promises;
 mod ranges;
 mod read_only;
 mod reads;
+mod reserved;
 mod salvage;
 mod waits;
 mod whole_api;

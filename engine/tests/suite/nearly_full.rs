@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
+use std::panic::catch_unwind;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
+use engine::planted::{self, Fault};
 use engine::vfs::simulated::{Image, SimulatedVfs, Survival};
 use engine::{Database, Error, Options};
 
@@ -229,6 +231,16 @@ fn check(life: &Life, what: &str, with_power_loss: bool) {
         "{what}: after a power loss"
     );
     assert_sound(&db);
+}
+
+#[test]
+fn a_commit_without_its_reservations_is_found() {
+    for fault in [Fault::LogNotReserved, Fault::ReservationNotHeld] {
+        let found = planted::with(Some(fault), || {
+            catch_unwind(every_operation_is_refused_on_a_full_disk_and_done_once_there_is_room)
+        });
+        assert_eq!(found.is_err(), planted::are_possible(), "{fault:?}");
+    }
 }
 
 #[test]

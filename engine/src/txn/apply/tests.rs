@@ -203,3 +203,29 @@ fn a_page_that_makes_way_in_the_middle_of_a_commit_is_whole_after_a_crash() {
         assert_ne!(half, Ok(BTreeSet::from([3])), "the planted fault is found");
     }
 }
+
+/// Two commits wait to be visible, the log is durable past the first only, and then the database stops.
+#[test]
+fn a_commit_that_is_durable_when_the_database_stops_has_not_failed() {
+    let vfs = MemoryVfs::default();
+    let (opened, table) = loaded(&vfs, 4096);
+    let manager = &opened.manager;
+    let apply = |version| {
+        let mut applier = manager.pause();
+        let (commit, end) = manager
+            .apply_commit(&mut applier, |changer| {
+                put(changer, table, &[7], &value(version, 60))
+            })
+            .expect("a commit");
+        let is_visible = manager.announce(commit, end, true, None).expect("in line");
+        assert!(!is_visible);
+        commit
+    };
+    let first = apply(2);
+    manager.wal.flush().expect("a flush, which nobody settles");
+    let second = apply(3);
+    let error = manager.poison.set("stopped");
+    assert!(matches!(manager.wait_visible(second), Err(found) if found.to_string() == error.to_string()));
+    assert_eq!(manager.registry.visible(), first);
+    manager.wait_visible(first).expect("it is durable");
+}
