@@ -47,7 +47,6 @@ faults! {
     IncompleteCommitRedone: "recovery redoes the frames of a commit that has no mark",
     DamageTruncatesLog: "damage in the middle of the log ends it, as if it were a torn tail",
     AbandonedSegmentRead: "of several segments that continue the log, recovery takes the oldest",
-    SegmentWithoutHeaderIsSpare: "a log segment whose header is lost is taken for one that was never used",
     RecycleTooEarly: "log segments are recycled before the checkpoint that makes them superfluous is durable",
     RecycleTooFar: "a checkpoint recycles one log segment too many",
     FailedSyncForgotten: "a failed sync of the log is reported once, and the next flush goes on as if nothing was wrong",

@@ -10,8 +10,9 @@
 //! How often can a page split? A cut halves its rows as nearly as one row allows, so each part takes in about a third of
 //! a page before it splits again; what is inserted counts towards one split only. At the right edge a cut leaves the left
 //! part nearly full, but rows come in key order, and those that follow go to the right part. That is a bound in bytes, at
-//! each level with the separators from below; half as much again and four splits are added, since a row of nearly a
-//! quarter page can cause a few splits by itself.
+//! each level with the separators from below, and half as much again is added. The page as it was before can split once
+//! without that, and once is added for what a division drops. A row of more than a quarter page with its key may not even
+//! fit in half a page: each of those adds a few splits.
 //!
 //! Housekeeping has no bound worth computing: it reserves one step at a time, and stops when it cannot.
 
@@ -31,6 +32,8 @@ pub(super) const OPERATION_OVERHEAD: usize = 32;
 const CHILD_OVERHEAD: usize = 24;
 /// Splits that one row of any size can cause in leaves.
 const SPLITS_OF_A_ROW: usize = 4;
+/// Splits of a leaf that few bytes can cause: one of the leaf as it was, and one that a division drops.
+const SPLITS_AT_FIRST: usize = 2;
 /// Frames that a split or merge works with at once.
 const FRAMES_AT_ONCE: usize = 8;
 
@@ -74,7 +77,7 @@ pub(crate) type NewRow<'r> = (&'r [u8], Option<&'r [u8]>);
 #[derive(Debug, Default)]
 struct LeafRows {
     count: usize,
-    /// Those of at least 1/16 page.
+    /// Those of at least a quarter page.
     large: usize,
     bytes: usize,
     /// Length of the longest key that can become a separator: that of a new row or of one in the leaf.
@@ -85,7 +88,7 @@ impl LeafRows {
     fn splits(&self, page_size: usize) -> usize {
         let row = max_inline_value(page_size) + self.longest_key;
         let by_bytes = splits_by(self.bytes, page_size, self.longest_key, row);
-        (by_bytes + SPLITS_OF_A_ROW * self.large).min(SPLITS_OF_A_ROW * self.count)
+        (SPLITS_AT_FIRST + by_bytes + SPLITS_OF_A_ROW * self.large).min(SPLITS_OF_A_ROW * self.count)
     }
 }
 
@@ -93,7 +96,7 @@ impl LeafRows {
 /// `fence` bytes.
 fn splits_by(bytes: usize, page_size: usize, fence: usize, cell: usize) -> usize {
     let until_split = (page_size - HEADER).saturating_sub(2 * fence + cell) / 2;
-    SPLITS_OF_A_ROW + 3 * bytes / (2 * until_split).max(page_size / 8)
+    3 * bytes / (2 * until_split).max(page_size / 8)
 }
 
 /// How often pages above the leaves split, in a tree of `levels` or, if that is not enough, more.
@@ -102,7 +105,8 @@ fn splits_above(leaves: usize, levels: usize, page_size: usize, longest_key: usi
     let (mut all, mut level, mut below, mut separator) = (0, 1, leaves, longest_key);
     while level < levels || below > 4 * SPLITS_OF_A_ROW {
         let cell = max + CHILD_OVERHEAD;
-        let by_bytes = splits_by(below * (separator + CHILD_OVERHEAD), page_size, max, cell);
+        let by_bytes =
+            SPLITS_OF_A_ROW + splits_by(below * (separator + CHILD_OVERHEAD), page_size, max, cell);
         // One separator splits the page above it at most twice.
         below = by_bytes.min(2 * below);
         all += below;
@@ -290,7 +294,7 @@ impl<'a> Changer<'a, '_> {
                     None => old + 8,
                 };
                 new.count += 1;
-                new.large += usize::from(cell > old && cell >= page_size / 16);
+                new.large += usize::from(cell > old && cell >= page_size / 4);
                 new.bytes += cell.saturating_sub(old);
                 new.longest_key = new.longest_key.max(key.len());
                 log_bytes += key.len() + cell;
@@ -417,7 +421,7 @@ mod tests {
             bytes,
             longest_key: 20,
         };
-        assert_eq!(rows(1, 0, 50).splits(4096), 4);
+        assert_eq!(rows(1, 0, 50).splits(4096), 2);
         assert_eq!(rows(3, 3, 3000).splits(4096), 12);
         // 4 MB in leaves of 4 KiB: 977 of them full, at most twice as many half full, and half as many again.
         let many = rows(100_000, 0, 100_000 * 40).splits(4096);

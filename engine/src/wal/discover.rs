@@ -16,7 +16,6 @@ use super::guard::{self, Guard};
 use super::segment::{COPY_BYTES, HEADER_BYTES, SegmentHeader, sequence_of};
 use crate::error::{Error, Result};
 use crate::ids::LogPosition;
-use crate::planted::{self, Fault};
 use crate::vfs::{FileId, OpenMode, Vfs, VfsFile};
 
 /// One file of the log directory.
@@ -108,7 +107,6 @@ pub(super) fn discover(vfs: &dyn Vfs, dir: &Path, database_id: Option<u64>) -> R
         }
         let guard = match header {
             Some(_) => None,
-            None if planted::makes(Fault::SegmentWithoutHeaderIsSpare) => None,
             None => newest_guard(&read_file(&*file, &path, len)?, database_id),
         };
         found.push(FoundFile {

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use engine::vfs::Vfs;
-use engine::vfs::simulated::{Effect, FailedSync, Fault, OperationKind, SimulatedVfs, Survival};
-use engine::{Database, Error, Options};
+use engine::vfs::simulated::{Effect, FailedSync, Fault, Operation, OperationKind, SimulatedVfs, Survival};
+use engine::{Database, Error, Options, planted};
 
 use crate::common::{assert_sound, get, put};
 
@@ -128,4 +128,30 @@ fn a_checkpoint_whose_sync_fails_is_final_and_loses_nothing() {
             check(&open(&vfs));
         }
     }
+}
+
+/// Whether an opening after a killed process makes the superblock that it found durable before it changes anything else.
+fn settles_first() -> bool {
+    let (vfs, db) = with_rows();
+    vfs.set_power(false);
+    drop(db);
+    let after = SimulatedVfs::from_image(&vfs.crash(Survival::All), 6);
+    after.record();
+    let db = open(&after);
+    assert_eq!(db.recovery().commits, 400);
+    let operations = after.take_trace().operations;
+    let (Operation::Write { inode, offset, .. }, rest) = operations.split_first().unwrap() else {
+        panic!("{operations:?}");
+    };
+    assert!(*offset < 8192, "a superblock is written first");
+    let sync =
+        |operation: &Operation| matches!(operation, Operation::Sync { inode: synced, .. } if synced == inode);
+    sync(&rest[0])
+}
+
+#[test]
+fn an_opening_relies_on_no_superblock_that_is_not_durable() {
+    assert!(settles_first());
+    let found = planted::with(Some(planted::Fault::SuperblockNotSettled), || !settles_first());
+    assert_eq!(found, planted::are_possible());
 }

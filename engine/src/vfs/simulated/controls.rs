@@ -37,8 +37,11 @@ impl SimulatedVfs {
     }
 
     /// Limits the sum of all file lengths, in bytes; growing a file past it fails with `StorageFull`. `None` lifts it.
-    pub fn set_capacity(&self, capacity_bytes: Option<u64>) {
-        self.state.lock().capacity_bytes = capacity_bytes.unwrap_or(u64::MAX);
+    /// Returns the limit of before.
+    pub fn set_capacity(&self, capacity_bytes: Option<u64>) -> Option<u64> {
+        let capacity = &mut self.state.lock().capacity_bytes;
+        let before = std::mem::replace(capacity, capacity_bytes.unwrap_or(u64::MAX));
+        (before < u64::MAX).then_some(before)
     }
 
     /// Sum of the lengths of all files, in bytes.

@@ -31,14 +31,14 @@ pub(super) struct Noted {
     /// Where the operations were at the last write, and at the last sync of the bytes.
     last_write: usize,
     last_sync: usize,
-    /// Syncs of the bytes since the file was opened.
-    syncs: u32,
+    /// Whether the bytes were synced since the file was opened.
+    is_settled: bool,
 }
 
 impl Noted {
     pub(super) fn opened(&mut self, path: &Path) {
         self.is_log = path.extension().is_some_and(|extension| extension == "wal");
-        self.syncs = 0;
+        self.is_settled = false;
     }
 }
 
@@ -88,13 +88,12 @@ impl State {
             Some(Fault::OldSegmentNotSynced) => (position, is_log && is_behind(&before)),
             Some(Fault::SuperblockBeforeData) => (position, !is_log && rest && !head),
             Some(Fault::SuperblockNotSynced) => (position, !is_log && head && !rest),
-            // Once as it was found, and once with the new time line.
-            Some(Fault::SuperblockNotSettled) => (position, !is_log && head && !rest && before.syncs < 2),
+            Some(Fault::SuperblockNotSettled) => (position, !is_log && head && !rest && !before.is_settled),
             _ => (position, false),
         };
         let noted = &mut self.files.entry(inode).or_default().noted;
         noted.last_sync = position;
-        noted.syncs += 1;
+        noted.is_settled = true;
         if is_left_out {
             return None;
         }

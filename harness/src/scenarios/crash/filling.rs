@@ -1,4 +1,5 @@
-//! Filling a log segment to its last byte, so that a frame ends where the segment does.
+//! Filling a log segment to its last byte, so that a frame ends where the segment does; and a disk until a commit has
+//! just the room that it needs, so that it uses all that was reserved for it.
 
 use engine::Database;
 
@@ -6,12 +7,22 @@ use super::play::Player;
 use super::script::{Step, TableNumber, Value};
 use super::session::{Session, Trouble};
 
+/// A slot that no script has.
+const OWN_SLOT: u8 = u8::MAX;
 /// Rows that fill a log segment have values of this many bytes, but for the last one.
 const FILLER_LEN: u32 = 500;
 /// Bytes at either end of a segment that hold no frames.
 const HEADER: u64 = 4096;
 /// Rows that are tried for it, at most.
 const FILLERS_MAX: u32 = 200;
+
+/// By how much the room on a full disk grows, in bytes; and how often, at most.
+const ROOM_STEP: u64 = 8192;
+const ROOMS_MAX: u64 = 300;
+/// Rows of a commit on a full disk, the distance of their keys, and the length of their values in bytes.
+const ROWS: u32 = 90;
+const ROW_STEP: u32 = 3;
+const ROW_LEN: u32 = 900;
 
 impl Player<'_> {
     /// Commits rows until a frame ends with the last byte of a log segment. How long a frame is beside its value is
@@ -23,8 +34,7 @@ impl Player<'_> {
         table: TableNumber,
         key: u32,
     ) -> Result<(), Trouble> {
-        // An own slot, which no script has.
-        let slot = u8::MAX;
+        let slot = OWN_SLOT;
         let segment = self.settings.segment_bytes;
         let base = database.checkpoint()?.redo.0;
         let end = || base + database.storage_info().wal_size;
@@ -67,5 +77,55 @@ impl Player<'_> {
         database.sync()?;
         self.ledger.promise(&self.vfs, self.ledger.states.last());
         Ok(())
+    }
+
+    /// Commits rows on a disk that is full, and has a little more room each time, until they are accepted.
+    pub(super) fn fill_disk<'db>(
+        &mut self,
+        database: &'db Database,
+        session: &mut Session<'db>,
+        table: TableNumber,
+        key: u32,
+    ) -> Result<(), Trouble> {
+        let used = self.vfs.used_bytes();
+        let before = self.vfs.set_capacity(Some(used));
+        let mut done = Ok(());
+        for at in 0..ROOMS_MAX {
+            self.vfs.set_capacity(Some(used + at * ROOM_STEP));
+            done = self.put_rows(database, session, table, key);
+            if !matches!(&done, Err(Trouble::Refused(error)) if error.is_disk_full()) {
+                break;
+            }
+        }
+        self.vfs.set_capacity(before);
+        done
+    }
+
+    fn put_rows<'db>(
+        &mut self,
+        database: &'db Database,
+        session: &mut Session<'db>,
+        table: TableNumber,
+        key: u32,
+    ) -> Result<(), Trouble> {
+        let begin = Step::Begin {
+            slot: OWN_SLOT,
+            sync: true,
+            snapshot: false,
+        };
+        self.transaction_step(database, session, &begin)?;
+        for row in 0..ROWS {
+            let put = Step::Put {
+                slot: OWN_SLOT,
+                table,
+                key: key + row * ROW_STEP,
+                value: Value {
+                    len: ROW_LEN,
+                    version: row,
+                },
+            };
+            self.transaction_step(database, session, &put)?;
+        }
+        self.transaction_step(database, session, &Step::Commit { slot: OWN_SLOT })
     }
 }

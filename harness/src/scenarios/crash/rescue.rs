@@ -11,13 +11,11 @@ use engine::{CommitId, SalvageReport, SalvagedTable, salvage};
 
 use super::check::{Expected, Recovered};
 use super::play::DATABASE;
-use super::script::{KeyNumber, Settings, TableNumber, Value, key_bytes, table_name, value_bytes};
+use super::script::{KeyNumber, Settings, TABLES, TableNumber, Value, key_bytes, table_name, value_bytes};
 use super::state::{State, States};
 
 /// Where the new database is made.
 const SAVED: &str = "/db/saved";
-/// Numbers of tables that scripts use.
-const TABLES: TableNumber = 8;
 
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 

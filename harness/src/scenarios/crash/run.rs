@@ -290,6 +290,7 @@ impl Run {
             places: if self.deep { FAULT_PLACES.1 } else { FAULT_PLACES.0 },
             ways: if self.deep { usize::MAX } else { 1 },
             threads: self.effort.threads,
+            first_only: false,
         };
         let mut swept = Swept::default();
         for (at, scenario) in scripted.iter().enumerate() {

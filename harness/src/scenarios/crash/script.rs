@@ -86,6 +86,8 @@ pub(crate) enum Step {
     Keep { snapshots: u16 },
     /// Write rows, from this key on, until the log's segment is full to its last byte.
     FillSegment { table: TableNumber, key: KeyNumber },
+    /// Write rows, from this key on, on a disk that is full and gets a little more room until they are accepted.
+    FillDisk { table: TableNumber, key: KeyNumber },
     /// Do the steps of several threads at once. Only those of transactions can be among them.
     Threads { threads: Vec<Vec<Step>> },
 }
@@ -102,17 +104,7 @@ impl fmt::Display for Step {
 impl Step {
     /// Whether it is a step of one transaction, which any thread can do.
     fn is_of_a_transaction(&self) -> bool {
-        matches!(
-            self,
-            Self::Begin { .. }
-                | Self::Put { .. }
-                | Self::Delete { .. }
-                | Self::Add { .. }
-                | Self::Savepoint { .. }
-                | Self::RollbackTo { .. }
-                | Self::Rollback { .. }
-                | Self::Commit { .. }
-        )
+        matches!(self, Self::Commit { .. }) || self.phase() == IN_TRANSACTION
     }
 
     /// What the database is doing in this step, for counting crash points.
@@ -125,8 +117,8 @@ impl Step {
             | Self::Add { .. }
             | Self::Savepoint { .. }
             | Self::RollbackTo { .. }
-            | Self::Rollback { .. } => "transaction",
-            Self::Commit { .. } | Self::FillSegment { .. } => "commit",
+            | Self::Rollback { .. } => IN_TRANSACTION,
+            Self::Commit { .. } | Self::FillSegment { .. } | Self::FillDisk { .. } => "commit",
             Self::Threads { .. } => "threads",
             Self::Sync => "flush",
             Self::Checkpoint => "checkpoint",
@@ -310,7 +302,10 @@ impl Script {
             count += 1;
             let (key, len) = match step {
                 Step::Put { key, value, .. } => (*key, value.len),
-                Step::Delete { key, .. } | Step::Add { key, .. } | Step::FillSegment { key, .. } => (*key, 0),
+                Step::Delete { key, .. }
+                | Step::Add { key, .. }
+                | Step::FillSegment { key, .. }
+                | Step::FillDisk { key, .. } => (*key, 0),
                 Step::Threads { threads } => {
                     within("the number of threads", threads.len() as u64, THREADS_MAX as u64)?;
                     steps.extend(threads.iter().flatten());
@@ -347,6 +342,10 @@ pub(crate) fn table_name(table: TableNumber) -> String {
     format!("table-{table}")
 }
 
+/// The phase of steps within a transaction.
+const IN_TRANSACTION: &str = "transaction";
+/// Numbers of tables are below this.
+pub(crate) const TABLES: TableNumber = 8;
 /// Keys from here on are long and differ late: groups of [`GROUP`] share all but their last bytes, so that separators are
 /// long, inner pages hold few of them, and trees are high.
 pub(crate) const LONG_KEYS: KeyNumber = 1 << 20;

@@ -5,11 +5,8 @@ use std::hash::{DefaultHasher, Hasher as _};
 
 use engine::{CommitId, Database, Error, Snapshot};
 
-use super::script::{TableNumber, key_bytes, table_name, value_bytes};
+use super::script::{TABLES, TableNumber, key_bytes, table_name, value_bytes};
 use super::state::{Rows, State};
-
-/// The highest number of a table that scripts use.
-const TABLES: TableNumber = 8;
 
 /// What a snapshot showed when the file operations had come to `position`.
 #[derive(Clone, Debug)]
@@ -64,7 +61,7 @@ impl Summing {
 
 /// Whether an error says that a table is not there.
 pub(super) fn is_gone(error: &Error) -> bool {
-    matches!(error, Error::NoSuchTable { .. }) || format!("{error:?}").starts_with("TableDropped")
+    matches!(error, Error::NoSuchTable { .. } | Error::TableDropped { .. })
 }
 
 /// Reads all tables; `None` if the snapshot has become too old.

@@ -16,7 +16,7 @@ mod tests;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::ErrorKind;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -53,6 +53,8 @@ pub(crate) struct FaultEffort {
     pub ways: usize,
     /// Threads.
     pub threads: usize,
+    /// Stop at the first failure.
+    pub first_only: bool,
 }
 
 /// A script, where it starts, and the operations that it comes to.
@@ -146,22 +148,30 @@ fn injections(target: &Target, effort: &FaultEffort, seed: u64) -> Vec<Injection
 fn sweep_target(target: &Arc<Target>, effort: &FaultEffort, seed: u64, swept: &mut Swept) {
     let runs = injections(target, effort, seed);
     let next = AtomicUsize::new(0);
+    let is_found = AtomicBool::new(false);
     let inherited = engine::planted::inherit();
     let work = || {
         let mut outcomes = Vec::new();
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(&injection) = runs.get(at) else {
+            let Some(&injection) = runs.get(at).filter(|_| !is_found.load(Ordering::Relaxed)) else {
                 return outcomes;
             };
             let begun = Instant::now();
             let seed = seed.wrapping_add(at as u64);
-            let outcome = run_watched(target, injection, seed, &inherited);
+            let outcome = watched(target, move |target| {
+                one::run(&target.script, &target.start, injection, seed)
+            });
+            if effort.first_only && outcome.is_err() {
+                is_found.store(true, Ordering::Relaxed);
+            }
             outcomes.push((injection, outcome, begun.elapsed()));
         }
     };
     let outcomes: Vec<_> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..effort.threads.max(1)).map(|_| scope.spawn(work)).collect();
+        let threads: Vec<_> = (0..effort.threads.max(1))
+            .map(|_| scope.spawn(|| inherited.with(work)))
+            .collect();
         threads
             .into_iter()
             .filter_map(|thread| thread.join().ok())
@@ -174,18 +184,16 @@ fn sweep_target(target: &Arc<Target>, effort: &FaultEffort, seed: u64, swept: &m
 }
 
 /// Runs in a thread of its own, so that a run that hangs is found out.
-fn run_watched(
+fn watched<T: Send + 'static>(
     target: &Arc<Target>,
-    injection: Injection,
-    seed: u64,
-    inherited: &engine::planted::Inherited,
-) -> Result<Outcome, String> {
+    run: impl FnOnce(&Target) -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
     let (tell, told) = channel();
-    let (target, inherited) = (Arc::clone(target), inherited.clone());
+    let (target, inherited) = (Arc::clone(target), engine::planted::inherit());
     let thread = std::thread::spawn(move || {
-        let run = || quietly(|| one::run(&target.script, &target.start, injection, seed));
+        let outcome = inherited.with(|| quietly(|| run(&target)));
         // Nobody listens any more when this took too long.
-        let _ = tell.send(inherited.with(run));
+        let _ = tell.send(outcome);
     });
     let outcome = match told.recv_timeout(HANGS_AFTER) {
         Ok(outcome) => outcome,

@@ -14,12 +14,12 @@ use engine::vfs::simulated::{Effect, FailedSync, OperationKind, Survival};
 
 use super::super::check::{Expected, check, check_files};
 use super::super::play::{Counts, Player, abandon};
-use super::super::script::{Script, Step, Value};
+use super::super::script::{Script, Step, TABLES, Value};
 use super::super::start::Start;
 use super::Injection;
 
 /// A table that no script has.
-const NEW_TABLE: u8 = 7;
+const NEW_TABLE: u8 = TABLES - 1;
 
 /// How a run went that went well.
 #[derive(Debug, Default)]

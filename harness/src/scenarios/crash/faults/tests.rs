@@ -29,6 +29,7 @@ fn failures(scenario: &str, places: u64) -> Vec<CrashFailure> {
         places,
         ways: 6,
         threads: 2,
+        first_only: false,
     };
     let swept = sweep(chosen.map(|one| &one.script), &effort, 1).unwrap();
     assert!(!swept.sweeps.is_empty());
@@ -43,6 +44,7 @@ fn failing_operations_lose_nothing() {
         places: 3,
         ways: 1,
         threads: 2,
+        first_only: false,
     };
     let swept = sweep(scripts.filter(|script| !is_slow(script)), &effort, 3).unwrap();
     assert!(swept.failures.is_empty(), "{:#?}", swept.failures);
@@ -95,6 +97,7 @@ fn a_script_that_goes_wrong_by_itself_is_an_error() {
         places: 3,
         ways: 1,
         threads: 2,
+        first_only: false,
     };
     let result = planted::with(Some(Planted::DirtyPageForgotten), || {
         sweep(script.map(|one| &one.script), &effort, 1)

@@ -1,7 +1,13 @@
 //! Scripts without company: each run is the same.
 
-use super::super::script::MUCH;
+use super::super::script::{LONG_KEYS, MUCH};
 use super::{Goal, Scenario, Settings, Step, Steps, Value, begin, rows, scenario};
+
+/// Rows on more pages than memory holds. Small transactions: what a commit might evict is held for it in the data file.
+fn more_than_memory() -> Steps {
+    let steps = Steps::default().table(0);
+    steps.each(0..66, |s, at| s.put(false, 0, (0..5).map(|i| at * 5 + i), 900, 0))
+}
 
 /// The scenarios.
 pub(super) fn scenarios() -> Vec<Scenario> {
@@ -201,10 +207,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             "eviction",
             "more changed pages than memory holds",
             plain(),
-            // Small transactions: what a commit might evict is held for it in the data file.
-            new()
-                .table(0)
-                .each(0..66, |s, at| s.put(false, 0, (0..5).map(|i| at * 5 + i), 900, 0)),
+            more_than_memory(),
             new()
                 .each(0..14, |s, at| {
                     s.put(at % 4 == 1, 0, (0..6).map(|i| at * 4 + i * 55), 905, at + 1)
@@ -357,6 +360,40 @@ pub(super) fn scenarios() -> Vec<Scenario> {
                 .then(Step::Restart)
                 .put(true, 0, [3], 60, 3),
             &[Goal::RedoneCommits],
+        ),
+        scenario(
+            "full-disk",
+            "a commit that has just the room that it needs, on a full disk and with little memory",
+            plain(),
+            more_than_memory(),
+            new()
+                .each(0..13, |s, at| {
+                    s.put(false, 0, (0..6).map(|i| at * 4 + i * 55), 900, at + 1)
+                })
+                .then(Step::FillDisk { table: 0, key: 1 })
+                .put(true, 0, [3], 60, 3)
+                .then(Step::Checkpoint),
+            &[Goal::DirtyEvictions],
+        ),
+        scenario(
+            "long-keys",
+            "rows whose keys differ in their last bytes only: a page's changes are longer than the page, which is logged",
+            plain(),
+            new()
+                .table(0)
+                .put(
+                    true,
+                    0,
+                    [0, 1, 2, 3, 4, 15, 16, 17, 18, 19].map(|row| LONG_KEYS + row),
+                    900,
+                    1,
+                )
+                .put(true, 0, [4, 15, 16, 17].map(|row| LONG_KEYS + row), 20, 2),
+            new()
+                .put(true, 0, (5..15).map(|row| LONG_KEYS + row), 230, 3)
+                .then(Step::Checkpoint)
+                .put(true, 0, [LONG_KEYS + 6], 230, 4),
+            &[Goal::Rows(20)],
         ),
         scenario(
             "everything",
