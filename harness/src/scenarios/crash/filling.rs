@@ -16,9 +16,9 @@ const HEADER: u64 = 4096;
 /// Rows that are tried for it, at most.
 const FILLERS_MAX: u32 = 200;
 
-/// By how much the room on a full disk grows, in bytes; and how often, at most.
+/// By how much the room on a full disk grows at least, and how much there is at most, in bytes.
 const ROOM_STEP: u64 = 8192;
-const ROOMS_MAX: u64 = 300;
+const ROOM_MAX: u64 = 4 << 20;
 /// Rows of a commit on a full disk, the distance of their keys, and the length of their values in bytes.
 const ROWS: u32 = 90;
 const ROW_STEP: u32 = 3;
@@ -89,14 +89,16 @@ impl Player<'_> {
     ) -> Result<(), Trouble> {
         let used = self.vfs.used_bytes();
         let before = self.vfs.set_capacity(Some(used));
-        let mut done = Ok(());
-        for at in 0..ROOMS_MAX {
-            self.vfs.set_capacity(Some(used + at * ROOM_STEP));
-            done = self.put_rows(database, session, table, key);
-            if !matches!(&done, Err(Trouble::Refused(error)) if error.is_disk_full()) {
-                break;
+        let mut room = 0;
+        let done = loop {
+            self.vfs.set_capacity(Some(used + room));
+            let done = self.put_rows(database, session, table, key);
+            let is_refused = matches!(&done, Err(Trouble::Refused(error)) if error.is_disk_full());
+            if !is_refused || room > ROOM_MAX {
+                break done;
             }
-        }
+            room += room / 4 + ROOM_STEP;
+        };
         self.vfs.set_capacity(before);
         done
     }

@@ -98,7 +98,7 @@ const LIKELY: &[(Fault, Check, &str)] = &[
     (Fault::RedoPositionTooLate, Power, "half-commits"),
     (Fault::LogBehindPages, Power, "durabilities"),
     (Fault::FailedCheckpointForgetsPages, Operations, "tables"),
-    (Fault::FailedCheckpointForgetsMap, Operations, "checkpoint"),
+    (Fault::FailedCheckpointForgetsMap, Operations, "tables"),
     (Fault::FailedCheckpointFreesExtents, Operations, "insert"),
     (Fault::ExtentReusedTooEarly, Power, "checkpoint"),
     (Fault::OnlyFirstMapChunkWritten, Power, "large-changes"),
