@@ -106,6 +106,8 @@ impl<'a, 't> Changer<'a, 't> {
 
     /// Makes sure that `count` pages can be created without I/O. No latch may be held.
     pub(crate) fn reserve_frames(&mut self, count: usize) -> Result<()> {
+        let missing = count.saturating_sub(self.frames.len());
+        self.pool.take_free_frames(missing, &mut self.frames);
         while self.frames.len() < count {
             self.frames.push(self.pool.take_frame()?);
         }

@@ -1,11 +1,12 @@
 //! Range reads.
 //!
-//! A cursor copies one leaf at a time under one version and then hands out its rows. What a row was for the snapshot is
+//! A cursor copies rows of one leaf at a time under one version and then hands them out: those that are left to visit, or
+//! fewer if fewer are wanted. What a row was for the snapshot is
 //! settled when the row is reached: if the leaf had changed after the snapshot, the version store is asked about each
 //! row, ghosts included, because an older snapshot may still see a deleted row. Asking late is as good as asking at
 //! once: whatever changes the row after the copy was made records, first, what the row was.
 //!
-//! What is left of the range behind a leaf is bounded by the leaf's fence, so a leaf that is split, merged or evicted
+//! What is left of the range behind them is bounded by the leaf's fence or by their last key, so a leaf that is split, merged or evicted
 //! meanwhile costs one more descent and nothing else.
 
 use super::read::{Below, To};
@@ -15,6 +16,9 @@ use crate::ids::CommitId;
 use crate::mvcc::{Lookup, VersionStore};
 use crate::page::leaf_copy::{CopiedPayload, LeafCopy};
 use crate::page::node::OverflowRef;
+
+/// Rows that are copied at once, at least: those that a snapshot does not see count as well.
+const ROWS_AT_LEAST: usize = 32;
 
 /// Which way a scan goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,12 +43,12 @@ pub(crate) struct Cursor<'p> {
     versions: &'p VersionStore,
     snapshot: CommitId,
     direction: Direction,
-    /// What is left of the range behind the current leaf: `lower <= key < upper`.
+    /// What is left of the range behind the copied rows: `lower <= key < upper`.
     lower: Vec<u8>,
     upper: Option<Vec<u8>>,
     is_exhausted: bool,
     leaf: LeafCopy,
-    /// Slots of the current leaf that are left to visit.
+    /// Copied slots that are left to visit.
     slots: std::ops::Range<usize>,
     /// The leaf has changes that the snapshot does not see.
     is_newer: bool,
@@ -93,8 +97,8 @@ impl<'p> Cursor<'p> {
         (&self.key, value)
     }
 
-    /// Moves to the next row that the snapshot sees; `false` when there is none.
-    pub(crate) fn advance(&mut self) -> Result<bool> {
+    /// Moves to the next row that the snapshot sees; `false` when there is none. About so many rows are still wanted.
+    pub(crate) fn advance(&mut self, wanted: usize) -> Result<bool> {
         loop {
             let next = match self.direction {
                 Direction::Forward => self.slots.next(),
@@ -107,7 +111,7 @@ impl<'p> Cursor<'p> {
                     }
                 }
                 None if self.is_exhausted => return Ok(false),
-                None => self.next_leaf()?,
+                None => self.next_rows(wanted.max(ROWS_AT_LEAST))?,
             }
         }
     }
@@ -179,10 +183,10 @@ impl<'p> Cursor<'p> {
         }
     }
 
-    /// Copies the leaf at the near end of what is left of the range, and takes it off the range.
-    fn next_leaf(&mut self) -> Result<()> {
+    /// Copies rows of the leaf at the near end of what is left of the range, and takes them off the range.
+    fn next_rows(&mut self, wanted: usize) -> Result<()> {
         let (fence, has_fence) =
-            until_stable(|| self.try_next_leaf())?.ok_or_else(|| self.tree.unstable())?;
+            until_stable(|| self.try_next_rows(wanted))?.ok_or_else(|| self.tree.unstable())?;
         // A leaf that does not bring the cursor on would be read for ever.
         let moves_on = match self.direction {
             Direction::Forward => fence > self.lower,
@@ -201,14 +205,12 @@ impl<'p> Cursor<'p> {
                 self.upper = Some(fence);
             }
         }
-        self.key.clear();
-        self.key.extend_from_slice(self.leaf.prefix());
         self.prefix_len = self.key.len();
         Ok(())
     }
 
-    /// One attempt; returns the leaf's far fence, and whether anything can lie behind it.
-    fn try_next_leaf(&mut self) -> Result<(Vec<u8>, bool), Stop> {
+    /// One attempt; returns where what was copied ends, and whether anything can lie behind it.
+    fn try_next_rows(&mut self, wanted: usize) -> Result<(Vec<u8>, bool), Stop> {
         let upper = self.upper.as_deref();
         let found = match self.direction {
             Direction::Forward => self.tree.try_descend(To(&self.lower), |_| ())?.leaf,
@@ -217,16 +219,28 @@ impl<'p> Cursor<'p> {
         let node = found.node();
         // The leaf covers one of the bounds at most; the other can lie anywhere.
         let start = node.search(&self.lower).0;
-        let end = upper.map_or(node.count(), |upper| node.search(upper).0);
-        self.leaf.fill(node);
+        let end = upper
+            .map_or(node.count(), |upper| node.search(upper).0)
+            .max(start);
         let mut fence = Vec::new();
-        let has_fence = match self.direction {
-            Direction::Forward => node.append_high_fence(&mut fence),
+        let (slots, has_fence) = match self.direction {
+            Direction::Forward if end - start > wanted => {
+                node.append_key(start + wanted, &mut fence);
+                (start..start + wanted, true)
+            }
+            Direction::Forward => (start..end, node.append_high_fence(&mut fence)),
+            Direction::Backward if end - start > wanted => {
+                node.append_key(end - wanted, &mut fence);
+                (end - wanted..end, true)
+            }
             Direction::Backward => {
                 node.append_low_fence(&mut fence);
-                !fence.is_empty()
+                (start..end, !fence.is_empty())
             }
         };
+        self.leaf.fill(node, slots.clone());
+        self.key.clear();
+        node.append_prefix(&mut self.key);
         self.is_newer = node.commit_id() > self.snapshot;
         if !found.is_valid() {
             return Err(Stop::Restart);
@@ -235,7 +249,7 @@ impl<'p> Cursor<'p> {
             // A deleted row that the snapshot sees may have left the leaf already.
             return Err(Error::too_old(self.snapshot).into());
         }
-        self.slots = start..end.max(start);
+        self.slots = slots;
         Ok((fence, has_fence))
     }
 }

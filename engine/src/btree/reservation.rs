@@ -183,7 +183,7 @@ impl<'a> Changer<'a, '_> {
 
     /// Whether all of `need` is available without any reservation.
     fn is_available(&self, need: Need) -> bool {
-        need.log_bytes <= self.wal.bytes_available()
+        need.log_bytes <= self.wal.segment_room()
             && need.created + need.faults + FRAMES_AT_ONCE <= self.pool.frames_available()
     }
 

@@ -92,7 +92,7 @@ fn apply(rows: &mut Contents, mut delta: &[u8], is_leaf: bool) {
 /// Reads a page by every way there is and returns what it holds.
 fn contents(node: Node<'_>) -> Contents {
     let mut copy = LeafCopy::default();
-    copy.fill(node);
+    copy.fill(node, 0..node.count());
     let mut rows = Contents::new();
     let mut last = None;
     for index in 0..node.count() {
@@ -113,7 +113,10 @@ fn contents(node: Node<'_>) -> Contents {
         let (offset, len) = node.payload_position(slot);
         let mut bytes = Vec::new();
         assert!(node.words.append_to(offset, len, &mut bytes), "inside the page");
-        assert_eq!([copy.prefix(), copy.suffix(slot)].concat(), key);
+        let mut copied = Vec::new();
+        node.append_prefix(&mut copied);
+        copied.extend_from_slice(copy.suffix(slot));
+        assert_eq!(copied, key);
         match (node.payload(slot), copy.payload(copy.slot(index))) {
             (Payload::Inline { .. }, CopiedPayload::Inline { start, end }) => {
                 assert_eq!(copy.slice(start, end), bytes);

@@ -81,12 +81,11 @@ impl<'a> Words<'a> {
         true
     }
 
-    /// Copies whole words from word `index` on into `out`, whose length is a multiple of 8.
-    pub(crate) fn copy_words(self, index: usize, out: &mut [u8]) {
-        let words = self.0.get(index..).unwrap_or_default();
-        for (chunk, word) in out.chunks_exact_mut(8).zip(words) {
-            chunk.copy_from_slice(&word.load(Relaxed).to_le_bytes());
-        }
+    /// Appends these words, as far as they are in the page; their bytes are in the order of the page.
+    pub(crate) fn append_words(self, range: std::ops::Range<usize>, out: &mut Vec<u64>) {
+        let end = range.end.min(self.0.len());
+        let words = self.0.get(range.start..end).unwrap_or_default();
+        out.extend(words.iter().map(|word| word.load(Relaxed).to_le()));
     }
 
     /// Compares the bytes `offset..offset + len` with `other`, as strings of bytes.

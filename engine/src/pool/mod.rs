@@ -298,6 +298,13 @@ impl Pool {
         }
     }
 
+    /// Takes frames that hold no page, as many of `count` as are free at once.
+    pub(crate) fn take_free_frames(&self, count: usize, out: &mut Vec<u32>) {
+        let mut free = self.free.lock();
+        let from = free.len().saturating_sub(count);
+        out.extend(free.drain(from..));
+    }
+
     /// Gives back frames that were taken but not used.
     pub(crate) fn return_frames(&self, frames: impl IntoIterator<Item = u32>) {
         self.free.lock().extend(frames);

@@ -96,10 +96,11 @@ impl<'s> Scan<'s> {
             .map(|(key, value)| (&key[..], value.as_deref()));
     }
 
-    fn choose(&mut self) -> Result<Source> {
+    /// What comes next, when so many rows are still wanted.
+    fn choose(&mut self, wanted: usize) -> Result<Source> {
         loop {
             if !self.has_stored {
-                self.has_stored = self.stored.advance()?;
+                self.has_stored = self.stored.advance(wanted)?;
             }
             let Some((own_key, own_value)) = self.next_own else {
                 return Ok(if self.has_stored {
@@ -139,7 +140,7 @@ impl<'s> Scan<'s> {
             return Ok(None);
         }
         let left = std::mem::take(&mut self.left);
-        let source = self.choose()?;
+        let source = self.choose(left)?;
         if let Some((commit, manager)) = self.ahead {
             manager.check_not_lost(commit)?;
         }

@@ -159,10 +159,9 @@ impl LogAppender<'_> {
         room.saturating_sub(self.wal.frame_bytes_usual).max(room / 2)
     }
 
-    /// Bytes of frames that can be appended for certain without creating a file.
-    pub(super) fn bytes_available(&self) -> u64 {
-        let spares = self.wal.segments.spare_count() as u64;
-        self.state.room().saturating_sub(self.wal.frame_bytes_usual) + spares * self.usable_of_segment()
+    /// Bytes of frames that can be appended for certain in this segment.
+    pub(super) fn segment_room(&self) -> u64 {
+        self.state.room()
     }
 
     /// The position behind the last frame.

@@ -208,8 +208,8 @@ impl Wal {
     }
 
     /// Bytes of frames that can be appended for certain without creating a file.
-    pub(crate) fn bytes_available(&self) -> usize {
-        self.appender().bytes_available() as usize
+    pub(crate) fn segment_room(&self) -> usize {
+        self.appender().segment_room() as usize
     }
 
     /// The time line that this log writes: drawn when it was started.

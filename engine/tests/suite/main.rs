@@ -22,6 +22,7 @@ mod limits;
 mod lost_blocks;
 mod memory;
 mod model;
+mod moved;
 mod names;
 mod nearly_full;
 mod ordered;

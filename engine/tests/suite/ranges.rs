@@ -6,9 +6,10 @@
 //! takes every key and its neighbours for a bound, where otherwise some of those with the common prefix do.
 
 use std::ops::Bound;
+use std::sync::Arc;
 
 use engine::vfs::MemoryVfs;
-use engine::{Database, IsolationLevel, Scan, Table, TxOptions};
+use engine::{Database, IsolationLevel, Options, Scan, Table, TxOptions};
 
 use crate::common::{PATH, nosync, small};
 use crate::ordered::{Bounds, Rows, difference, rows_between, shown};
@@ -307,6 +308,73 @@ fn a_bound_that_does_not_share_the_prefix_of_the_leaves() {
             }
             tx.commit().unwrap();
             assert_eq!(db.snapshot().scan(table, ..).unwrap().count(), 0);
+        }
+    }
+}
+
+/// A scan with a limit reads a part of a leaf. That goes on rightly where many of the rows in it are not seen.
+#[test]
+fn a_limit_among_rows_that_are_not_seen() {
+    let key = |n: u32| n.to_be_bytes();
+    for page_size in [4096, 16_384, 65_536] {
+        let db = Options::new()
+            .page_size(page_size)
+            .background(false)
+            .vfs(Arc::new(MemoryVfs::with_seed(11)))
+            .open(PATH)
+            .unwrap();
+        let table = db.create_table("rows").unwrap();
+        let write = |rows: &mut Vec<u32>, is_there: &dyn Fn(u32) -> bool| {
+            db.write(|tx| {
+                for n in 0..700 {
+                    if is_there(n) {
+                        tx.put(table, &key(n), &key(n))?;
+                    } else {
+                        tx.delete(table, &key(n))?;
+                    }
+                }
+                Ok(())
+            })
+            .unwrap();
+            *rows = (0..700).filter(|n| is_there(*n)).collect();
+        };
+        let (mut old, mut new) = (Vec::new(), Vec::new());
+        write(&mut old, &|n| n % 5 != 0);
+        let before = db.snapshot();
+        write(&mut new, &|n| n % 50 == 0 || n > 600);
+        let after = db.snapshot();
+        let mut tx = db.begin().unwrap();
+        for n in 500..700 {
+            tx.delete(table, &key(n)).unwrap();
+        }
+        let own: Vec<u32> = new.iter().copied().filter(|n| *n < 500).collect();
+        for start in (0..720).step_by(37) {
+            for limit in [0, 1, 9, 31, 32, 33, 64, 100, 1000] {
+                for (what, rows) in [("before", &old), ("after", &new), ("own", &own)] {
+                    let (from, to) = (key(start), key(start + 300));
+                    let numbers = |scan: engine::Result<Scan<'_>>| -> Vec<u32> {
+                        let keys = scan.unwrap().limit(limit).map(|row| row.unwrap().0);
+                        keys.map(|key| u32::from_be_bytes(key.try_into().unwrap()))
+                            .collect()
+                    };
+                    let inside = || rows.iter().copied().filter(|n| (start..start + 300).contains(n));
+                    let context = format!("{what}, pages of {page_size}, from {start}, limit {limit}");
+                    let range = || &from[..]..&to[..];
+                    let found = match what {
+                        "before" => numbers(before.scan(table, range())),
+                        "after" => numbers(after.scan(table, range())),
+                        _ => numbers(tx.scan(table, range())),
+                    };
+                    assert_eq!(found, inside().take(limit).collect::<Vec<_>>(), "{context}");
+                    let found = match what {
+                        "before" => numbers(before.scan_rev(table, range())),
+                        "after" => numbers(after.scan_rev(table, range())),
+                        _ => numbers(tx.scan_rev(table, range())),
+                    };
+                    let expected: Vec<u32> = inside().rev().take(limit).collect();
+                    assert_eq!(found, expected, "backwards, {context}");
+                }
+            }
         }
     }
 }

@@ -66,7 +66,7 @@ const PHASES: [(&str, f64); 7] = [
     ("close", 12.0),
 ];
 
-const PLANTED: [(&str, &str); 22] = [
+const PLANTED: [(&str, &str); 36] = [
     (
         "flush-without-sync",
         "a flush of the log writes and does not sync",
@@ -119,6 +119,53 @@ const PLANTED: [(&str, &str); 22] = [
     ("catalog-skipped", "a dropped table stays in the catalog"),
     ("salt-from-clock", "salts of two segments can be equal"),
     ("poison-ignored", "a commit after a failed flush is acknowledged"),
+    (
+        "half-commit-copied",
+        "a page is copied between two changes of one commit",
+    ),
+    (
+        "bound-unchecked",
+        "a bound is searched in a leaf that does not cover it",
+    ),
+    (
+        "old-snapshot-for-locked-row",
+        "a locked row is read as an old snapshot has it",
+    ),
+    (
+        "dropped-table-freed-early",
+        "pages of a dropped table are freed under an older snapshot",
+    ),
+    (
+        "unchanged-commit-not-flushed",
+        "a commit without changes does not make durable what it read",
+    ),
+    ("visible-before-durable", "a commit is visible before its flush"),
+    ("rows-not-locked", "a row is changed without its lock"),
+    (
+        "version-off-by-one",
+        "a snapshot reads the version of the next commit",
+    ),
+    (
+        "ghost-purged-early",
+        "a deleted row is purged while a snapshot needs it",
+    ),
+    (
+        "dirty-mark-cleared",
+        "a page that changed while it was written is taken for clean",
+    ),
+    (
+        "redo-position-late",
+        "a checkpoint's redo position is behind a change that it left out",
+    ),
+    (
+        "map-chunk-skipped",
+        "only the first chunk of the page map is written",
+    ),
+    ("shrink-too-far", "a file is cut where it still holds an extent"),
+    (
+        "loss-hidden-by-salvage",
+        "salvage does not report what it could not read",
+    ),
 ];
 
 /// A crash test in which everything was as it should be.

@@ -39,10 +39,10 @@ fn a_good_crash_test_passes_and_is_shown() {
         assert!(page.contains(expected), "{expected}");
     }
     assert!(
-        text.contains("none lost") && text.contains("22 of 22 planted faults found"),
+        text.contains("none lost") && text.contains("36 of 36 planted faults found"),
         "{text}"
     );
-    assert!(page.contains("nothing was lost; all 22 planted faults were found"));
+    assert!(page.contains("nothing was lost; all 36 planted faults were found"));
     for plot in ["crash-points", "crash-recoveries", "crash-planted-faults"] {
         assert!(page.contains(&format!("id=\"{plot}\"")), "{plot}");
     }
@@ -59,11 +59,11 @@ fn a_loss_is_loud_and_says_how_to_see_it_again() {
         assert!(shown.contains("cargo run -p harness -- replay target/harness/demo-crash/failure-1.toml"));
     }
     assert!(
-        text.contains("2 LOST") && text.contains("21 of 22 planted faults found"),
+        text.contains("2 LOST") && text.contains("35 of 36 planted faults found"),
         "{text}"
     );
     assert!(page.contains("class=\"banner fail\""));
-    assert!(page.contains("1 of 22 planted faults were NOT found"));
+    assert!(page.contains("1 of 36 planted faults were NOT found"));
     assert_eq!(outcomes(&record), [Outcome::Fail, Outcome::Fail]);
     let detail = verdict(&record, "crash-planted-found").detail;
     assert!(detail.contains("checksum-without-salt"), "{detail}");
@@ -90,7 +90,7 @@ fn everything_that_ends_wrong_fails_the_run() {
 
 #[test]
 fn too_few_faults_and_too_slow_recoveries_fail_and_nothing_tried_is_not_measured() {
-    let record = changed(|crash| crash.planted.truncate(19));
+    let record = changed(|crash| crash.planted.truncate(34));
     assert_eq!(outcomes(&record), [Outcome::Pass, Outcome::Fail]);
     let record = changed(|crash| crash.planted.clear());
     assert_eq!(outcomes(&record), [Outcome::Pass, Outcome::NotMeasured]);

@@ -94,6 +94,21 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             &[Goal::Rows(300), Goal::Checkpoints(3)],
         ),
         scenario(
+            "hot-page",
+            "every commit changes the page that checkpoints copy",
+            Settings {
+                company: Some(Company {
+                    readers: 0,
+                    one_in: 2,
+                    ..company(40).unwrap_or_default()
+                }),
+                ..Settings::default()
+            },
+            rows(6, 60),
+            new().each(0..90, |s, at| s.put(at % 30 == 29, 0, [at % 6], 60, at + 1)),
+            &[Goal::Rows(6), Goal::Checkpoints(3)],
+        ),
+        scenario(
             "readers",
             "readers beside synchronised commits: what they have seen is durable",
             Settings {
