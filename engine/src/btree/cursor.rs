@@ -6,7 +6,7 @@
 //! row, ghosts included, because an older snapshot may still see a deleted row. Asking late is as good as asking at
 //! once: whatever changes the row after the copy was made records, first, what the row was.
 //!
-//! What is left of the range behind them is bounded by the leaf's fence or by their last key, so a leaf that is split, merged or evicted
+//! What is left of the range behind them is bounded by the leaf's fence, or by the key at which the copying ended, so a leaf that is split, merged or evicted
 //! meanwhile costs one more descent and nothing else.
 
 use super::read::{Below, To};
@@ -50,6 +50,9 @@ pub(crate) struct Cursor<'p> {
     leaf: LeafCopy,
     /// Copied slots that are left to visit.
     slots: std::ops::Range<usize>,
+    /// Rows wanted at first, and rows copied since.
+    first_wanted: Option<usize>,
+    copied: usize,
     /// The leaf has changes that the snapshot does not see.
     is_newer: bool,
     prefix_len: usize,
@@ -79,6 +82,8 @@ impl<'p> Cursor<'p> {
             is_exhausted,
             leaf: LeafCopy::default(),
             slots: 0..0,
+            first_wanted: None,
+            copied: 0,
             is_newer: false,
             prefix_len: 0,
             key: Vec::new(),
@@ -111,7 +116,7 @@ impl<'p> Cursor<'p> {
                     }
                 }
                 None if self.is_exhausted => return Ok(false),
-                None => self.next_rows(wanted.max(ROWS_AT_LEAST))?,
+                None => self.next_rows(wanted)?,
             }
         }
     }
@@ -185,8 +190,11 @@ impl<'p> Cursor<'p> {
 
     /// Copies rows of the leaf at the near end of what is left of the range, and takes them off the range.
     fn next_rows(&mut self, wanted: usize) -> Result<()> {
+        // As many as were copied in vain, so that rows that are not seen cost no more than what is copied anyway.
+        let used = self.first_wanted.get_or_insert(wanted).saturating_sub(wanted);
+        let most = wanted.max(ROWS_AT_LEAST).max(self.copied.saturating_sub(used));
         let (fence, has_fence) =
-            until_stable(|| self.try_next_rows(wanted))?.ok_or_else(|| self.tree.unstable())?;
+            until_stable(|| self.try_next_rows(most))?.ok_or_else(|| self.tree.unstable())?;
         // A leaf that does not bring the cursor on would be read for ever.
         let moves_on = match self.direction {
             Direction::Forward => fence > self.lower,
@@ -206,11 +214,12 @@ impl<'p> Cursor<'p> {
             }
         }
         self.prefix_len = self.key.len();
+        self.copied += self.slots.len();
         Ok(())
     }
 
     /// One attempt; returns where what was copied ends, and whether anything can lie behind it.
-    fn try_next_rows(&mut self, wanted: usize) -> Result<(Vec<u8>, bool), Stop> {
+    fn try_next_rows(&mut self, most: usize) -> Result<(Vec<u8>, bool), Stop> {
         let upper = self.upper.as_deref();
         let found = match self.direction {
             Direction::Forward => self.tree.try_descend(To(&self.lower), |_| ())?.leaf,
@@ -224,14 +233,14 @@ impl<'p> Cursor<'p> {
             .max(start);
         let mut fence = Vec::new();
         let (slots, has_fence) = match self.direction {
-            Direction::Forward if end - start > wanted => {
-                node.append_key(start + wanted, &mut fence);
-                (start..start + wanted, true)
+            Direction::Forward if end - start > most => {
+                node.append_key(start + most, &mut fence);
+                (start..start + most, true)
             }
             Direction::Forward => (start..end, node.append_high_fence(&mut fence)),
-            Direction::Backward if end - start > wanted => {
-                node.append_key(end - wanted, &mut fence);
-                (end - wanted..end, true)
+            Direction::Backward if end - start > most => {
+                node.append_key(end - most, &mut fence);
+                (end - most..end, true)
             }
             Direction::Backward => {
                 node.append_low_fence(&mut fence);

@@ -80,7 +80,7 @@ struct LeafRows {
     /// Those of at least a quarter page.
     large: usize,
     bytes: usize,
-    /// Length of the longest key that can become a separator: that of a new row or of one in the leaf.
+    /// Length of the longest key that can become a separator, or is one: that of a new row, of one in the leaf, or of a fence.
     longest_key: usize,
 }
 
@@ -269,9 +269,10 @@ impl<'a> Changer<'a, '_> {
         let (mut splits, mut longest_key) = (0, 0);
         let mut rows = rows.peekable();
         while let Some((first, _)) = rows.peek().copied() {
-            let (leaf, high, room) = super::until_stable(|| {
+            let (leaf, high, low_len, room) = super::until_stable(|| {
                 let leaf = tree.try_descend(To(first), |_| ())?.leaf;
-                let facts = (leaf, leaf.node().high_fence(), leaf.node().room());
+                let node = leaf.node();
+                let facts = (leaf, node.high_fence(), node.low_fence_len(), node.room());
                 if leaf.is_valid() {
                     Ok(facts)
                 } else {
@@ -312,7 +313,9 @@ impl<'a> Changer<'a, '_> {
                 let old = leaf.node().longest_key();
                 // A key that was read while somebody else changed the leaf can be anything.
                 let old = if leaf.is_valid() { old } else { max_key(page_size) };
-                new.longest_key = new.longest_key.max(old);
+                // Its fences may be longer than any key that is left, and its parts keep one of them each.
+                let fences = low_len.max(high.as_ref().map_or(0, Vec::len));
+                new.longest_key = new.longest_key.max(old).max(fences);
                 longest_key = longest_key.max(new.longest_key);
                 splits += new.splits(page_size);
             }

@@ -129,6 +129,11 @@ impl<'a> Node<'a> {
         (len != NO_BOUND).then_some((word as u16 as usize, len as usize))
     }
 
+    /// Length of the low fence, in bytes.
+    pub(crate) fn low_fence_len(self) -> usize {
+        self.low_position().1
+    }
+
     /// Appends the low fence; empty means "no lower bound".
     pub(crate) fn append_low_fence(self, out: &mut Vec<u8>) {
         let (offset, len) = self.low_position();

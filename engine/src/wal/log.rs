@@ -207,7 +207,7 @@ impl Wal {
         LogPosition(self.durable.load(Ordering::Acquire))
     }
 
-    /// Bytes of frames that can be appended for certain without creating a file.
+    /// Bytes of frames that can be appended for certain in this segment.
     pub(crate) fn segment_room(&self) -> usize {
         self.appender().segment_room() as usize
     }

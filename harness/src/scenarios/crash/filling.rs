@@ -1,5 +1,5 @@
 //! Filling a log segment to its last byte, so that a frame ends where the segment does; and a disk until a commit has
-//! just the room that it needs, so that it uses all that was reserved for it.
+//! little more than the room that it asks for, so that it uses what was reserved for it.
 
 use engine::Database;
 
@@ -89,12 +89,14 @@ impl Player<'_> {
     ) -> Result<(), Trouble> {
         let used = self.vfs.used_bytes();
         let before = self.vfs.set_capacity(Some(used));
+        // A run that has little room anyway gets no more.
+        let most = before.unwrap_or(used + ROOM_MAX);
         let mut room = 0;
         let done = loop {
-            self.vfs.set_capacity(Some(used + room));
+            self.vfs.set_capacity(Some(most.min(used + room)));
             let done = self.put_rows(database, session, table, key);
             let is_refused = matches!(&done, Err(Trouble::Refused(error)) if error.is_disk_full());
-            if !is_refused || room > ROOM_MAX {
+            if !is_refused || used + room > most {
                 break done;
             }
             room += room / 4 + ROOM_STEP;

@@ -106,6 +106,9 @@ pub(crate) fn sweep_script(
         });
         target.plain = one::run(&target.script, &target.start, never, seed).map_err(told)?;
         sweep_target(&Arc::new(target), effort, seed, swept);
+        if effort.first_only && !swept.failures.is_empty() {
+            break;
+        }
     }
     Ok(())
 }
