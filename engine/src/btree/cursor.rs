@@ -1,13 +1,13 @@
 //! Range reads.
 //!
 //! A cursor copies rows of one leaf at a time under one version and then hands them out: those that are left to visit, or
-//! fewer if fewer are wanted. What a row was for the snapshot is
-//! settled when the row is reached: if the leaf had changed after the snapshot, the version store is asked about each
-//! row, ghosts included, because an older snapshot may still see a deleted row. Asking late is as good as asking at
-//! once: whatever changes the row after the copy was made records, first, what the row was.
+//! fewer if fewer are wanted. What a row was for the snapshot is settled when the row is reached: if the leaf had changed
+//! after the snapshot, the version store is asked about each row, ghosts included, because an older snapshot may still see
+//! a deleted row. Asking late is as good as asking at once: whatever changes the row after the copy was made records,
+//! first, what the row was.
 //!
-//! What is left of the range behind them is bounded by the leaf's fence, or by the key at which the copying ended, so a leaf that is split, merged or evicted
-//! meanwhile costs one more descent and nothing else.
+//! What is left of the range behind them is bounded by the leaf's fence, or by the key at which the copying ended, so a
+//! leaf that is split, merged or evicted meanwhile costs one more descent and nothing else.
 
 use super::read::{Below, To};
 use super::{Stop, Tree, until_stable};

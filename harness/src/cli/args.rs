@@ -25,7 +25,7 @@ Examples:
   harness --workload powerloss --engine palimpsest,sqlite
       Cut the power under a working process (Linux, root, a build with --features fuse,sqlite).
   harness --workload crash
-      Lose power, on a simulated disk, at every file operation of many scripts; --deep for hours of it.
+      Lose power, on a simulated disk, at file operations all over many scripts; --deep: at every one.
   harness report target/harness/run-a target/harness/run-b
       Compare runs.
 

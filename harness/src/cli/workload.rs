@@ -13,7 +13,7 @@ use crate::error::{HarnessError, Result};
 pub(crate) const SCENARIOS: &[(&str, &str)] = &[
     (
         "crash",
-        "power loss at every file operation, on a simulated disk: thousands of images recovered and compared",
+        "power loss between file operations, on a simulated disk: thousands of images recovered and compared",
     ),
     (
         "ratios",

@@ -1,9 +1,9 @@
-//! Losing power at every file operation of a recorded run, with many choices of what survives.
+//! Losing power at file operations all over a recorded run, or at every one, with many choices of what survives.
 //!
 //! 1. For each point of the trace, and each survival choice there, make the image of the files.
 //! 2. Skip it if an equal image was checked before and held all that is promised here.
 //! 3. Check it ([`super::check`]).
-//! 4. At some of the points, lose power at every file operation of the recoveries too, also of those after a kill, and so
+//! 4. At some of the points, lose power at file operations of the recoveries too, also of those after a kill, and so
 //!    on, up to three deep.
 
 use std::collections::{BTreeMap, HashMap, HashSet};

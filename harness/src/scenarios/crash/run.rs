@@ -163,8 +163,8 @@ fn check_args(engine: &str, args: &RunArgs) -> Result<()> {
 fn workload(seed: u64, args: &RunArgs) -> Workload {
     Workload {
         name: "crash".into(),
-        title: "Power loss at every file operation, on a simulated disk".into(),
-        description: "Scripted and random runs are recorded; power is lost after each of their file operations, with many \
+        title: "Power loss between file operations, on a simulated disk".into(),
+        description: "Scripted and random runs are recorded; power is lost after file operations all over them, with many \
                       choices of which unsynced changes survive, and every image is recovered and compared with what was \
                       promised."
             .into(),

@@ -363,7 +363,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         ),
         scenario(
             "full-disk",
-            "a commit that has just the room that it needs, on a full disk and with little memory",
+            "a commit that has little more room than it asks for, on a full disk and with little memory",
             plain(),
             more_than_memory(),
             new()

@@ -43,8 +43,6 @@ pub(super) fn scenarios() -> Vec<Scenario> {
                     s.delete(at % 2 == 1, 0, (at * 16..at * 16 + 16).flat_map(group))
                 })
                 .then(Step::Collect)
-                // More bytes of changes than a page has.
-                .put(true, 0, group(100), 125, 7)
                 .put(true, 0, [LONG_KEYS + 5], 50, 7)
                 .then(Step::Checkpoint),
             &[Goal::Levels(3), Goal::DirtyEvictions, Goal::FreePages],
