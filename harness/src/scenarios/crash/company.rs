@@ -1,6 +1,8 @@
 //! Who is there beside a script: threads that take checkpoints, collect old versions, and read.
 //!
-//! A checkpoint begins when the script comes to a step that the seed gives, and goes on beside the steps that follow.
+//! A checkpoint begins when the script comes to a step that the seed gives, and goes on beside the steps that follow. On
+//! a machine with better things to do it may begin later, so the script waits for checkpoints that are far overdue:
+//! otherwise it could be over before the first of them.
 //! Readers take snapshots, hold some of them for a while, and read them again: what a snapshot shows never changes. What
 //! each showed first is compared with the ledger once it is known what the database held then ([`Seen`]).
 
@@ -35,39 +37,54 @@ impl Company {
     }
 }
 
+/// How far the script and its checkpoints have come.
+#[derive(Default)]
+struct Progress {
+    /// Steps of the script so far; `usize::MAX` when it is over.
+    step: usize,
+    /// Checkpoints that have begun, or never will.
+    begun: usize,
+}
+
 /// The company of one opening.
 pub(super) struct Around<'c> {
     company: &'c Company,
     vfs: &'c SimulatedVfs,
     seed: u64,
-    /// Steps of the script so far; `usize::MAX` when it is over.
-    step: Mutex<usize>,
-    stepped: Condvar,
+    /// The steps at which checkpoints are due, in order.
+    due: Vec<usize>,
+    /// So many steps later the script waits for a checkpoint that has not begun.
+    patience: usize,
+    progress: Mutex<Progress>,
+    changed: Condvar,
     seen: Mutex<Vec<Seen>>,
     /// What went wrong.
     wrong: Mutex<Option<String>>,
 }
 
 impl<'c> Around<'c> {
-    pub(super) fn new(company: &'c Company, vfs: &'c SimulatedVfs, seed: u64) -> Self {
+    /// `steps` is how many the script has.
+    pub(super) fn new(company: &'c Company, vfs: &'c SimulatedVfs, seed: u64, steps: usize) -> Self {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let mut due: Vec<usize> = (0..company.checkpoints)
+            .map(|_| random.random_range(0..steps.max(1)))
+            .collect();
+        due.sort_unstable();
         Self {
             company,
             vfs,
             seed,
-            step: Mutex::new(0),
-            stepped: Condvar::new(),
+            due,
+            patience: steps / 10 + 1,
+            progress: Mutex::default(),
+            changed: Condvar::new(),
             seen: Mutex::default(),
             wrong: Mutex::default(),
         }
     }
 
-    /// Starts everybody. `steps` is how many the script has.
-    pub(super) fn start<'s, 'e: 's>(
-        &'e self,
-        scope: &'s Scope<'s, 'e>,
-        database: &'e Database,
-        steps: usize,
-    ) {
+    /// Starts everybody.
+    pub(super) fn start<'s, 'e: 's>(&'e self, scope: &'s Scope<'s, 'e>, database: &'e Database) {
         let inherited = inherit();
         let spawn = |work: Box<dyn FnOnce() -> Result<(), String> + Send + 'e>| {
             let inherited = inherited.clone();
@@ -78,11 +95,13 @@ impl<'c> Around<'c> {
                 });
                 if let Err(what) = done {
                     self.wrong.lock().get_or_insert(what);
+                    // Nobody waits for checkpoints that will not come.
+                    self.set_begun(usize::MAX);
                 }
             });
         };
-        if self.company.checkpoints > 0 {
-            spawn(Box::new(move || self.checkpoints(database, steps)));
+        if !self.due.is_empty() {
+            spawn(Box::new(move || self.checkpoints(database)));
         }
         if self.company.collects {
             spawn(Box::new(move || {
@@ -95,16 +114,28 @@ impl<'c> Around<'c> {
         }
     }
 
-    /// The script has come to its next step.
+    /// The script has come to its next step. Waits for checkpoints that should have begun long before.
     pub(super) fn step(&self) {
-        *self.step.lock() += 1;
-        self.stepped.notify_all();
+        let mut progress = self.progress.lock();
+        progress.step += 1;
+        self.changed.notify_all();
+        while let Some(due) = self.due.get(progress.begun)
+            && due + self.patience < progress.step
+        {
+            self.changed.wait(&mut progress);
+        }
     }
 
     /// The script is over: everybody ends.
     pub(super) fn stop(&self) {
-        *self.step.lock() = usize::MAX;
-        self.stepped.notify_all();
+        self.progress.lock().step = usize::MAX;
+        self.changed.notify_all();
+    }
+
+    /// So many checkpoints have begun, or never will.
+    fn set_begun(&self, begun: usize) {
+        self.progress.lock().begun = begun;
+        self.changed.notify_all();
     }
 
     /// What readers saw.
@@ -119,28 +150,24 @@ impl<'c> Around<'c> {
     }
 
     fn is_over(&self) -> bool {
-        *self.step.lock() == usize::MAX
+        self.progress.lock().step == usize::MAX
     }
 
     /// Waits for a step; `false` if the script is over first.
     fn wait_for(&self, wanted: usize) -> bool {
-        let mut step = self.step.lock();
-        while *step < wanted {
-            self.stepped.wait(&mut step);
+        let mut progress = self.progress.lock();
+        while progress.step < wanted {
+            self.changed.wait(&mut progress);
         }
-        *step != usize::MAX
+        progress.step != usize::MAX
     }
 
-    fn checkpoints(&self, database: &Database, steps: usize) -> Result<(), String> {
-        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
-        let mut begins: Vec<usize> = (0..self.company.checkpoints)
-            .map(|_| random.random_range(0..steps.max(1)))
-            .collect();
-        begins.sort_unstable();
-        for begin in begins {
-            if !self.wait_for(begin) {
-                return Ok(());
+    fn checkpoints(&self, database: &Database) -> Result<(), String> {
+        for (at, due) in self.due.iter().enumerate() {
+            if !self.wait_for(*due) {
+                break;
             }
+            self.set_begun(at + 1);
             let done = database.checkpoint();
             done.map_err(|error| format!("checkpoint: {error}"))?;
         }
@@ -198,9 +225,9 @@ impl<'c> Around<'c> {
                         .map_err(|what| format!("a snapshot of commit {}: {what}", snapshot.commit_id()))?,
                 }
             }
-            let mut step = self.step.lock();
-            if *step != usize::MAX {
-                self.stepped.wait_for(&mut step, LOOK_AGAIN);
+            let mut progress = self.progress.lock();
+            if progress.step != usize::MAX {
+                self.changed.wait_for(&mut progress, LOOK_AGAIN);
             }
         }
         Ok(())

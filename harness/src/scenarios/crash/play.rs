@@ -180,10 +180,10 @@ impl<'s> Player<'s> {
             }
         }
         let vfs = self.vfs.clone();
-        let around = Around::new(company, &vfs, self.seed ^ self.vfs.position() as u64);
+        let around = Around::new(company, &vfs, self.seed ^ self.vfs.position() as u64, steps.len());
         let done = std::thread::scope(|scope| {
             let _stop = Stop(&around);
-            around.start(scope, database, steps.len());
+            around.start(scope, database);
             self.steps(database, steps, Some(&around))
         });
         let seen = around.end();
