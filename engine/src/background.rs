@@ -102,9 +102,8 @@ fn run(shared: &Shared) {
         if buffered >= WRITE_OUT_FROM || is_idle && buffered > 0 {
             report("write the log", manager.wal.write_out());
         }
-        if is_idle && (manager.versions.backlog() > 0 || manager.has_housekeeping()) {
-            manager.collect_now();
-            crate::reach::mark(crate::reach::Mechanism::BackgroundCollection);
+        if manager.has_housekeeping() {
+            manager.tend(|| shared.signal.should_stop());
         }
         let now = manager.vfs.monotonic();
         if is_due(shared, now.saturating_sub(last_checkpoint)) {

@@ -170,6 +170,7 @@ impl TransactionManager {
                 page: copy.page,
                 commit: copy.commit,
                 raw: &copy.image,
+                has_ghosts: copy.has_ghosts,
             })
             .collect();
         self.pool.store().write_pages(&images)?;

@@ -454,6 +454,7 @@ impl Database {
                 });
             }
         }
+        manager.verify_retired(&mut pages, &mut report.problems);
         for (page, why) in applier.quarantine.pages() {
             report
                 .problems

@@ -28,6 +28,7 @@
 //! # }
 //! ```
 
+mod arena;
 mod background;
 mod btree;
 mod checkpoint;

@@ -292,6 +292,7 @@ impl Redone {
             max_transaction_size: options.max_transaction_size,
             version_budget: options.version_budget,
             keep_versions: options.keep_versions,
+            has_background: options.background,
         });
         load_catalog(&manager, self.last)?;
         Ok(Opened {
@@ -357,6 +358,8 @@ fn load_catalog(manager: &TransactionManager, last: CommitId) -> Result<()> {
                 });
             }
             Some(Entry::NextTable(next)) => applier.next_table = next,
+            // Found again when they are freed.
+            Some(Entry::Retired(_)) => {}
             None => {
                 let what = format!("the catalog has a malformed row with key {}", key.escape_ascii());
                 return Err(manager.pool.store().damage(PageNumber::CATALOG, what));

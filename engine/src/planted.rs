@@ -53,6 +53,7 @@ faults! {
     WriteOutTakenForFlush: "log that was written without a sync is taken for durable",
     LogNotReserved: "a commit has no reservation in the log before it changes pages",
     // Commits.
+    RetiredFreedTooEarly: "the pages of a replaced long value are freed while a snapshot still reads them",
     PageMissingFromLog: "a commit of several pages leaves one of them out of the log",
     SyncPromisesNothing: "`Database::sync` returns without flushing",
     UnchangedCommitNotFlushed: "a synchronised commit that changes nothing promises another's that is not durable",

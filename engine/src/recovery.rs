@@ -240,6 +240,7 @@ fn redo_page(pool: &Pool, page: PageNumber, frames: &[Redo]) -> Result<()> {
             node.set_commit_id(frame.commit);
         }
         pool.mark_dirty(&mut latched);
+        pool.ghost_pages().add_if_any(latched.node());
         crate::reach::mark(crate::reach::Mechanism::RedoDelta);
         return Ok(());
     }
@@ -272,6 +273,7 @@ fn redo_image(pool: &Pool, page: PageNumber, frame: &Redo) -> Result<(), Stop> {
     image::decode(bytes, page, latched.words_mut())
         .map_err(|what| Stop::Bad(format!("bad page image: {what}")))?;
     latched.node_mut().set_commit_id(frame.commit);
+    pool.ghost_pages().add_if_any(latched.node());
     Ok(())
 }
 

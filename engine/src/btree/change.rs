@@ -3,17 +3,14 @@
 //! A change records the before-image, then takes the leaf's latch at the version it read, and changes the page. If the
 //! page has no room it is split and the change starts again; the before-image is recorded once all the same.
 //!
-//! Long values that a commit replaces are read before its first change ([`Changer::need_of_rows`]), and their pages are
-//! freed without being read again: a page that is damaged refuses the commit and does not leave half of it behind.
-
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+//! The pages of a long value that a commit replaces are neither read nor freed by it: older snapshots read the value
+//! there. The commit hands the chain over ([`Changer::take_retired`]), to be freed when nobody can need it.
 
 use super::read::{Descended, RowState, To};
 use super::{Touched, Tree};
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, PageNumber, TableId};
-use crate::mvcc::VersionStore;
+use crate::mvcc::{Before, VersionStore};
 use crate::page::delta::Operation;
 use crate::page::edit::Refused;
 use crate::page::layout::{OVERFLOW, max_inline_value};
@@ -22,12 +19,12 @@ use crate::pool::{Latched, Pages, UnfinishedCommit};
 use crate::wal::Wal;
 
 /// What a row was before the commit.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Former {
     Absent,
     Short,
     /// In these pages.
-    Long(Vec<PageNumber>),
+    Long(OverflowRef),
 }
 
 /// Changes trees on behalf of one commit. Whoever has it holds the applier.
@@ -48,8 +45,7 @@ pub(crate) struct Changer<'a, 't> {
     /// The leaf changed last: rows come in key order, so the next one is likely to be there too.
     last_leaf: PageNumber,
     before: Vec<u8>,
-    /// Rows whose long value was read before the first change, and recorded: the pages that it is in.
-    prepared: HashMap<(TableId, Box<[u8]>), Vec<PageNumber>, FixedState>,
+    retired: Vec<(TableId, OverflowRef)>,
     /// Whether any page has changed: after that the commit can no longer be given up.
     pub(super) has_changed: bool,
 }
@@ -76,7 +72,7 @@ impl<'a, 't> Changer<'a, 't> {
             unfinished,
             last_leaf: PageNumber::NONE,
             before: Vec::new(),
-            prepared: HashMap::default(),
+            retired: Vec::new(),
             has_changed: false,
         }
     }
@@ -88,6 +84,15 @@ impl<'a, 't> Changer<'a, 't> {
             root,
             table,
         }
+    }
+
+    /// The commit that is being applied.
+    pub(crate) fn commit(&self) -> CommitId {
+        self.commit
+    }
+
+    pub(crate) fn versions(&self) -> &'a VersionStore {
+        self.versions
     }
 
     /// All changes are made. Pages that were moved out before that are logged whole. Returns whether anything has changed.
@@ -143,6 +148,7 @@ impl<'a, 't> Changer<'a, 't> {
         );
         latched.node_mut().set_commit_id(self.commit);
         self.pool.mark_dirty(latched);
+        self.pool.ghost_pages().add_if_any(latched.node());
         self.has_changed = true;
     }
 
@@ -171,68 +177,23 @@ impl<'a, 't> Changer<'a, 't> {
         if !found.is_valid() {
             return Ok(None);
         }
-        match state {
-            RowState::Absent => {
-                if !is_delete {
-                    self.versions.record(tree.table, key, self.commit, None, false);
-                }
-                Ok(Some(Former::Absent))
-            }
-            RowState::Inline => {
-                self.versions
-                    .record(tree.table, key, self.commit, Some(&self.before), is_delete);
-                Ok(Some(Former::Short))
-            }
-            RowState::Overflow(reference) => self
-                .record_long_before(tree, key, reference, is_delete)
-                .map(|pages| Some(Former::Long(pages))),
+        let (before, former) = match state {
+            RowState::Absent => (Before::Absent, Former::Absent),
+            RowState::Inline => (Before::Short(&self.before), Former::Short),
+            RowState::Overflow(reference) => (Before::Long(reference), Former::Long(reference)),
+        };
+        let is_change = !is_delete || former != Former::Absent;
+        if is_change && tree.table != TableId::CATALOG {
+            self.versions.record(tree.table, key, self.commit, before);
         }
-    }
-
-    /// Reads a long value, records it as what its row was before the commit, and returns its pages.
-    fn record_long_before(
-        &mut self,
-        tree: Tree<'a>,
-        key: &[u8],
-        reference: OverflowRef,
-        is_delete: bool,
-    ) -> Result<Vec<PageNumber>> {
-        let mut before = std::mem::take(&mut self.before);
-        before.clear();
-        let pages = self.read_chain(tree, reference, &mut before)?;
-        self.versions
-            .record(tree.table, key, self.commit, Some(&before), is_delete);
-        self.before = before;
-        Ok(pages)
-    }
-
-    /// Reads the long value that a row of the commit has now. Done for all rows before the first page changes, because it
-    /// may fail.
-    pub(super) fn prepare_long(
-        &mut self,
-        tree: Tree<'a>,
-        key: &[u8],
-        reference: OverflowRef,
-        is_delete: bool,
-    ) -> Result<()> {
-        let pages = self.record_long_before(tree, key, reference, is_delete)?;
-        self.prepared.insert((tree.table, key.into()), pages);
-        Ok(())
-    }
-
-    /// What was prepared for a row.
-    fn take_prepared(&mut self, tree: Tree<'a>, key: &[u8]) -> Option<Former> {
-        if self.prepared.is_empty() {
-            return None;
-        }
-        self.prepared.remove(&(tree.table, key.into())).map(Former::Long)
+        Ok(Some(former))
     }
 
     /// Inserts or replaces a row.
     pub(crate) fn put(&mut self, tree: Tree<'a>, key: &[u8], value: &[u8]) -> Result<()> {
         let is_long = value.len() > max_inline_value(self.pool.page_size());
         let mut reference = None;
-        let mut former = self.take_prepared(tree, key);
+        let mut former = None;
         loop {
             let found = self.leaf(tree, key)?;
             if former.is_none() {
@@ -271,13 +232,13 @@ impl<'a, 't> Changer<'a, 't> {
             self.finish(latched, operation);
             break;
         }
-        self.free_former(former);
+        self.retire_former(tree, former);
         Ok(())
     }
 
     /// Deletes a row, leaving a ghost; `false` if there is none.
     pub(crate) fn delete(&mut self, tree: Tree<'a>, key: &[u8]) -> Result<bool> {
-        let mut former = self.take_prepared(tree, key);
+        let mut former = None;
         loop {
             let found = self.leaf(tree, key)?;
             if former.is_none() {
@@ -291,7 +252,12 @@ impl<'a, 't> Changer<'a, 't> {
             let Some(mut latched) = found.leaf.latch() else {
                 continue;
             };
-            match latched.node_mut().delete(key, self.commit, self.ghost_horizon) {
+            let horizon = match tree.table {
+                // Nobody reads it by a snapshot.
+                TableId::CATALOG => CommitId(u64::MAX),
+                _ => self.ghost_horizon,
+            };
+            match latched.node_mut().delete(key, self.commit, horizon) {
                 Ok(existed) => debug_assert!(existed, "the row was there a moment ago"),
                 Err(Refused::NoRoom) => {
                     drop(latched);
@@ -300,10 +266,16 @@ impl<'a, 't> Changer<'a, 't> {
                 }
                 Err(Refused::NotCovered) => return Err(tree.unstable()),
             }
+            if tree.table == TableId::CATALOG && self.is_small(latched.node()) {
+                // Without a ghost nothing else leads to it.
+                self.pool
+                    .ghost_pages()
+                    .add(latched.frame().page_number(), self.commit);
+            }
             self.finish(latched, Operation::Delete { key });
             break;
         }
-        self.free_former(former);
+        self.retire_former(tree, former);
         Ok(true)
     }
 
@@ -315,14 +287,19 @@ impl<'a, 't> Changer<'a, 't> {
         self.touched.operation(self.last_leaf, operation);
     }
 
-    /// Frees the chain of a replaced long value, after the leaf has stopped pointing to it.
-    fn free_former(&mut self, former: Option<Former>) {
-        if let Some(Former::Long(pages)) = former
+    /// Notes that the chain of a replaced long value is to be freed when nobody reads it any more.
+    fn retire_former(&mut self, tree: Tree<'a>, former: Option<Former>) {
+        if let Some(Former::Long(reference)) = former
             && !crate::planted::makes(crate::planted::Fault::FormerValueNotFreed)
         {
-            crate::reach::mark(crate::reach::Mechanism::ChainFreed);
-            pages.into_iter().for_each(|page| self.free_page(page));
+            crate::reach::mark(crate::reach::Mechanism::ChainRetired);
+            self.retired.push((tree.table, reference));
         }
+    }
+
+    /// Chains that the rows of this commit have stopped pointing to. The catalog has to remember them.
+    pub(crate) fn take_retired(&mut self) -> Vec<(TableId, OverflowRef)> {
+        std::mem::take(&mut self.retired)
     }
 
     /// Creates the empty root of a new tree for `table` and returns its page.

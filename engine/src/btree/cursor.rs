@@ -149,43 +149,34 @@ impl<'p> Cursor<'p> {
     /// If the row changed after the snapshot: whether the snapshot sees it, with its value in `own`.
     fn former(&mut self) -> Result<Option<bool>> {
         self.own.clear();
-        match self
-            .versions
-            .lookup(self.tree.table, &self.key, self.snapshot, &mut self.own)
-        {
+        let (table, snapshot) = (self.tree.table, self.snapshot);
+        match self.versions.lookup(table, &self.key, snapshot, &mut self.own) {
             Lookup::Unchanged => Ok(None),
             Lookup::Was => {
                 self.value = Value::Own;
                 Ok(Some(true))
             }
+            Lookup::WasLong(reference) => self.long_value(reference).map(Some),
             Lookup::WasAbsent => Ok(Some(false)),
             Lookup::TooOld => Err(Error::too_old(self.snapshot)),
         }
     }
 
+    /// Reads a long value into `own`. Its pages stay while anybody can need them, but one may just be on the move; and of
+    /// rows that a snapshot is too old for they do not stay.
     fn long_value(&mut self, reference: OverflowRef) -> Result<bool> {
-        let mut attempts = 0;
-        loop {
-            self.own.clear();
-            match self.tree.append_overflow(reference, &mut self.own) {
-                Ok(()) => {
-                    self.value = Value::Own;
-                    return Ok(true);
-                }
-                Err(Stop::Failed(error)) => return Err(error),
-                Err(Stop::Restart) => {}
-            }
-            // The chain is gone, so the row has changed after the leaf was copied, and what it was has been
-            // recorded; or a page of the chain was just being moved.
-            if let Some(is_seen) = self.former()? {
-                return Ok(is_seen);
-            }
-            attempts += 1;
-            if attempts == super::ATTEMPTS_MAX {
-                return Err(self.tree.unstable());
-            }
-            std::thread::yield_now();
-        }
+        self.value = Value::Own;
+        let (tree, versions, snapshot) = (self.tree, self.versions, self.snapshot);
+        let own = &mut self.own;
+        until_stable(|| {
+            own.clear();
+            tree.append_overflow(reference, own).map_err(|stop| match stop {
+                Stop::Restart if versions.floor() > snapshot => Error::too_old(snapshot).into(),
+                stop => stop,
+            })
+        })?
+        .ok_or_else(|| tree.unstable())?;
+        Ok(true)
     }
 
     /// Copies rows of the leaf at the near end of what is left of the range, and takes them off the range.

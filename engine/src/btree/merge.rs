@@ -3,7 +3,7 @@
 use super::reservation::Budget;
 use super::{Changer, Quarantine, Tree};
 use crate::error::Result;
-use crate::ids::PageNumber;
+use crate::ids::{PageNumber, TableId};
 use crate::page::builder::{NodeBuilder, NodeHeader};
 use crate::page::delta::Operation;
 use crate::page::layout::{HEADER, INNER_CELL_HEADER, LEAF_CELL_HEADER, OVERFLOW};
@@ -30,8 +30,61 @@ fn merged_size(left: Node<'_>, right: Node<'_>, header: &NodeHeader, separator_l
     HEADER + fences + middle + rows(left) + rows(right)
 }
 
+/// What became of a leaf with ghosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purged {
+    /// Nothing is left that can be done.
+    Done,
+    NoRoom,
+}
+
 impl<'a> Changer<'a, '_> {
-    /// Removes the ghosts that nobody needs from the leaf of a deleted row, and merges the leaf if that leaves it small.
+    /// Removes the ghosts that nobody needs from a page, if it is a leaf of a table that there is: `root_of` says where the
+    /// table's tree begins. A leaf with ghosts that somebody may need goes back to the others.
+    ///
+    /// # Errors
+    /// As [`Changer::purge`].
+    pub(crate) fn purge_page(
+        &mut self,
+        page: PageNumber,
+        root_of: impl Fn(TableId) -> Option<PageNumber>,
+        quarantine: &mut Quarantine,
+    ) -> Result<Purged> {
+        let mut is_purged = false;
+        loop {
+            if !self.pool.store().is_allocated(page) {
+                return Ok(Purged::Done);
+            }
+            let Some(found) = self.page_to_keep(page, quarantine)? else {
+                return Ok(Purged::Done);
+            };
+            let node = found.node();
+            let is_due = node.is_leaf() && (node.ghosts() > 0 || self.is_small(node));
+            let (table, commit, has_ghosts) = (node.table(), node.commit_id(), node.ghosts() > 0);
+            let mut low = Vec::new();
+            node.append_low_fence(&mut low);
+            if !found.is_valid() {
+                continue;
+            }
+            if is_purged && is_due && has_ghosts && commit > self.ghost_horizon {
+                self.pool.ghost_pages().add(page, commit);
+            }
+            let root = root_of(table).filter(|_| is_due && !is_purged);
+            let Some(root) = root else {
+                return Ok(Purged::Done);
+            };
+            if self.purge(self.tree(root, table), &low, quarantine)?.is_none() {
+                return Ok(Purged::NoRoom);
+            }
+            is_purged = true;
+        }
+    }
+
+    pub(super) fn is_small(&self, node: Node<'_>) -> bool {
+        node.used() * SMALL.1 < self.pool.page_size() * SMALL.0
+    }
+
+    /// Removes the ghosts that nobody needs from the leaf of a key, and merges the leaf if that leaves it small.
     /// Removing a ghost changes nothing that anybody can see, so it is not logged. Returns the leaf's low fence: rows
     /// from there up to the key need no purge of their own; `None` if there was no room to do the work. Where a page
     /// cannot be read, that is the least key of those that cannot be reached.
@@ -39,12 +92,7 @@ impl<'a> Changer<'a, '_> {
     /// # Errors
     /// What keeps it from going on for now. What has been changed is complete: a page is read before the step that
     /// needs it begins.
-    pub(crate) fn purge(
-        &mut self,
-        tree: Tree<'a>,
-        key: &[u8],
-        quarantine: &mut Quarantine,
-    ) -> Result<Option<Vec<u8>>> {
+    fn purge(&mut self, tree: Tree<'a>, key: &[u8], quarantine: &mut Quarantine) -> Result<Option<Vec<u8>>> {
         if quarantine.len() > 0
             && let Some(low) = self.barrier(tree, key, quarantine)?
         {
@@ -78,7 +126,7 @@ impl<'a> Changer<'a, '_> {
             }
             break latched;
         };
-        let small = leaf.node().used() * SMALL.1 < self.pool.page_size() * SMALL.0;
+        let small = self.is_small(leaf.node());
         let mut low = Vec::new();
         leaf.node().append_low_fence(&mut low);
         drop(leaf);
@@ -145,7 +193,7 @@ impl<'a> Changer<'a, '_> {
             } else {
                 right.node()
             };
-            if small.used() * SMALL.1 >= self.pool.page_size() * SMALL.0 {
+            if !self.is_small(small) {
                 return Ok(false);
             }
             let separator = parent.node().key(right_index - 1);

@@ -16,11 +16,12 @@ mod verify;
 
 pub(crate) use change::Changer;
 pub(crate) use cursor::{Cursor, Direction};
+pub(crate) use merge::Purged;
 pub(crate) use quarantine::Quarantine;
 pub(crate) use read::Tree;
 pub(crate) use reservation::{Budget, Need, NewRow};
 pub(crate) use touched::{Change, Touched};
-pub(crate) use verify::verify_tree;
+pub(crate) use verify::{verify_chain, verify_tree};
 
 use crate::error::Error;
 

@@ -2,7 +2,8 @@
 //!
 //! A chain is written once and never changed; each of its pages carries the commit ID that wrote it, and so does the
 //! reference in the leaf. A reader that finds another commit ID on a page knows that the chain was freed and its
-//! page used again, and starts again at the leaf.
+//! page used again, and starts again at the leaf. A chain that no row points to any more is freed link by link, when the
+//! snapshots that may read it have ended.
 
 use super::reservation::Budget;
 use super::{Changer, Quarantine, Stop, Tree};
@@ -38,6 +39,18 @@ impl Tree<'_> {
             left = rest;
         }
         Ok(())
+    }
+
+    /// Brings the first pages of a chain into memory.
+    pub(crate) fn read_ahead(&self, mut chain: OverflowRef, count: usize) {
+        let mut part = Vec::new();
+        for _ in 0..count {
+            // Somebody else may have freed it by now.
+            match self.read_link(chain, &mut part) {
+                Ok(rest) if rest.len > 0 => chain = rest,
+                _ => return,
+            }
+        }
     }
 
     /// Reads the first page of a chain into `part`; returns what is left of the chain behind it.
@@ -90,7 +103,7 @@ impl<'a> Changer<'a, '_> {
     ///
     /// # Errors
     /// A device that refuses to read the first link; then nothing was freed.
-    pub(super) fn free_overflow_part(
+    pub(crate) fn free_overflow_part(
         &mut self,
         tree: Tree<'a>,
         mut chain: OverflowRef,
@@ -123,27 +136,5 @@ impl<'a> Changer<'a, '_> {
             chain = rest;
         }
         Ok(None)
-    }
-
-    /// Appends a chain's value to `out`, for the before-image, and returns the pages that it is in.
-    pub(super) fn read_chain(
-        &self,
-        tree: Tree<'a>,
-        reference: OverflowRef,
-        out: &mut Vec<u8>,
-    ) -> Result<Vec<PageNumber>> {
-        let start = out.len();
-        let mut pages = Vec::new();
-        super::until_stable(|| {
-            out.truncate(start);
-            pages.clear();
-            tree.walk_overflow(
-                reference,
-                |part| out.extend_from_slice(part),
-                |page| pages.push(page),
-            )
-        })?
-        .ok_or_else(|| tree.unstable())?;
-        Ok(pages)
     }
 }

@@ -98,6 +98,38 @@ impl<'p, 'k> Descended<'p, To<'k>> {
 }
 
 impl<'p> Tree<'p> {
+    /// Pages of another table, for which its root is not needed.
+    pub(crate) fn of(self, table: TableId) -> Self {
+        Self {
+            root: PageNumber::NONE,
+            table,
+            ..self
+        }
+    }
+
+    /// Brings pages at the right edge of the tree into memory.
+    pub(crate) fn read_ahead_from_the_right(&self, count: usize) {
+        let mut page = self.root;
+        while let Ok(Some(found)) = self.pool.get(page) {
+            let node = found.node();
+            if node.kind() != KIND_INNER || node.table() != self.table {
+                return;
+            }
+            let (last, level) = (node.count(), node.level());
+            let children: Vec<_> = (0..=last).rev().map(|at| node.child(at)).take(count).collect();
+            if !found.is_valid() {
+                return;
+            }
+            if level <= 1 {
+                for child in children {
+                    let _ = self.pool.get(child);
+                }
+                return;
+            }
+            page = children[0];
+        }
+    }
+
     /// Who reads a tree holds a snapshot of a time when its table was there, or the applier: so the tree is there.
     pub(super) fn gone(&self) -> Error {
         let what = format!(
@@ -228,6 +260,10 @@ impl<'p> Tree<'p> {
                     Lookup::WasAbsent => {
                         out.truncate(start);
                         return Ok(false);
+                    }
+                    Lookup::WasLong(reference) => {
+                        out.truncate(start);
+                        return self.append_overflow(reference, out).map(|()| true);
                     }
                     Lookup::TooOld => return Err(Error::too_old(snapshot).into()),
                 }

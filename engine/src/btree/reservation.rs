@@ -22,7 +22,7 @@ use super::read::To;
 use super::{Changer, Tree};
 use crate::error::Result;
 use crate::page::layout::{HEADER, max_inline_value, max_key};
-use crate::page::node::{Node, OverflowRef, Payload};
+use crate::page::node::{Node, Payload};
 
 /// Bytes that a page costs in the log beside its content or operations.
 pub(super) const FRAME_OVERHEAD: usize = 64;
@@ -34,6 +34,8 @@ const CHILD_OVERHEAD: usize = 24;
 const SPLITS_OF_A_ROW: usize = 4;
 /// Splits of a leaf that few bytes can cause: one of the leaf as it was, and one that a division drops.
 const SPLITS_AT_FIRST: usize = 2;
+/// Bytes of a row that remembers a retired chain, with its slot and lengths.
+const RETIRED_BYTES: usize = 64;
 /// Frames that a split or merge works with at once.
 const FRAMES_AT_ONCE: usize = 8;
 
@@ -130,6 +132,11 @@ impl Budget {
         Self { pages, end }
     }
 
+    /// Pages left.
+    pub(crate) fn pages(&self) -> usize {
+        self.pages
+    }
+
     /// Takes one page off the budget; `false` if it is used up, or there is no room for the work.
     pub(super) fn take(&mut self, changer: &mut Changer<'_, '_>) -> bool {
         let mut step = changer.need_to_drop_a_page();
@@ -190,17 +197,18 @@ impl<'a> Changer<'a, '_> {
     /// What changing these rows, which come in key order, may need: a rough bound if that is available, else one from a
     /// look at the leaves.
     ///
-    /// Where pages can be outside the cache, this also reads everything that the changes will need: every leaf, and
-    /// the long values that are replaced.
+    /// Where pages can be outside the cache, this also reads every leaf that the changes will need. `catalog` remembers the
+    /// long values that are replaced.
     ///
     /// # Errors
     /// What keeps a page from being read. Nothing has changed then.
     pub(crate) fn need_of_rows<'r>(
         &mut self,
         tree: Tree<'a>,
+        catalog: Tree<'a>,
         rows: impl Iterator<Item = NewRow<'r>> + Clone,
     ) -> Result<Need> {
-        let levels = tree.levels()?;
+        let (levels, catalog_levels) = (tree.levels()?, catalog.levels()?);
         let mut all = Need::default();
         let mut count = 0;
         for (key, value) in rows.clone() {
@@ -209,14 +217,14 @@ impl<'a> Changer<'a, '_> {
         }
         let mut rough = all;
         rough += self.need_of_splits(SPLITS_OF_A_ROW * count, levels, max_key(self.pool.page_size()));
+        rough += self.need_to_retire(count, catalog_levels);
         rough.changed += count;
         rough.distinct += count;
         rough.log_bytes += count * FRAME_OVERHEAD;
-        // With pages outside the cache, what the old values are matters too.
         if !self.pool.may_be_absent() && self.is_available(rough) {
             return Ok(rough);
         }
-        all += self.need_of_leaves(tree, levels, rows)?;
+        all += self.need_of_leaves(tree, levels, catalog_levels, rows)?;
         Ok(all)
     }
 
@@ -262,11 +270,12 @@ impl<'a> Changer<'a, '_> {
         &mut self,
         tree: Tree<'a>,
         levels: usize,
+        catalog_levels: usize,
         rows: impl Iterator<Item = NewRow<'r>>,
     ) -> Result<Need> {
         let page_size = self.pool.page_size();
         let mut need = Need::default();
-        let (mut splits, mut longest_key) = (0, 0);
+        let (mut splits, mut longest_key, mut retired) = (0, 0, 0);
         let mut rows = rows.peekable();
         while let Some((first, _)) = rows.peek().copied() {
             let (leaf, high, low_len, room) = super::until_stable(|| {
@@ -285,10 +294,12 @@ impl<'a> Changer<'a, '_> {
             while let Some((key, value)) =
                 rows.next_if(|(key, _)| high.as_deref().is_none_or(|high| *key < high))
             {
-                let (old, long) = match row_of(leaf.node(), key) {
+                let (old, is_long) = match row_of(leaf.node(), key) {
                     row if leaf.is_valid() => row,
-                    _ => (0, tree.long_value(key)?),
+                    // The leaf has changed meanwhile, and the row may be anything.
+                    _ => (0, true),
                 };
+                retired += usize::from(is_long);
                 let cell = match value {
                     Some(value) => 16 + key.len() + value.len().min(max_inline_value(page_size)).max(16),
                     // What is left of a row that was there.
@@ -299,12 +310,6 @@ impl<'a> Changer<'a, '_> {
                 new.bytes += cell.saturating_sub(old);
                 new.longest_key = new.longest_key.max(key.len());
                 log_bytes += key.len() + cell;
-                if let Some(reference) = long {
-                    // Read here, and freed without being read again.
-                    self.prepare_long(tree, key, reference, value.is_none())?;
-                    let links = (reference.len as usize).div_ceil(page_size - HEADER);
-                    need.log_bytes += links * FRAME_OVERHEAD;
-                }
             }
             if new.count == 0 {
                 return Err(tree.unstable());
@@ -326,7 +331,26 @@ impl<'a> Changer<'a, '_> {
             need.faults += 2 + levels;
         }
         need += self.need_of_splits(splits, levels, longest_key);
+        need += self.need_to_retire(retired, catalog_levels);
         Ok(need)
+    }
+
+    /// Rows of the catalog for so many long values that are replaced.
+    fn need_to_retire(&self, chains: usize, catalog_levels: usize) -> Need {
+        if chains == 0 {
+            return Need::default();
+        }
+        let page_size = self.pool.page_size();
+        let bytes = chains * (OPERATION_OVERHEAD + RETIRED_BYTES);
+        let splits = SPLITS_AT_FIRST + splits_by(bytes, page_size, max_key(page_size), RETIRED_BYTES);
+        let mut need = self.need_of_splits(splits, catalog_levels, max_key(page_size));
+        // The rows come in key order, so they are in leaves side by side.
+        let leaves = splits + 1;
+        need.log_bytes += bytes + leaves * FRAME_OVERHEAD;
+        need.changed += leaves;
+        need.distinct += leaves;
+        need.faults += leaves * (2 + catalog_levels);
+        need
     }
 
     /// A new tree of one page.
@@ -368,18 +392,17 @@ impl<'a> Changer<'a, '_> {
     }
 }
 
-/// The bytes of a row's cell, 0 if there is none, and where its value is, if that is in overflow pages.
-fn row_of(leaf: Node<'_>, key: &[u8]) -> (usize, Option<OverflowRef>) {
+/// The bytes of a row's cell, 0 if there is none, and whether its value is in overflow pages.
+fn row_of(leaf: Node<'_>, key: &[u8]) -> (usize, bool) {
     let (index, found) = leaf.search(key);
     if !found {
-        return (0, None);
+        return (0, false);
     }
     let slot = leaf.slot(index);
-    let long = match leaf.payload(slot) {
-        Payload::Overflow(reference) => Some(reference),
-        _ => None,
-    };
-    (leaf.cell_len(slot), long)
+    (
+        leaf.cell_len(slot),
+        matches!(leaf.payload(slot), Payload::Overflow(_)),
+    )
 }
 
 impl Tree<'_> {
@@ -390,20 +413,6 @@ impl Tree<'_> {
             let levels = usize::from(root.node().level()) + 1;
             if root.is_valid() {
                 Ok(levels)
-            } else {
-                Err(super::Stop::Restart)
-            }
-        })?
-        .ok_or_else(|| self.unstable())
-    }
-
-    /// Where a row's value is, if it is in overflow pages.
-    fn long_value(&self, key: &[u8]) -> Result<Option<OverflowRef>> {
-        super::until_stable(|| {
-            let leaf = self.try_descend(To(key), |_| ())?;
-            let (_, long) = row_of(leaf.node(), key);
-            if leaf.is_valid() {
-                Ok(long)
             } else {
                 Err(super::Stop::Restart)
             }

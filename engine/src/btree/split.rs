@@ -131,6 +131,7 @@ impl<'a> Changer<'a, '_> {
             let (left_bytes, right_bytes) = cut.build(node, &left_header, &right_header);
             right.node_mut().replace(&right_bytes);
             left.node_mut().replace(&left_bytes);
+            self.pool.ghost_pages().add_if_any(right.node());
             parent
                 .node_mut()
                 .put_child(&cut.separator, right_page)
@@ -180,6 +181,8 @@ impl<'a> Changer<'a, '_> {
             let (left_bytes, right_bytes) = cut.build(node, &left_header, &right_header);
             left.node_mut().replace(&left_bytes);
             right.node_mut().replace(&right_bytes);
+            self.pool.ghost_pages().add_if_any(left.node());
+            self.pool.ghost_pages().add_if_any(right.node());
             root_header.level += 1;
             root_header.first_child = left_page;
             let mut builder = NodeBuilder::new(self.pool.page_size(), &root_header);

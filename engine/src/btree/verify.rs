@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::{Stop, Tree};
 use crate::ids::{CommitId, PageNumber};
 use crate::page::layout::max_key;
-use crate::page::node::{Node, Payload};
+use crate::page::node::{Node, OverflowRef, Payload};
 
 /// What a verified tree consists of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +46,27 @@ pub(crate) fn verify_tree(
     };
     verifier.page(tree.root, &expected);
     verifier.report
+}
+
+/// Checks a chain of overflow pages that no row points to.
+pub(crate) fn verify_chain(
+    tree: Tree<'_>,
+    chain: OverflowRef,
+    pages: &mut HashSet<PageNumber>,
+    problems: &mut Vec<String>,
+) {
+    let page = chain.first;
+    let mut links = Vec::new();
+    match tree.walk_overflow(chain, |_| (), |link| links.push(link)) {
+        Ok(()) => {}
+        Err(Stop::Restart) => problems.push(format!("page {page}: a retired chain is broken")),
+        Err(Stop::Failed(error)) => problems.push(format!("page {page}: {error}")),
+    }
+    for link in links {
+        if !pages.insert(link) {
+            problems.push(format!("page {link}: is pointed to more than once"));
+        }
+    }
 }
 
 /// What the parent says about a page.

@@ -128,6 +128,12 @@ impl SnapshotRegistry {
 
     /// The oldest commit that some snapshot reads or can still begin to read: what only older ones need can go.
     pub(crate) fn horizon(&self) -> CommitId {
+        self.horizon_from(CommitId(0))
+    }
+
+    /// The same without regard to snapshots below `floor`, which get told that they are too old whenever they meet
+    /// something that has changed.
+    pub(crate) fn horizon_from(&self, floor: CommitId) -> CommitId {
         let mut horizon = self.visible.load(SeqCst);
         for index in 0..self.high.load(SeqCst) {
             if index >= FIRST_CHUNK && crate::planted::makes(crate::planted::Fault::HorizonMissesSecondChunk)
@@ -135,7 +141,10 @@ impl SnapshotRegistry {
                 break;
             }
             if let Some(slot) = self.slot(index) {
-                horizon = horizon.min(slot.load(SeqCst));
+                let commit = slot.load(SeqCst);
+                if commit >= floor.0 {
+                    horizon = horizon.min(commit);
+                }
             }
         }
         CommitId(horizon)
@@ -227,6 +236,14 @@ mod tests {
         assert_eq!(old.refresh_from(CommitId(11)), CommitId(12));
         drop(old);
         assert_eq!(registry.open_snapshots(), 0);
+        let (too_old, _) = registry.begin();
+        registry.publish(CommitId(20));
+        let (_old, _) = registry.begin();
+        registry.publish(CommitId(21));
+        assert_eq!(registry.horizon(), CommitId(12));
+        assert_eq!(registry.horizon_from(CommitId(12)), CommitId(12));
+        assert_eq!(registry.horizon_from(CommitId(13)), CommitId(20));
+        drop(too_old);
     }
 
     #[test]

@@ -4,66 +4,75 @@
 //! row was V" (or was not there). A reader at snapshot S that meets a page changed after S asks for the before-image
 //! with the smallest commit ID above S; if there is none, the row on the page is the one S sees.
 //!
-//! The store is a hash table of chains, each linked from newest to oldest. Only the applier links and cuts; readers
-//! follow the links without a lock. Because commits come in order, a chain is sorted by commit ID, and everything
-//! below the first entry at or under the horizon goes with one cut.
+//! Versions lie in a [`Ring`] in commit order, and are found through a table of buckets. A bucket leads to the newest
+//! version of each of its rows, newest row first, and that to the older ones of the same row:
 //!
-//! Forgetting is recorded: `floor` is the newest commit whose before-image was dropped, so a snapshot below it gets
-//! [`Lookup::TooOld`] instead of a wrong answer. With `keep_versions` above 1, the newest before-images of each row
-//! outlive the horizon, and each notes the newest one dropped behind it.
+//! ```text
+//! bucket -> newest of row a -next-> newest of row b -next-> ..
+//!                | older                | older
+//!           former of row a        former of row b
+//! ```
+//! So all links lead to lower addresses, what they lead to goes before what they lie in, and nothing has to be unlinked
+//! when it goes. Each version also has a link far down its row (a skew-binary jump pointer; Myers, IPL 1983), so finding
+//! a snapshot's version takes a number of steps logarithmic in the row's versions.
+//!
+//! A long value is recorded as the place of its pages. They are freed by housekeeping once the horizon has passed.
+//!
+//! Forgetting is recorded: `floor` is the newest commit whose before-image may have been dropped, so a snapshot below it
+//! gets [`Lookup::TooOld`] instead of a wrong answer. With `keep_versions` above 1, what the horizon has passed moves into
+//! the [`History`].
 
-use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher};
-use std::sync::Arc;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
-use arc_swap::ArcSwapOption;
-use parking_lot::Mutex;
-
+use super::history::History;
+use super::ring::{Address, COMMIT, Dropped, NOWHERE, Ring};
 use crate::ids::{CommitId, TableId};
+use crate::page::layout::{max_inline_value, max_key};
+use crate::page::node::OverflowRef;
+use crate::page::words::Words;
 
-/// Bytes a version takes beside its key and value.
-const OVERHEAD: usize = 112;
+/// Bytes of the budget for each bucket.
+const BUDGET_PER_BUCKET: usize = 512;
+/// Least and greatest number of buckets.
+const BUCKETS: std::ops::RangeInclusive<usize> = 1 << 8..=1 << 20;
+/// Pieces of the ring that one collection passes, and versions that it moves into the history.
+const PASSED_AT_ONCE: usize = 8;
 
-#[derive(Debug)]
-struct Version {
-    hash: u64,
-    table: TableId,
-    /// The commit that replaced this state of the row.
-    commit: CommitId,
-    key_len: u32,
-    existed: bool,
-    /// The commit deleted the row.
-    deletes: bool,
+/// Words of a version, behind [`COMMIT`]: the commit that replaced this state of the row.
+mod word {
+    pub(super) const HASH: usize = 1;
+    /// The newest version of the next row in the bucket.
+    pub(super) const NEXT: usize = 2;
+    /// The version before this one of the same row.
+    pub(super) const OLDER: usize = 3;
+    /// One far behind that.
+    pub(super) const JUMP: usize = 4;
+    /// Table, and above it how many versions of the row were behind this one when it was recorded.
+    pub(super) const TABLE_AND_DEPTH: usize = 5;
+    /// What the row was, key length, and above them value length.
+    pub(super) const LENGTHS: usize = 6;
     /// Key, then value.
-    data: Box<[u8]>,
-    /// Newest commit of this row whose before-image was dropped from behind this one.
-    dropped: AtomicU64,
-    older: ArcSwapOption<Version>,
+    pub(super) const DATA: usize = 7;
 }
 
-impl Version {
-    fn key(&self) -> &[u8] {
-        &self.data[..self.key_len as usize]
-    }
+/// The row was not there.
+const ABSENT: u8 = 0;
+/// The value follows.
+const SHORT: u8 = 1;
+/// The place of the value's pages follows.
+const LONG: u8 = 2;
+/// Added where the commit was given up before it changed anything.
+const VOID: u8 = 0x80;
 
-    fn is_of(&self, hash: u64, table: TableId, key: &[u8]) -> bool {
-        self.hash == hash && self.table == table && self.key() == key
-    }
-}
-
-impl Drop for Version {
-    fn drop(&mut self) {
-        // A long chain must not be dropped by recursion.
-        let mut older = self.older.swap(None);
-        while let Some(version) = older {
-            older = match Arc::try_unwrap(version) {
-                Ok(version) => version.older.swap(None),
-                Err(_) => None,
-            };
-        }
-    }
+/// What a row was before a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Before<'a> {
+    Absent,
+    Short(&'a [u8]),
+    /// In these pages, which stay until the horizon has passed.
+    Long(OverflowRef),
 }
 
 /// What a snapshot finds.
@@ -73,69 +82,113 @@ pub(crate) enum Lookup {
     Unchanged,
     /// The row was as appended to the output.
     Was,
+    /// The row's value was in these pages. If they are not there any more, the snapshot is too old by now.
+    WasLong(OverflowRef),
     /// The row was not there.
     WasAbsent,
     /// The version was dropped.
     TooOld,
 }
 
-#[derive(Debug)]
-struct Entry {
-    commit: CommitId,
-    bucket: u32,
-    bytes: usize,
+/// A version as a reader meets it: what is read of it counts if its address is live afterwards.
+#[derive(Clone, Copy)]
+struct Version<'v> {
+    words: Words<'v>,
+    address: Address,
 }
 
-/// A deleted row whose ghost no snapshot needs any more.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Reclaimed {
-    pub(crate) table: TableId,
-    pub(crate) key: Vec<u8>,
+/// The words that a version with a key and a value of so many bytes takes.
+const fn words_of(key: usize, value: usize) -> usize {
+    word::DATA + (key + value).div_ceil(8)
 }
 
-#[derive(Debug, Default)]
-struct Queue {
-    /// All versions that the horizon has not passed, oldest first.
-    live: VecDeque<Entry>,
-    /// Versions behind the horizon, kept because of `keep_versions`; oldest first.
-    kept: VecDeque<Entry>,
-    keep_versions: usize,
+fn words_in(words: Words<'_>) -> usize {
+    let lengths = words.word(word::LENGTHS);
+    words_of(lengths as usize >> 8 & 0xFFFF, (lengths >> 32) as usize)
+}
+
+impl<'v> Version<'v> {
+    #[inline]
+    fn commit(self) -> CommitId {
+        CommitId(self.words.word(COMMIT))
+    }
+
+    fn kind(self) -> u8 {
+        self.words.word(word::LENGTHS) as u8
+    }
+
+    fn key_len(self) -> usize {
+        self.words.word(word::LENGTHS) as usize >> 8 & 0xFFFF
+    }
+
+    fn value_len(self) -> usize {
+        (self.words.word(word::LENGTHS) >> 32) as usize
+    }
+
+    fn depth(self) -> u32 {
+        (self.words.word(word::TABLE_AND_DEPTH) >> 32) as u32
+    }
+
+    #[inline]
+    fn is_of(self, hash: u64, table: TableId, key: &[u8]) -> bool {
+        self.words.word(word::HASH) == hash
+            && self.words.word(word::TABLE_AND_DEPTH) as u32 == table.0
+            && self.key_len() == key.len()
+            && self.words.compare(8 * word::DATA, key.len(), key).is_eq()
+    }
+
+    /// Appends the value's bytes, or those of its place, to `out`.
+    fn append_value(self, out: &mut Vec<u8>) {
+        self.words
+            .append_to(8 * word::DATA + self.key_len(), self.value_len(), out);
+    }
+
+    /// What the row was; a former value is appended to `out`.
+    fn append_state(self, out: &mut Vec<u8>) -> Lookup {
+        let start = out.len();
+        match self.kind() & !VOID {
+            ABSENT => Lookup::WasAbsent,
+            LONG => {
+                self.append_value(out);
+                let reference = OverflowRef::decode(&out[start..]);
+                out.truncate(start);
+                // Anything else is not live any more.
+                reference.map_or(Lookup::WasAbsent, Lookup::WasLong)
+            }
+            _ => {
+                self.append_value(out);
+                Lookup::Was
+            }
+        }
+    }
 }
 
 #[derive(Debug)]
 pub(crate) struct VersionStore {
-    buckets: Box<[ArcSwapOption<Version>]>,
-    hasher: foldhash::fast::RandomState,
+    ring: Ring,
+    /// Addresses of the newest version of the newest row of each bucket.
+    buckets: Box<[AtomicU64]>,
+    hasher: foldhash::fast::FixedState,
     floor: AtomicU64,
-    bytes: AtomicUsize,
-    budget: usize,
-    count: AtomicUsize,
-    queue: Mutex<Queue>,
-}
-
-/// The buckets of the entries, each once.
-fn buckets_of<'e>(entries: impl IntoIterator<Item = &'e Entry>) -> Vec<u32> {
-    let mut buckets: Vec<u32> = entries.into_iter().map(|e| e.bucket).collect();
-    buckets.sort_unstable();
-    buckets.dedup();
-    buckets
+    history: History,
 }
 
 impl VersionStore {
-    /// `floor`: no snapshot below it can be read. `budget`: bytes of versions to hold at most.
-    pub(crate) fn new(floor: CommitId, budget: usize, keep_versions: usize) -> Self {
-        let buckets = (budget / 1024).next_power_of_two().clamp(1 << 8, 1 << 17);
+    /// `floor`: no snapshot below it can be read. `budget`: bytes of versions to hold at most, but never less than room
+    /// for a few rows as long as they can be in pages of `page_size` bytes.
+    pub(crate) fn new(floor: CommitId, budget: usize, keep_versions: usize, page_size: usize) -> Self {
+        let buckets = (budget / BUDGET_PER_BUCKET)
+            .next_power_of_two()
+            .clamp(*BUCKETS.start(), *BUCKETS.end());
         Self {
-            buckets: (0..buckets).map(|_| ArcSwapOption::empty()).collect(),
-            hasher: foldhash::fast::RandomState::default(),
+            ring: Ring::new(
+                budget,
+                8 * words_of(max_key(page_size), max_inline_value(page_size)),
+            ),
+            buckets: bytemuck::zeroed_slice_box(buckets),
+            hasher: foldhash::fast::FixedState::default(),
             floor: AtomicU64::new(floor.0),
-            bytes: AtomicUsize::new(0),
-            budget,
-            count: AtomicUsize::new(0),
-            queue: Mutex::new(Queue {
-                keep_versions: keep_versions.max(1),
-                ..Queue::default()
-            }),
+            history: History::new(keep_versions),
         }
     }
 
@@ -147,287 +200,295 @@ impl VersionStore {
         hasher.finish()
     }
 
-    fn bucket(&self, hash: u64) -> usize {
-        hash as usize & (self.buckets.len() - 1)
+    fn bucket(&self, hash: u64) -> &AtomicU64 {
+        &self.buckets[hash as usize & (self.buckets.len() - 1)]
     }
 
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes.load(Relaxed)
-    }
-
-    /// Whether a collection is due, whatever snapshots need.
-    pub(crate) fn is_over_budget(&self) -> bool {
-        self.bytes() > self.budget
+        self.ring.bytes() + self.history.bytes()
     }
 
     /// Versions held.
     pub(crate) fn count(&self) -> usize {
-        self.count.load(Relaxed)
+        self.ring.versions() + self.history.count()
     }
 
-    /// The newest commit whose before-image was dropped: no snapshot below it can begin.
+    /// The newest commit whose before-image may have been dropped: no snapshot below it can begin.
+    #[inline]
     pub(crate) fn floor(&self) -> CommitId {
         CommitId(self.floor.load(SeqCst))
     }
 
+    fn raise_floor(&self, dropped: CommitId) {
+        self.floor.fetch_max(dropped.0, SeqCst);
+    }
+
     /// Ghosts of commits up to this one are needed by nobody, given the horizon.
     pub(crate) fn ghost_horizon(&self, horizon: CommitId) -> CommitId {
-        if self.queue.lock().keep_versions > 1 {
+        if self.history.keeps() {
             horizon.min(self.floor())
         } else {
             horizon
         }
     }
 
+    #[inline]
+    fn version(&self, address: Address) -> Option<Version<'_>> {
+        let words = self.ring.at(address)?;
+        Some(Version { words, address })
+    }
+
+    #[inline]
+    fn is_live(&self, version: Version<'_>) -> bool {
+        self.ring.is_live(version.address)
+    }
+
+    /// The version at an address, if its commit is above `snapshot`.
+    #[inline]
+    fn above(&self, address: Address, snapshot: CommitId) -> Option<Version<'_>> {
+        self.version(address)
+            .filter(|version| version.commit() > snapshot && self.is_live(*version))
+    }
+
+    /// The newest version of a row, and the newest of the row before it in the bucket.
+    #[inline]
+    fn newest(&self, hash: u64, table: TableId, key: &[u8]) -> Option<(Version<'_>, Option<Version<'_>>)> {
+        let mut before = None;
+        let mut address = self.bucket(hash).load(Acquire);
+        loop {
+            // What lies behind something that is gone is older, and gone as well.
+            let version = self.version(address)?;
+            let (is_it, next) = (version.is_of(hash, table, key), version.words.word(word::NEXT));
+            if !self.is_live(version) {
+                return None;
+            }
+            if is_it {
+                return Some((version, before));
+            }
+            debug_assert!(next < address, "links lead to older versions");
+            before = Some(version);
+            address = next;
+        }
+    }
+
     /// Records what a row was before `commit` changes it. Only the applier, before it changes the page.
-    pub(crate) fn record(
-        &self,
-        table: TableId,
-        key: &[u8],
-        commit: CommitId,
-        before: Option<&[u8]>,
-        deletes: bool,
-    ) {
+    pub(crate) fn record(&self, table: TableId, key: &[u8], commit: CommitId, before: Before<'_>) {
         let hash = self.hash(table, key);
         if hash.is_multiple_of(8) && crate::planted::makes(crate::planted::Fault::BeforeImageMissing) {
             return;
         }
-        let bucket = self.bucket(hash);
-        let head = &self.buckets[bucket];
-        let value = before.unwrap_or_default();
-        let mut data = Vec::with_capacity(key.len() + value.len());
-        data.extend_from_slice(key);
-        data.extend_from_slice(value);
-        let older = head.load_full();
-        debug_assert!(
-            older.as_ref().is_none_or(|o| o.commit <= commit),
-            "versions come in commit order"
-        );
-        let bytes = OVERHEAD + data.len();
-        let version = Version {
-            hash,
-            table,
-            commit,
-            key_len: key.len() as u32,
-            existed: before.is_some(),
-            deletes,
-            data: data.into_boxed_slice(),
-            dropped: AtomicU64::new(0),
-            older: ArcSwapOption::new(older),
+        let place;
+        let (kind, value): (u8, &[u8]) = match before {
+            Before::Absent => (ABSENT, &[]),
+            Before::Short(value) => (SHORT, value),
+            Before::Long(reference) => {
+                place = reference.encode();
+                (LONG, &place)
+            }
         };
-        head.store(Some(Arc::new(version)));
-        self.bytes.fetch_add(bytes, Relaxed);
-        self.count.fetch_add(1, Relaxed);
-        self.queue.lock().live.push_back(Entry {
-            commit,
-            bucket: bucket as u32,
-            bytes,
-        });
+        let newest = self.newest(hash, table, key);
+        let older = newest.map(|(version, _)| version);
+        let bucket = self.bucket(hash);
+        let (next, unlinked_next) = match newest {
+            // It was the first of the bucket, and the new one takes its place.
+            Some((version, None)) => (version.words.word(word::NEXT), None),
+            Some((version, Some(_))) => (bucket.load(Relaxed), Some(version.words.word(word::NEXT))),
+            None => (bucket.load(Relaxed), None),
+        };
+        let (jump, depth) = older.map_or((NOWHERE, 0), |older| self.jump_from(older));
+        let forgotten = |dropped: Dropped| self.raise_floor(dropped.newest);
+        let address = self
+            .ring
+            .append(words_of(key.len(), value.len()), commit, forgotten, |words, _| {
+                words.set_word(COMMIT, commit.0);
+                words.set_word(word::HASH, hash);
+                words.set_word(word::NEXT, next);
+                words.set_word(word::OLDER, older.map_or(NOWHERE, |older| older.address));
+                words.set_word(word::JUMP, jump);
+                words.set_word(word::TABLE_AND_DEPTH, u64::from(depth) << 32 | u64::from(table.0));
+                let lengths = (value.len() as u64) << 32 | (key.len() as u64) << 8 | u64::from(kind);
+                words.set_word(word::LENGTHS, lengths);
+                words.write(8 * word::DATA, key);
+                words.write(8 * word::DATA + key.len(), value);
+            });
+        bucket.store(address, Release);
+        // The row's former newest version has its place behind the new one only. It still leads on, for who is there.
+        if let (Some((_, Some(before))), Some(next)) = (newest, unlinked_next) {
+            // Unless the new version took the piece that it was in.
+            if self.is_live(before) {
+                before.words.set_word(word::NEXT, next);
+            }
+        }
+        self.keep_to_budget();
+    }
+
+    /// The link far down and the depth of a version that comes on top of `older`.
+    fn jump_from(&self, older: Version<'_>) -> (Address, u32) {
+        let depth = older.depth().wrapping_add(1);
+        let behind = self.version(older.words.word(word::JUMP));
+        let jump = match behind {
+            Some(behind) => match self.version(behind.words.word(word::JUMP)) {
+                Some(far)
+                    if older.depth().wrapping_sub(behind.depth())
+                        == behind.depth().wrapping_sub(far.depth()) =>
+                {
+                    far.address
+                }
+                _ => older.address,
+            },
+            None => older.address,
+        };
+        (jump, depth)
+    }
+
+    fn keep_to_budget(&self) {
+        if self.history.keeps() {
+            let used = self.ring.bytes();
+            self.history
+                .shrink(self.ring.capacity().saturating_sub(used), |commit| {
+                    self.raise_floor(commit);
+                });
+        }
     }
 
     /// Takes back what was recorded for `commit`, which was given up before it changed anything. Only the applier.
     pub(crate) fn withdraw(&self, commit: CommitId) {
-        let mut queue = self.queue.lock();
-        while queue.live.back().is_some_and(|entry| entry.commit == commit)
-            && let Some(entry) = queue.live.pop_back()
-        {
-            let head = &self.buckets[entry.bucket as usize];
-            // Entries come in the order of their recording, so the last one is at the head of its chain.
-            if let Some(version) = head.load_full() {
-                debug_assert_eq!(version.commit, commit);
-                head.store(version.older.load_full());
-                self.forget(&version);
-            }
-        }
+        let range = self.ring.of_newest(commit);
+        self.ring.for_each(range, words_in, |words| {
+            // What it says of the row is true all the same.
+            let lengths = words.word(word::LENGTHS);
+            words.set_word(word::LENGTHS, lengths | u64::from(VOID));
+        });
     }
 
     /// What `snapshot` sees of a row on a page that changed after it; a former value is appended to `out`.
     pub(crate) fn lookup(&self, table: TableId, key: &[u8], snapshot: CommitId, out: &mut Vec<u8>) -> Lookup {
         let hash = self.hash(table, key);
-        let mut found: Option<Arc<Version>> = None;
-        let mut next = self.buckets[self.bucket(hash)].load();
-        while let Some(version) = next.as_ref() {
-            if version.commit <= snapshot
-                && (version.commit < snapshot
-                    || !crate::planted::makes(crate::planted::Fault::VersionOffByOne))
-            {
-                break;
+        let start = out.len();
+        let found = loop {
+            match self.oldest_above(hash, table, key, snapshot) {
+                None => break None,
+                Some(version) => {
+                    let state = version.append_state(out);
+                    if self.is_live(version) {
+                        break Some(state);
+                    }
+                    // It has been dropped, or moved into the history.
+                    out.truncate(start);
+                    if self.floor() > snapshot {
+                        return Lookup::TooOld;
+                    }
+                }
             }
-            if version.is_of(hash, table, key) {
-                found = Some(Arc::clone(version));
-            }
-            let older = version.older.load();
-            next = older;
-        }
-        // Looked at after the chain: the floor rises before a chain is cut.
+        };
+        let found = match self.history.may_have(snapshot) {
+            true => self.history.lookup(table, key, snapshot, start, out).or(found),
+            false => found,
+        };
+        // Looked at after the chain: the floor rises before anything is dropped.
         if self.floor.load(Acquire) > snapshot.0 {
+            out.truncate(start);
             return Lookup::TooOld;
         }
-        match found {
-            None => Lookup::Unchanged,
-            Some(version) if version.dropped.load(Acquire) > snapshot.0 => Lookup::TooOld,
-            Some(version) if version.existed => {
-                crate::reach::mark(crate::reach::Mechanism::FormerVersionRead);
-                out.extend_from_slice(&version.data[version.key_len as usize..]);
-                Lookup::Was
-            }
-            Some(_) => {
-                crate::reach::mark(crate::reach::Mechanism::FormerAbsenceRead);
-                Lookup::WasAbsent
-            }
+        use crate::reach::{Mechanism, mark_if};
+        mark_if(found == Some(Lookup::Was), Mechanism::FormerVersionRead);
+        mark_if(found == Some(Lookup::WasAbsent), Mechanism::FormerAbsenceRead);
+        found.unwrap_or(Lookup::Unchanged)
+    }
+
+    /// The version of a row with the smallest commit above `snapshot`.
+    fn oldest_above(&self, hash: u64, table: TableId, key: &[u8], snapshot: CommitId) -> Option<Version<'_>> {
+        let snapshot = match crate::planted::makes(crate::planted::Fault::VersionOffByOne) {
+            true => CommitId(snapshot.0.saturating_sub(1)),
+            false => snapshot,
+        };
+        let (newest, _) = self.newest(hash, table, key)?;
+        let mut found = Some(newest).filter(|newest| newest.commit() > snapshot)?;
+        // Of two links that lead above the snapshot, the longer one is taken.
+        while let Some(older) = self
+            .above(found.words.word(word::JUMP), snapshot)
+            .or_else(|| self.above(found.words.word(word::OLDER), snapshot))
+        {
+            found = older;
         }
+        Some(found)
     }
 
     /// The newest commit above `snapshot` that changed the row. Exact while the caller holds the row's lock.
     pub(crate) fn newest_change(&self, table: TableId, key: &[u8], snapshot: CommitId) -> Option<CommitId> {
         let hash = self.hash(table, key);
-        let mut next = self.buckets[self.bucket(hash)].load();
-        while let Some(version) = next.as_ref() {
-            if version.commit <= snapshot {
+        let (mut version, _) = self.newest(hash, table, key)?;
+        loop {
+            let (commit, is_void) = (version.commit(), version.kind() & VOID != 0);
+            let older = version.words.word(word::OLDER);
+            if !self.is_live(version) || commit <= snapshot {
                 return None;
             }
-            if version.is_of(hash, table, key) {
-                return Some(version.commit);
+            if !is_void {
+                return Some(commit);
             }
-            let older = version.older.load();
-            next = older;
+            version = self.version(older)?;
         }
-        None
     }
 
-    /// Whether a collection would find something to do.
-    pub(crate) fn backlog(&self) -> usize {
-        self.queue.lock().live.len()
+    /// Whether a collection would find something to do when the horizon has passed everything.
+    pub(crate) fn has_backlog(&self) -> bool {
+        self.ring.versions() > 0
     }
 
     /// How many committed versions of a row stay readable beyond the horizon, counting the current one.
     pub(crate) fn set_keep_versions(&self, keep: usize) {
-        let mut queue = self.queue.lock();
-        let keep = keep.max(1);
-        if keep < queue.keep_versions {
-            // The next collection looks at what was kept again.
-            let mut entries = std::mem::take(&mut queue.kept);
-            entries.append(&mut queue.live);
-            queue.live = entries;
-        }
-        queue.keep_versions = keep;
+        self.history.set_keep_versions(keep);
     }
 
-    /// Drops what no snapshot at or after `horizon` needs, then the oldest while the budget is passed. Returns how
-    /// many versions went; deleted rows whose ghosts can go are appended. Only the holder of the applier.
-    pub(crate) fn collect(&self, horizon: CommitId, ghosts: &mut Vec<Reclaimed>) -> usize {
-        let mut queue = self.queue.lock();
-        let queue = &mut *queue;
+    /// Drops what no snapshot at or after `horizon` needs, a few pieces of it. Returns how many versions went, and whether
+    /// there is more. Only the holder of the applier.
+    pub(crate) fn collect(&self, horizon: CommitId) -> (usize, bool) {
         let before = self.count();
-        let due = queue.live.partition_point(|e| e.commit <= horizon);
-        if queue.keep_versions > 1 {
-            for bucket in buckets_of(queue.live.range(..due)) {
-                self.prune(bucket, horizon, queue.keep_versions);
-            }
-            queue.kept.extend(queue.live.drain(..due));
-        } else {
-            self.cut_all(queue.live.drain(..due).collect(), ghosts);
+        self.history.adjust(horizon, |commit| self.raise_floor(commit));
+        if !self.history.keeps() {
+            // Ghosts and long values up to the horizon are about to go, so nobody may begin to read what was before it,
+            // although whole pieces only are passed.
+            self.raise_floor(horizon);
         }
-        while self.bytes() > self.budget {
-            let mut excess = self.bytes() - self.budget;
-            let mut oldest = Vec::new();
-            while excess > 0 {
-                let Some(entry) = queue.kept.pop_front().or_else(|| queue.live.pop_front()) else {
-                    break;
-                };
-                excess = excess.saturating_sub(entry.bytes);
-                oldest.push(entry);
+        let mut has_more = true;
+        for _ in 0..PASSED_AT_ONCE {
+            if self.history.keeps() {
+                self.move_oldest(horizon);
             }
-            if oldest.is_empty() {
+            has_more = self.ring.pass_one(horizon).is_some();
+            if !has_more {
                 break;
             }
-            self.cut_all(oldest, ghosts);
         }
-        // Entries of versions that were pruned since they were kept.
-        if queue.kept.len() > 2 * self.count() + 1024 {
-            queue.kept.retain(|entry| self.holds(entry));
-        }
-        crate::reach::mark_if(self.count() < before, crate::reach::Mechanism::VersionsCollected);
-        before - self.count()
+        self.keep_to_budget();
+        let dropped = before.saturating_sub(self.count());
+        crate::reach::mark_if(dropped > 0, crate::reach::Mechanism::VersionsCollected);
+        (dropped, has_more)
     }
 
-    fn holds(&self, entry: &Entry) -> bool {
-        let mut next = self.buckets[entry.bucket as usize].load_full();
-        while let Some(version) = next {
-            if version.commit <= entry.commit {
-                return version.commit == entry.commit;
-            }
-            next = version.older.load_full();
-        }
-        false
-    }
-
-    /// Cuts the chains of the entries, which are the oldest ones, behind the newest of them. Each chain is walked once,
-    /// however many of the entries lie in it.
-    fn cut_all(&self, entries: Vec<Entry>, ghosts: &mut Vec<Reclaimed>) {
-        let Some(commit) = entries.iter().map(|e| e.commit).max() else {
+    /// Copies the versions of the oldest piece into the history, from where they are read once the piece is gone.
+    fn move_oldest(&self, horizon: CommitId) {
+        let Some(range) = self.ring.oldest(horizon) else {
             return;
         };
-        self.floor.fetch_max(commit.0, SeqCst);
-        for bucket in buckets_of(&entries) {
-            self.cut(bucket, commit, ghosts);
-        }
-    }
-
-    /// Cuts everything up to `commit` off a bucket's chain.
-    fn cut(&self, bucket: u32, commit: CommitId, ghosts: &mut Vec<Reclaimed>) {
-        let head = &self.buckets[bucket as usize];
-        let mut newer: Option<Arc<Version>> = None;
-        let mut next = head.load_full();
-        while let Some(version) = next.take_if(|v| v.commit > commit) {
-            next = version.older.load_full();
-            newer = Some(version);
-        }
-        let Some(first) = next else { return };
-        match newer {
-            Some(version) => version.older.store(None),
-            None => head.store(None),
-        }
-        let mut gone = Some(first);
-        while let Some(version) = gone {
-            self.forget(&version);
-            if version.deletes {
-                ghosts.push(Reclaimed {
-                    table: version.table,
-                    key: version.key().to_vec(),
-                });
+        let (mut key, mut value) = (Vec::new(), Vec::new());
+        self.ring.for_each(range, words_in, |words| {
+            let version = Version {
+                words,
+                address: NOWHERE,
+            };
+            if version.kind() & VOID != 0 {
+                return;
             }
-            gone = version.older.load_full();
-        }
-    }
-
-    fn forget(&self, version: &Version) {
-        self.bytes.fetch_sub(OVERHEAD + version.data.len(), Relaxed);
-        self.count.fetch_sub(1, Relaxed);
-    }
-
-    /// Keeps the newest `keep - 1` before-images of each row of a bucket, and all above the horizon.
-    fn prune(&self, bucket: u32, horizon: CommitId, keep: usize) {
-        let head = &self.buckets[bucket as usize];
-        let mut kept: Vec<Arc<Version>> = Vec::new();
-        let mut next = head.load_full();
-        while let Some(version) = next {
-            next = version.older.load_full();
-            let same = |v: &&Arc<Version>| v.is_of(version.hash, version.table, version.key());
-            if version.commit > horizon || kept.iter().filter(same).count() < keep - 1 {
-                kept.push(version);
-                continue;
-            }
-            if let Some(last) = kept.iter().rev().find(same) {
-                last.dropped.fetch_max(version.commit.0, SeqCst);
-            }
-            self.forget(&version);
-            match kept.last() {
-                Some(newer) => newer.older.store(version.older.load_full()),
-                None => head.store(version.older.load_full()),
-            }
-        }
+            key.clear();
+            value.clear();
+            words.append_to(8 * word::DATA, version.key_len(), &mut key);
+            let state = version.append_state(&mut value);
+            let table = TableId(words.word(word::TABLE_AND_DEPTH) as u32);
+            self.history.push(table, &key, version.commit(), state, &value);
+        });
     }
 }
 

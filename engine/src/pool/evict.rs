@@ -118,6 +118,7 @@ impl Pool {
             return Ok(false);
         };
         let image = PageImage {
+            has_ghosts: copy.has_ghosts,
             page,
             commit: copy.commit,
             raw: &copy.image,

@@ -3,9 +3,9 @@
 //! A page is absent, claimed by the thread that brings it in, or in a frame. I/O is done by whoever needs the page,
 //! with no latch held. Frame indices that hold no page are either in the free list or owned by one thread.
 
-mod arena;
 mod evict;
 mod frame;
+mod ghost_pages;
 mod table;
 mod unfinished;
 mod write_back;
@@ -21,12 +21,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::arena::Arena;
 use crate::error::{Error, Result};
-use crate::ids::PageNumber;
+use crate::ids::{CommitId, PageNumber};
 use crate::page::image;
 use crate::store::{DataFile, Privilege};
-use arena::Arena;
 use frame::{FRAME_HEADER_WORDS, Frame};
+use ghost_pages::GhostPages;
 use table::{PageTable, Residence};
 use unfinished::Unfinished;
 
@@ -56,6 +57,7 @@ pub(crate) struct Pool {
     arrivals: Mutex<()>,
     arrived: Condvar,
     unfinished: Unfinished,
+    ghost_pages: GhostPages,
     pub(crate) counters: PoolCounters,
 }
 
@@ -76,6 +78,8 @@ impl Pool {
         let stride = FRAME_HEADER_WORDS + page_size / 8;
         let frames = (cache_size / (stride * 8)).clamp(FRAMES_MIN, u32::MAX as usize - 2);
         let fresh = store.stats().page_count == 0;
+        let ghost_pages = GhostPages::default();
+        store.for_each_page_with_ghosts(|page| ghost_pages.add(page, CommitId(0)));
         Self {
             arena: Arena::new(frames, stride),
             table: PageTable::new(),
@@ -91,12 +95,18 @@ impl Pool {
             arrivals: Mutex::new(()),
             arrived: Condvar::new(),
             unfinished: Unfinished::default(),
+            ghost_pages,
             counters: PoolCounters::default(),
         }
     }
 
     pub(crate) fn page_size(&self) -> usize {
         self.page_size
+    }
+
+    /// Leaves whose ghosts wait to be removed.
+    pub(crate) fn ghost_pages(&self) -> &GhostPages {
+        &self.ghost_pages
     }
 
     pub(crate) fn store(&self) -> &DataFile {

@@ -18,6 +18,7 @@ pub(crate) struct PageCopy<'p> {
     pub(crate) page: PageNumber,
     pub(crate) commit: CommitId,
     pub(crate) image: Vec<u8>,
+    pub(crate) has_ghosts: bool,
 }
 
 /// What became of a wish to copy a page.
@@ -131,6 +132,7 @@ impl Pool {
                 page,
                 commit: node.commit_id(),
                 image: bytes,
+                has_ghosts: node.is_leaf() && node.ghosts() > 0,
             });
         }
     }

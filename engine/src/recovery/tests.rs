@@ -56,6 +56,7 @@ impl Crashed {
             let image = leaf(page, commit, rows);
             store
                 .write_pages(&[PageImage {
+                    has_ghosts: false,
                     page: PageNumber(page),
                     commit: CommitId(commit),
                     raw: &image,
@@ -221,6 +222,7 @@ fn recovered_after_writing_out(written_at: u64) -> Pool {
     let (page_number, commit) = (PageNumber(1), CommitId(written_at));
     store
         .write_pages(&[PageImage {
+            has_ghosts: false,
             page: page_number,
             commit,
             raw: &written,
@@ -343,6 +345,7 @@ fn pages_newer_than_the_log_are_corruption() {
     store.mark_allocated(PageNumber(2)).unwrap();
     store
         .write_pages(&[PageImage {
+            has_ghosts: false,
             page: PageNumber(2),
             commit: CommitId(20),
             raw: &raw,

@@ -185,7 +185,7 @@ fn tables(pages: &Pages, report: &mut SalvageReport) -> Result<Vec<(String, Tabl
             match Entry::decode(key, value) {
                 Some(Entry::Table { name, id, root }) => tables.push((name, id, Some(root))),
                 Some(Entry::Dropped { id, .. }) => dropped.push(id),
-                Some(Entry::NextTable(_)) => {}
+                Some(Entry::NextTable(_) | Entry::Retired(_)) => {}
                 None => malformed += 1,
             }
             Ok(())

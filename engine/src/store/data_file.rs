@@ -64,6 +64,8 @@ pub(crate) struct PageImage<'a> {
     pub(crate) commit: CommitId,
     /// The image, at most a page long; trailing free space may be left off.
     pub(crate) raw: &'a [u8],
+    /// Whether deleted rows wait in the page to be removed; the page map remembers it.
+    pub(crate) has_ghosts: bool,
 }
 
 /// An open data file. All methods may be called from several threads; checkpoints exclude each other.
@@ -112,6 +114,15 @@ impl fmt::Debug for DataFile {
 }
 
 impl DataFile {
+    /// Visits the pages whose images have deleted rows that wait to be removed.
+    pub(crate) fn for_each_page_with_ghosts(&self, mut visit: impl FnMut(PageNumber)) {
+        self.map.for_each(|page, entry| {
+            if entry.has_ghosts {
+                visit(page);
+            }
+        });
+    }
+
     /// The durable checkpoint's superblock.
     #[must_use]
     pub(crate) fn superblock(&self) -> Superblock {

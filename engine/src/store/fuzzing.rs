@@ -295,7 +295,12 @@ fn go_on(vfs: &MemoryVfs, file: DataFile, before: &Answers) {
     assert!(!before.contains_key(&page), "page {page} is in use");
     let commit = CommitId(u64::MAX);
     let raw = b"a new page";
-    let image = PageImage { page, commit, raw };
+    let image = PageImage {
+        page,
+        commit,
+        raw,
+        has_ghosts: false,
+    };
     file.write_pages(&[image]).expect("memory");
     let superblock = file.superblock();
     let frozen = file.freeze(superblock.last_commit);
@@ -372,7 +377,14 @@ pub(crate) mod seeds {
                 let page = store.allocate_page().unwrap();
                 let raw = vec![part; 100 + 1000 * usize::from(part)];
                 let raw = &raw;
-                store.write_pages(&[PageImage { page, commit, raw }]).unwrap();
+                store
+                    .write_pages(&[PageImage {
+                        page,
+                        commit,
+                        raw,
+                        has_ghosts: false,
+                    }])
+                    .unwrap();
                 if part == 1 {
                     store.free_page(page, commit);
                 }

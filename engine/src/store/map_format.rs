@@ -15,6 +15,8 @@ use crate::ids::CommitId;
 
 /// Bytes of one entry of a chunk.
 pub(crate) const ENTRY_BYTES: usize = 24;
+/// Lowest bit of an entry's offset, which is a multiple of 512: the page's image has deleted rows that wait to be removed.
+const HAS_GHOSTS: u64 = 1;
 /// Bytes of one entry of the root.
 pub(crate) const ROOT_ENTRY_BYTES: usize = 32;
 
@@ -66,7 +68,8 @@ pub(crate) fn encode_chunk(entries: &[Option<MapEntry>; CHUNK_ENTRIES], out: &mu
         match entry {
             Some(entry) => {
                 pages += 1;
-                out.extend_from_slice(&entry.offset.to_le_bytes());
+                let offset = entry.offset | u64::from(entry.has_ghosts);
+                out.extend_from_slice(&offset.to_le_bytes());
                 out.extend_from_slice(&entry.commit.0.to_le_bytes());
                 out.extend_from_slice(&entry.length.to_le_bytes());
                 out.extend_from_slice(&entry.raw_length.to_le_bytes());
@@ -97,10 +100,11 @@ pub(crate) fn decode_chunk(
         }
         let page = page_at(of.chunk, index);
         let entry = MapEntry {
-            offset: u64_at(bytes, entry_field::OFFSET),
+            offset: u64_at(bytes, entry_field::OFFSET) & !HAS_GHOSTS,
             commit: CommitId(u64_at(bytes, entry_field::COMMIT)),
             length: u32_at(bytes, entry_field::LENGTH),
             raw_length: u32_at(bytes, entry_field::RAW_LENGTH),
+            has_ghosts: u64_at(bytes, entry_field::OFFSET) & HAS_GHOSTS != 0,
         };
         if page.0 == 0 || page.0 > PAGE_NUMBER_MAX {
             return Err(format!("page number {page} cannot exist"));
@@ -196,6 +200,7 @@ mod tests {
             commit: CommitId(n),
             length: 32 + n as u32 % 4096,
             raw_length: 8192,
+            has_ghosts: n.is_multiple_of(3),
         }
     }
 
@@ -253,7 +258,7 @@ mod tests {
             "unused entries",
         );
         let mut odd = raw.clone();
-        odd[ENTRY_BYTES] = 1;
+        odd[ENTRY_BYTES] = 2;
         refused(0, 1, &odd, PAGE_SIZE, "multiple of 512");
         odd = raw.clone();
         odd[ENTRY_BYTES + entry_field::LENGTH] = 31;

@@ -34,6 +34,8 @@ pub(crate) struct MapEntry {
     pub(crate) length: u32,
     /// Length of the image in bytes once decompressed.
     pub(crate) raw_length: u32,
+    /// The image has deleted rows that wait to be removed.
+    pub(crate) has_ghosts: bool,
 }
 
 impl MapEntry {
@@ -236,6 +238,7 @@ mod tests {
             commit: CommitId(n),
             length: 100 + n as u32,
             raw_length: 200,
+            has_ghosts: n % 2 == 1,
         }
     }
 

@@ -195,6 +195,7 @@ impl DataFile {
                 commit: image.commit,
                 length: written.length,
                 raw_length: image.raw.len() as u32,
+                has_ghosts: image.has_ghosts,
             };
             kept.push(written.units);
             replaced.extend(

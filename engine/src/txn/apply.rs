@@ -5,26 +5,20 @@
 //! database is poisoned, and recovery finds the log without it.
 
 use super::Table;
-use super::catalog::{Dropped, Entry};
+use super::catalog::{Dropped, Entry, Retired};
 use super::manager::{TransactionManager, Work};
 use super::panics::{NewPanic, PANICKED};
 use super::tables::CATALOG_SLOT;
 use super::write_set::WriteSet;
-use crate::btree::{Budget, Change, Changer, Need, NewRow, Quarantine, Touched};
+use crate::btree::{Change, Changer, Need, NewRow, Quarantine, Touched};
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition, PageNumber, TableId};
-use crate::mvcc::Reclaimed;
 use crate::page::image;
 use crate::planted::{self, Fault};
 use crate::pool::Pages;
 use crate::wal::{CommitMark, FrameKind};
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Pages of a dropped table that one commit frees.
-const DROP_BUDGET: usize = 256;
-/// Leaves whose ghosts one commit removes at least, and the part of the keys that are waiting beyond that.
-const PURGE_LEAVES: usize = 64;
-const PURGE_PART: usize = 64;
 /// Codec byte of page images in the log.
 pub(crate) const IMAGE_CODEC_NONE: u8 = 0;
 
@@ -36,10 +30,11 @@ pub(crate) struct Applier {
     touched: Touched,
     image: Vec<u8>,
     /// Ghosts of commits up to this one can go.
-    ghost_horizon: CommitId,
+    pub(super) ghost_horizon: CommitId,
     pub(super) since_collect: usize,
-    /// Deleted rows whose ghosts can go, sorted.
-    reclaimed: Vec<Reclaimed>,
+    /// Whether overflow pages may be waiting to be freed, and the keys from which on the catalog is searched for them.
+    pub(super) has_retired: bool,
+    pub(super) retired_from: Vec<u8>,
     pub(crate) dropped: Vec<Dropped>,
     /// Pages that housekeeping leaves alone.
     pub(crate) quarantine: Quarantine,
@@ -54,7 +49,8 @@ impl Applier {
             image: Vec::new(),
             ghost_horizon: CommitId(0),
             since_collect: 0,
-            reclaimed: Vec::new(),
+            has_retired: true,
+            retired_from: Retired::keys_from(CommitId(0)),
             dropped: Vec::new(),
             quarantine: Quarantine::default(),
             next_table: TableId(1),
@@ -75,12 +71,12 @@ impl Drop for PoisonOnPanic<'_> {
 
 impl Applier {
     /// Whether a dropped table can be freed, now or later.
-    fn has_dropped(&self) -> bool {
+    pub(super) fn has_dropped(&self) -> bool {
         self.dropped.iter().any(|dropped| !dropped.is_put_aside)
     }
 }
 
-const CATALOG: Table = Table {
+pub(super) const CATALOG: Table = Table {
     id: TableId::CATALOG,
     root: PageNumber::CATALOG,
     database: 0,
@@ -97,7 +93,14 @@ impl TransactionManager {
                 for (table, _) in writes.tables().iter().filter(|(_, rows)| !rows.is_empty()) {
                     self.check_writable(*table)?;
                 }
-                self.apply_commit(applier, |changer| self.change_rows(changer, writes))
+                let mut has_retired = false;
+                let applied = self.apply_commit(applier, |changer| {
+                    self.change_rows(changer, writes)?;
+                    has_retired = self.retire(changer)?;
+                    Ok(())
+                });
+                applier.has_retired |= has_retired;
+                applied
             }
             Work::CreateTable { name, created } => {
                 let (commit, end, table) = self.create_table(applier, name)?;
@@ -110,9 +113,10 @@ impl TransactionManager {
 
     fn change_rows<'a>(&'a self, changer: &mut Changer<'a, '_>, writes: &WriteSet) -> Result<()> {
         let mut need = Need::default();
+        let catalog = changer.tree(CATALOG.root, CATALOG.id);
         for (table, changes) in writes.tables() {
             let rows = changes.iter().map(|(key, value)| (&key[..], value.as_deref()));
-            need += changer.need_of_rows(changer.tree(table.root, table.id), rows)?;
+            need += changer.need_of_rows(changer.tree(table.root, table.id), catalog, rows)?;
         }
         changer.reserve(need)?;
         let mut rows = 0;
@@ -133,6 +137,24 @@ impl TransactionManager {
         self.counters.rows_written.fetch_add(rows, Relaxed);
         self.counters.logical_bytes.fetch_add(bytes as u64, Relaxed);
         Ok(())
+    }
+
+    /// Has the catalog remember the long values that the commit has replaced; returns whether there are any.
+    fn retire<'a>(&'a self, changer: &mut Changer<'a, '_>) -> Result<bool> {
+        let catalog = changer.tree(CATALOG.root, CATALOG.id);
+        let mut chains = changer.take_retired();
+        // In the order of their keys, as they were reserved for.
+        chains.sort_unstable_by_key(|(_, chain)| chain.first);
+        for (table, chain) in &chains {
+            let retired = Retired {
+                by: changer.commit(),
+                number: chain.first.0,
+                table: *table,
+                chain: *chain,
+            };
+            changer.put(catalog, &retired.key(), &retired.value())?;
+        }
+        Ok(!chains.is_empty())
     }
 
     fn create_table(&self, applier: &mut Applier, name: &str) -> Result<(CommitId, LogPosition, Table)> {
@@ -158,7 +180,7 @@ impl TransactionManager {
             let (key, value) = entry(root).encode();
             let rows: [NewRow<'_>; 2] = [(&next_key, Some(&next_value)), (&key, Some(&value))];
             let mut need = changer.need_to_create_tree();
-            need += changer.need_of_rows(catalog, rows.into_iter())?;
+            need += changer.need_of_rows(catalog, catalog, rows.into_iter())?;
             changer.reserve(need)?;
             root = changer.create_tree(id)?;
             let (key, value) = entry(root).encode();
@@ -193,7 +215,7 @@ impl TransactionManager {
             let name = Entry::table_key(name);
             let (key, value) = Entry::Dropped { id, root }.encode();
             let rows: [NewRow<'_>; 2] = [(&key, Some(&value)), (&name, None)];
-            let need = changer.need_of_rows(catalog, rows.into_iter())?;
+            let need = changer.need_of_rows(catalog, catalog, rows.into_iter())?;
             changer.reserve(need)?;
             changer.delete(catalog, &name)?;
             changer.put(catalog, &key, &value)
@@ -212,7 +234,7 @@ impl TransactionManager {
 
     /// Runs `change` as the next commit and appends it to the log. Before it changes anything it reserves what
     /// it needs.
-    fn apply_commit<'a>(
+    pub(super) fn apply_commit<'a>(
         &'a self,
         applier: &mut Applier,
         change: impl FnOnce(&mut Changer<'a, '_>) -> Result<()>,
@@ -299,173 +321,6 @@ impl TransactionManager {
         }
         Ok(end)
     }
-
-    /// Drops old versions; then ghosts, small pages and dropped tables that nobody can read any more, as much as fits in
-    /// one commit of the engine's own. Returns whether there is more that could be done at once.
-    pub(super) fn collect(&self, applier: &mut Applier) -> bool {
-        applier.since_collect = 0;
-        let horizon = self.registry.horizon();
-        crate::interleave::here(crate::interleave::Place::HorizonKnown);
-        let mut reclaimed = std::mem::take(&mut applier.reclaimed);
-        let known = reclaimed.len();
-        let dropped = self.versions.collect(horizon, &mut reclaimed);
-        self.counters
-            .versions_collected
-            .fetch_add(dropped as u64, Relaxed);
-        if reclaimed.len() > known {
-            reclaimed.sort();
-            reclaimed.dedup();
-        }
-        applier.ghost_horizon = self.versions.ghost_horizon(horizon);
-        if planted::makes(Fault::GhostPurgedTooEarly) {
-            applier.ghost_horizon = self.registry.visible();
-        }
-        let first = applier.dropped.iter().find(|d| !d.is_put_aside).copied();
-        crate::reach::mark_if(
-            first.is_some_and(|d| d.commit > horizon),
-            crate::reach::Mechanism::DropUnderSnapshot,
-        );
-        let due = first
-            // `keep_versions` keeps versions of rows, not dropped tables.
-            .filter(|d| {
-                d.commit <= horizon && self.can_free(d) || planted::makes(Fault::DroppedTableFreedTooEarly)
-            });
-        if reclaimed.is_empty() && due.is_none() || self.check_usable().is_err() {
-            return false;
-        }
-        let waiting = (reclaimed.len(), due.is_some());
-        let mut quarantine = std::mem::take(&mut applier.quarantine);
-        let put_aside = quarantine.len();
-        let mut freed = Freed::InPart;
-        let result = self.apply_commit(applier, |changer| {
-            // Each step of either is complete or has not begun, whatever it ran into; the rest is for a later collection.
-            let put_off = |error: Error| tracing::warn!(%error, "housekeeping was put off");
-            self.purge(changer, &mut reclaimed, &mut quarantine)
-                .unwrap_or_else(put_off);
-            if let Some(due) = due {
-                freed = free_dropped(changer, due, &mut quarantine).unwrap_or_else(|error| {
-                    put_off(error);
-                    Freed::InPart
-                });
-            }
-            Ok(())
-        });
-        if let (Some(due), true) = (due, result.is_ok()) {
-            let is_due = |d: &Dropped| d.table == due.table;
-            match freed {
-                Freed::InPart => {}
-                Freed::Whole => {
-                    applier.dropped.retain(|d| !is_due(d));
-                    if let Some(slot) = due.slot {
-                        self.tables.remove(slot);
-                    }
-                }
-                Freed::PutAside => {
-                    let of_due = applier.dropped.iter_mut().filter(|d| is_due(d));
-                    of_due.for_each(|d| d.is_put_aside = true);
-                }
-            }
-        }
-        let is_waiting = !reclaimed.is_empty() || due.is_some() && applier.has_dropped();
-        let has_advanced =
-            reclaimed.len() < waiting.0 || freed != Freed::InPart || quarantine.len() > put_aside;
-        applier.reclaimed = reclaimed;
-        self.counters
-            .quarantined_pages
-            .store(quarantine.len() as u64, Relaxed);
-        applier.quarantine = quarantine;
-        match result {
-            Ok((commit, end)) if commit > self.applied() => {
-                self.announce(commit, end, false, None).is_ok() && is_waiting
-            }
-            Ok(_) => is_waiting && has_advanced,
-            Err(error) => {
-                tracing::warn!(%error, "old row versions could not be collected");
-                false
-            }
-        }
-    }
-
-    /// Lets nobody begin to read a dropped table any more. Whether its pages can be freed: somebody who began to read an
-    /// old commit just now may still need them.
-    fn can_free(&self, dropped: &Dropped) -> bool {
-        if let Some(slot) = dropped.slot {
-            self.tables.mark_freed(slot);
-        }
-        dropped.commit <= self.registry.horizon()
-    }
-
-    /// Removes the ghosts of reclaimed rows, leaf by leaf from the end, until there is no room or enough is done. What
-    /// was seen to is taken off the list.
-    fn purge<'a>(
-        &'a self,
-        changer: &mut Changer<'a, '_>,
-        reclaimed: &mut Vec<Reclaimed>,
-        quarantine: &mut Quarantine,
-    ) -> Result<()> {
-        let tables = self.catalog.newest_tables();
-        let leaves = PURGE_LEAVES + reclaimed.len() / PURGE_PART;
-        for _ in 0..leaves {
-            let Some(Reclaimed { table, key }) = reclaimed.last() else {
-                break;
-            };
-            let table = *table;
-            let Some((_, found)) = tables.iter().find(|(_, t)| t.id == table) else {
-                reclaimed.retain(|r| r.table != table);
-                continue;
-            };
-            let tree = changer.tree(found.root, found.id);
-            let Some(low) = changer.purge(tree, key, quarantine)? else {
-                break;
-            };
-            reclaimed.pop();
-            while reclaimed.pop_if(|r| r.table == table && r.key >= low).is_some() {}
-        }
-        Ok(())
-    }
-
-    /// Whether ghosts or dropped tables may be waiting to be freed.
-    pub(crate) fn has_housekeeping(&self) -> bool {
-        let applier = self.pause();
-        applier.has_dropped() || !applier.reclaimed.is_empty()
-    }
-}
-
-/// How far a dropped table has been freed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Freed {
-    InPart,
-    Whole,
-    /// A page could not be read, which the next opening may be able to.
-    PutAside,
-}
-
-/// Frees pages of a dropped table.
-fn free_dropped(
-    changer: &mut Changer<'_, '_>,
-    dropped: Dropped,
-    quarantine: &mut Quarantine,
-) -> Result<Freed> {
-    let catalog = changer.tree(CATALOG.root, CATALOG.id);
-    let key = Entry::dropped_key(dropped.table);
-    if changer.barrier(catalog, &key, quarantine)?.is_some() {
-        // The catalog cannot be told, so the table stays as it is.
-        return Ok(Freed::PutAside);
-    }
-    let tree = changer.tree(dropped.root, dropped.table);
-    let row: [NewRow<'_>; 1] = [(&key, None)];
-    let need = changer.need_of_rows(catalog, row.into_iter())?;
-    // Also where no page of the table can be read, and no budget is taken.
-    changer.reserve(need)?;
-    let mut budget = Budget::new(DROP_BUDGET, need);
-    match changer.drop_tree(tree, &mut budget, quarantine) {
-        Ok(true) => {}
-        Ok(false) => return Ok(Freed::InPart),
-        Err(error) if error.is_unreadable() => return Ok(Freed::PutAside),
-        Err(error) => return Err(error),
-    }
-    changer.delete(catalog, &key)?;
-    Ok(Freed::Whole)
 }
 
 fn copy_image(pool: Pages<'_>, page: PageNumber, image: &mut Vec<u8>) -> Result<()> {

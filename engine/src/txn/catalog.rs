@@ -6,13 +6,19 @@
 //! "t" name            table number u32 | root page u32
 //! "d" number (be)     root page u32          a dropped table whose pages are not all free yet
 //! "n"                 next table number u32  numbers are never used again
+//! "r" commit (be) number (be)
+//!                     table number u32 | length u32 | first page u32 | commit ID u64
+//!                                            overflow pages of a value that this commit replaced: to be freed when
+//!                                            nobody reads the state before it any more
 //! ```
-//! The rows are changed like any others, so a crash leaves either all or nothing of a change. An index of it in memory
-//! answers lookups. It knows which commit gave a name its meaning: callers are shown what is visible, and so durable;
+//! The rows are changed like any others, so a crash leaves either all or nothing of a change; but nobody reads them by a
+//! snapshot, so they have no versions and leave no ghosts. An index of the names in memory answers lookups. It knows which commit gave a name its meaning: callers are shown what is visible, and so durable;
 //! whoever changes tables goes by the newest, under the applier. A change whose flush fails is never shown.
 
 use std::collections::{BTreeMap, VecDeque};
 
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 use parking_lot::RwLock;
 use smallvec::SmallVec;
 
@@ -20,6 +26,7 @@ use super::Table;
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, PageNumber, TableId};
 use crate::mvcc::SnapshotRegistry;
+use crate::page::node::OverflowRef;
 
 /// Longest table name in bytes.
 pub(crate) const NAME_MAX: usize = 255;
@@ -35,6 +42,8 @@ struct Names {
     meanings: BTreeMap<String, SmallVec<[Meaning; 1]>>,
     /// Names that lost their table, in commit order, to be forgotten when that is visible.
     dropped: VecDeque<(CommitId, String)>,
+    /// The newest tables by number.
+    tables: HashMap<TableId, Table, FixedState>,
 }
 
 /// A name's table from a commit on.
@@ -71,6 +80,48 @@ pub(crate) enum Entry {
         root: PageNumber,
     },
     NextTable(TableId),
+    Retired(Retired),
+}
+
+/// Overflow pages that no row points to any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Retired {
+    /// The commit that replaced or deleted the value.
+    pub(crate) by: CommitId,
+    /// One of several that the commit retired: what the first page was then.
+    pub(crate) number: u32,
+    pub(crate) table: TableId,
+    pub(crate) chain: OverflowRef,
+}
+
+impl Retired {
+    const KEY: &[u8] = b"r";
+    /// Behind the keys of all of them.
+    pub(crate) const KEYS_END: &[u8] = b"s";
+
+    /// The least key of chains retired by `commit` or later.
+    pub(crate) fn keys_from(commit: CommitId) -> Vec<u8> {
+        [Self::KEY, &commit.0.to_be_bytes()].concat()
+    }
+
+    pub(crate) fn key(&self) -> Vec<u8> {
+        [&Self::keys_from(self.by)[..], &self.number.to_be_bytes()].concat()
+    }
+
+    pub(crate) fn value(&self) -> Vec<u8> {
+        [&self.table.0.to_le_bytes()[..], &self.chain.encode()].concat()
+    }
+
+    fn decode(key: &[u8], value: &[u8]) -> Option<Self> {
+        let (by, number) = key.split_first_chunk::<8>()?;
+        let (table, chain) = value.split_first_chunk::<4>()?;
+        Some(Self {
+            by: CommitId(u64::from_be_bytes(*by)),
+            number: u32::from_be_bytes(number.try_into().ok()?),
+            table: TableId(u32::from_le_bytes(*table)),
+            chain: OverflowRef::decode(chain)?,
+        })
+    }
 }
 
 impl Entry {
@@ -93,12 +144,16 @@ impl Entry {
             ),
             Self::Dropped { id, root } => (Self::dropped_key(*id), root.0.to_le_bytes().to_vec()),
             Self::NextTable(id) => (Self::NEXT_KEY.to_vec(), id.0.to_le_bytes().to_vec()),
+            Self::Retired(retired) => (retired.key(), retired.value()),
         }
     }
 
     /// The entry of a row; `None` if it is malformed.
     pub(crate) fn decode(key: &[u8], value: &[u8]) -> Option<Self> {
         let (kind, name) = key.split_first()?;
+        if *kind == Retired::KEY[0] {
+            return Retired::decode(name, value).map(Self::Retired);
+        }
         let (first, rest) = value.split_first_chunk::<4>()?;
         let first = u32::from_le_bytes(*first);
         match kind {
@@ -154,6 +209,11 @@ impl Catalog {
         Some(self.names.read().meanings.get(name)?.last()?.since)
     }
 
+    /// The table of that number after all commits that have been applied.
+    pub(super) fn newest_of(&self, table: TableId) -> Option<Table> {
+        self.names.read().tables.get(&table).copied()
+    }
+
     /// All tables after all commits that have been applied.
     pub(crate) fn newest_tables(&self) -> Vec<(String, Table)> {
         let names = self.names.read();
@@ -168,6 +228,12 @@ impl Catalog {
         let names = &mut *self.names.write();
         let visible = registry.visible();
         let meanings = names.meanings.entry(name.to_owned()).or_default();
+        if let Some(before) = meanings.last().and_then(|newest| newest.table) {
+            names.tables.remove(&before.id);
+        }
+        if let Some(table) = table {
+            names.tables.insert(table.id, table);
+        }
         meanings.push(Meaning { since, table });
         forget_replaced(meanings, visible);
         if table.is_none() {
@@ -224,6 +290,16 @@ mod tests {
                 root: PageNumber(1),
             },
             Entry::NextTable(TableId(8)),
+            Entry::Retired(Retired {
+                by: CommitId(1 << 40),
+                number: 7,
+                table: TableId(3),
+                chain: OverflowRef {
+                    len: 70_000,
+                    first: PageNumber(12),
+                    commit: CommitId(9),
+                },
+            }),
         ] {
             let (key, value) = entry.encode();
             assert_eq!(Entry::decode(&key, &value), Some(entry));
@@ -260,6 +336,8 @@ mod tests {
             "its drop is not visible"
         );
         assert_eq!(catalog.newest_tables(), [("t".to_owned(), table(2))]);
+        assert_eq!(catalog.newest_of(TableId(2)), Some(table(2)));
+        assert_eq!(catalog.newest_of(TableId(1)), None, "it has been dropped");
         registry.publish(CommitId(3));
         assert_eq!(catalog.get("t", &registry), None);
         assert!(catalog.names(&registry).is_empty());

@@ -8,8 +8,8 @@
 
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -87,6 +87,10 @@ pub(crate) struct TransactionManager {
     /// Newest commit on the pages; at least the visible one.
     applied: AtomicU64,
     next_transaction: AtomicU64,
+    /// There is no background thread for housekeeping.
+    is_tended_by_committers: bool,
+    /// A committer is to take steps of housekeeping when its commit is done.
+    pub(super) wants_tending: AtomicBool,
     /// Tells databases of one process apart, so that a table handle of one is not used with another.
     pub(crate) database: u32,
     pub(crate) busy_timeout: Duration,
@@ -103,6 +107,7 @@ pub(crate) struct Start {
     pub(crate) max_transaction_size: usize,
     pub(crate) version_budget: usize,
     pub(crate) keep_versions: usize,
+    pub(crate) has_background: bool,
 }
 
 impl TransactionManager {
@@ -113,7 +118,7 @@ impl TransactionManager {
             vfs: start.vfs,
             poison: Arc::clone(start.pool.store().poison()),
             pool: start.pool,
-            versions: VersionStore::new(start.last, start.version_budget, start.keep_versions),
+            versions: VersionStore::new(start.last, start.version_budget, start.keep_versions, page_size),
             registry: SnapshotRegistry::new(start.last),
             locks: RowLocks::new(),
             wal: start.wal,
@@ -125,6 +130,8 @@ impl TransactionManager {
             group: GroupCommit::default(),
             applied: AtomicU64::new(start.last.0),
             next_transaction: AtomicU64::new(1),
+            is_tended_by_committers: !start.has_background,
+            wants_tending: AtomicBool::new(false),
             database: DATABASES.fetch_add(1, Relaxed),
             busy_timeout: start.busy_timeout,
             max_transaction_size: start.max_transaction_size,
@@ -267,10 +274,14 @@ impl TransactionManager {
     fn end_apply<'s>(&'s self, mut applier: MutexGuard<'s, Applier>, mut finished: Vec<Work>) {
         loop {
             applier.since_collect += finished.len();
-            let is_due = applier.since_collect >= COLLECT_EVERY || self.versions.is_over_budget();
-            if is_due && self.collect(&mut applier) {
-                // The rest after the next commits.
-                applier.since_collect = COLLECT_EVERY;
+            if applier.since_collect >= COLLECT_EVERY {
+                if self.collect_versions(&mut applier) {
+                    // The rest after the next commits.
+                    applier.since_collect = COLLECT_EVERY;
+                }
+                if self.is_tended_by_committers && self.has_due_pages(&applier) {
+                    self.wants_tending.store(true, Relaxed);
+                }
             }
             drop(applier);
             for work in finished.drain(..) {
@@ -438,7 +449,7 @@ impl TransactionManager {
         }
     }
 
-    /// Writes the log out if unsynchronised commits have filled its buffer. The commit that meets a failure here is
+    /// What a committer does when its commit is done: writes the log out if unsynchronised commits have filled its buffer. The commit that meets a failure here is
     /// done already; the log is poisoned, so the next one is told.
     fn relieve(&self) {
         if self.wal.buffered_bytes() > BUFFERED_MAX
@@ -446,6 +457,7 @@ impl TransactionManager {
         {
             tracing::warn!(%error, "the log could not be written out");
         }
+        self.tend_a_little();
     }
 
     /// Waits until `commit` is visible, flushing the log if that is what it takes.
@@ -502,12 +514,6 @@ impl TransactionManager {
             _abandoned: self.watch(),
         }
     }
-
-    /// Drops row versions that nobody can need any more, then ghosts and pages that were waiting for that.
-    pub(crate) fn collect_now(&self) {
-        // Commits that are waiting go in between.
-        while self.pause().collect() {}
-    }
 }
 
 /// What was taken from the queue. If applying it panics, the rest is refused: nobody else knows of it any more.
@@ -531,13 +537,6 @@ pub(crate) struct Paused<'m> {
     applier: Option<MutexGuard<'m, Applier>>,
     /// Behind the applier, so dropped after it.
     _abandoned: Abandoned<'m>,
-}
-
-impl Paused<'_> {
-    fn collect(&mut self) -> bool {
-        let manager = self.manager;
-        manager.collect(self)
-    }
 }
 
 impl Deref for Paused<'_> {

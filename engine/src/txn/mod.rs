@@ -3,6 +3,7 @@
 mod apply;
 pub(crate) mod catalog;
 mod group;
+mod housekeeping;
 mod key_range;
 mod lock_set;
 mod manager;

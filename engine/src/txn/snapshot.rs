@@ -33,11 +33,36 @@ pub struct Snapshot<'db> {
 impl TransactionManager {
     pub(crate) fn snapshot(&self) -> Snapshot<'_> {
         let (slot, commit) = self.registry.begin();
+        let commit = self.at_floor(&slot, commit);
         Snapshot {
             manager: self,
             slot,
             commit,
         }
+    }
+
+    /// Moves a new snapshot to where it can be read. Nearly always it can be read where it is; but when a commit is so large
+    /// that its own versions had to be dropped for the budget, only what comes after it can be read, and is waited for.
+    #[inline]
+    pub(super) fn at_floor(&self, slot: &SnapshotSlot<'_>, commit: CommitId) -> CommitId {
+        if self.versions.floor() <= commit {
+            return commit;
+        }
+        self.wait_at_floor(slot, commit)
+    }
+
+    #[cold]
+    fn wait_at_floor(&self, slot: &SnapshotSlot<'_>, mut commit: CommitId) -> CommitId {
+        crate::reach::mark(crate::reach::Mechanism::WaitedForFloor);
+        while self.versions.floor() > commit && self.check_usable().is_ok() {
+            let floor = self.versions.floor();
+            // What keeps it from becoming visible is told to whoever reads on.
+            if self.applied() < floor || self.wait_visible(floor).is_err() {
+                std::thread::yield_now();
+            }
+            commit = slot.refresh_from(commit);
+        }
+        commit
     }
 
     pub(crate) fn snapshot_at(&self, commit: CommitId) -> Result<Snapshot<'_>> {
@@ -123,6 +148,6 @@ impl<'db> Snapshot<'db> {
 
     /// Moves the view to the newest visible commit.
     pub fn refresh(&mut self) {
-        self.commit = self.slot.refresh();
+        self.commit = self.manager.at_floor(&self.slot, self.slot.refresh());
     }
 }

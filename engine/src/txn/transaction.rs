@@ -108,7 +108,11 @@ impl Drop for Statement<'_> {
 
 impl TransactionManager {
     pub(crate) fn begin(&self, options: TxOptions) -> Transaction<'_> {
-        let snapshot = (options.isolation == IsolationLevel::Snapshot).then(|| self.registry.begin());
+        let snapshot = (options.isolation == IsolationLevel::Snapshot).then(|| {
+            let (slot, commit) = self.registry.begin();
+            let commit = self.at_floor(&slot, commit);
+            (slot, commit)
+        });
         Transaction {
             manager: self,
             id: self.next_transaction(),
@@ -150,7 +154,7 @@ impl<'db> Transaction<'db> {
         } else {
             self.built_on
         };
-        *commit = slot.refresh_from(at_least);
+        *commit = self.manager.at_floor(slot, slot.refresh_from(at_least));
         *commit
     }
 

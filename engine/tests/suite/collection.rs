@@ -33,12 +33,12 @@ fn a_scan_ends_with_its_first_error() {
     let vfs = MemoryVfs::default();
     let db = small(&vfs).version_budget(2000).open(PATH).unwrap();
     let table = db.create_table("rows").unwrap();
-    for n in 0..50u8 {
-        put(&db, table, &[n], b"old");
+    for n in 0..400u16 {
+        put(&db, table, &n.to_be_bytes(), b"old");
     }
     let snapshot = db.snapshot();
-    for n in 0..50u8 {
-        put(&db, table, &[n], b"new");
+    for n in 0..400u16 {
+        put(&db, table, &n.to_be_bytes(), b"new");
     }
     db.gc(1);
     let mut scan = snapshot.scan(table, ..).unwrap();

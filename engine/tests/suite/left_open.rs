@@ -28,7 +28,7 @@ fn assert_no_ghosts(db: &Database) {
 }
 
 #[test]
-#[ignore = "a deletion whose version had to go before its time is not remembered for its ghost"]
+
 fn ghosts_go_although_their_versions_were_dropped_for_the_budget() {
     let vfs = MemoryVfs::default();
     let db = small(&vfs).version_budget(20_000).open(PATH).unwrap();
@@ -42,7 +42,7 @@ fn ghosts_go_although_their_versions_were_dropped_for_the_budget() {
 }
 
 #[test]
-#[ignore = "ghosts that are there when the database is opened are not looked for"]
+
 fn ghosts_go_although_the_database_was_closed_meanwhile() {
     let vfs = MemoryVfs::default();
     let db = small(&vfs).open(PATH).unwrap();

@@ -195,6 +195,7 @@ fn bad_images_are_refused_before_anything_is_written() {
     let commit = CommitId(1);
     let error = file
         .write_pages(&[PageImage {
+            has_ghosts: false,
             page,
             commit,
             raw: &raw,
@@ -212,6 +213,7 @@ fn images_of_pages_that_are_not_in_use_are_dropped() {
     for number in [0, 2, u32::MAX] {
         let page = PageNumber(number);
         file.write_pages(&[PageImage {
+            has_ghosts: false,
             page,
             commit: CommitId(1),
             raw: &[1; 10],
@@ -275,6 +277,7 @@ fn figures_add_up() {
     let images: Vec<PageImage<'_>> = all
         .iter()
         .map(|&page| PageImage {
+            has_ghosts: false,
             page,
             commit: CommitId(1),
             raw: &raw,

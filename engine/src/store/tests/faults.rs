@@ -41,6 +41,7 @@ fn the_last_bytes_of_a_disk_are_used() {
     vfs.set_capacity(Some(vfs.used_bytes() + 4096 + 512));
     let raw = [1; 4096];
     file.write_pages(&[PageImage {
+        has_ghosts: false,
         page,
         commit: CommitId(1),
         raw: &raw,
@@ -48,6 +49,7 @@ fn the_last_bytes_of_a_disk_are_used() {
     .unwrap();
     let error = file
         .write_pages(&[PageImage {
+            has_ghosts: false,
             page,
             commit: CommitId(2),
             raw: &raw,
@@ -71,6 +73,7 @@ fn a_checkpoint_without_room_for_the_map_can_be_tried_again() {
         let raw = [1];
         if file
             .write_pages(&[PageImage {
+                has_ghosts: false,
                 page,
                 commit: CommitId(1),
                 raw: &raw,
@@ -184,6 +187,7 @@ fn a_codec_that_fails_writes_nothing() {
     let working = std::mem::replace(&mut *file.compressor.write(), Arc::new(Failing));
     let raw = [7; 4096];
     let image = PageImage {
+        has_ghosts: false,
         page: all[0],
         commit: CommitId(2),
         raw: &raw,
@@ -240,6 +244,7 @@ fn what_is_reserved_is_for_the_thread_that_commits() {
     let put_for = |page: PageNumber, commit: u64, privilege| {
         let raw = [commit as u8; 1500];
         let image = PageImage {
+            has_ghosts: false,
             page,
             commit: CommitId(commit),
             raw: &raw,

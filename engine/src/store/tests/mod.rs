@@ -116,7 +116,12 @@ fn write(file: &DataFile, commit: CommitId, pages: &[PageNumber], model: &mut Mo
     let batch: Vec<PageImage<'_>> = pages
         .iter()
         .zip(&images)
-        .map(|(&page, raw)| PageImage { page, commit, raw })
+        .map(|(&page, raw)| PageImage {
+            page,
+            commit,
+            raw,
+            has_ghosts: false,
+        })
         .collect();
     file.write_pages(&batch)?;
     model.extend(pages.iter().zip(images).map(|(&page, raw)| (page, (commit, raw))));

@@ -36,7 +36,11 @@ fn value(version: u8, len: usize) -> Vec<u8> {
 fn put<'a>(changer: &mut Changer<'a, '_>, table: Table, rows: &[u32], value: &[u8]) -> Result<()> {
     let tree = changer.tree(table.root, table.id);
     let keys: Vec<_> = rows.iter().map(|row| key(*row)).collect();
-    let need = changer.need_of_rows(tree, keys.iter().map(|key| (&key[..], Some(value))))?;
+    let need = changer.need_of_rows(
+        tree,
+        changer.tree(PageNumber::CATALOG, TableId::CATALOG),
+        keys.iter().map(|key| (&key[..], Some(value))),
+    )?;
     changer.reserve(need)?;
     keys.iter().try_for_each(|key| changer.put(tree, key, value))
 }
