@@ -31,7 +31,6 @@ mechanisms! {
     RootCollapse: "a root with one child took its place, and the tree grew lower",
     GhostPurged: "a deleted row was removed from its leaf for good",
     ChainWritten: "a long value was written into overflow pages",
-    WaitedForFloor: "a snapshot waited for a commit whose own versions had been dropped",
     ChainRetired: "a value in overflow pages was replaced or deleted",
     ChainFreed: "the overflow pages of a replaced or deleted value were freed",
     ChainFreedInPart: "a dropped table's long value was freed in part, and the rest by a later commit",

@@ -34,6 +34,8 @@ pub(super) struct Waiter {
     state: AtomicU32,
     /// Whether the commit has been applied and stands in line.
     in_line: AtomicBool,
+    /// Whether it is to take the applier and apply what is queued, its own commit among it or not any more.
+    is_asked: AtomicBool,
     thread: Thread,
     outcome: OnceLock<Result<CommitId>>,
 }
@@ -43,6 +45,7 @@ impl Waiter {
         Arc::new(Self {
             state: AtomicU32::new(WAITING),
             in_line: AtomicBool::new(false),
+            is_asked: AtomicBool::new(false),
             thread: std::thread::current(),
             outcome: OnceLock::new(),
         })
@@ -75,12 +78,27 @@ impl Waiter {
         before == LEAD
     }
 
+    /// Asks the thread to apply what is queued. It does so, unless its own commit has been applied by then: whoever did that
+    /// holds the applier, or has held it, and looks at the queue after letting go.
+    pub(super) fn ask_to_apply(&self) {
+        self.is_asked.store(true, Release);
+        self.thread.unpark();
+    }
+
     /// Takes up the lead, if it was given.
     fn take_up_lead(&self) -> bool {
         self.state
             .compare_exchange(LEAD, WAITING, AcqRel, Relaxed)
             .is_ok()
     }
+}
+
+/// Why a thread no longer waits.
+#[derive(Debug)]
+pub(super) enum Wait {
+    Done(Result<CommitId>),
+    /// It is to apply what is queued, and to wait on.
+    Asked,
 }
 
 /// An applied commit that is not visible yet.
@@ -274,10 +292,13 @@ impl GroupCommit {
     }
 
     /// Waits until the commit is visible, leading flushes as it falls to this thread.
-    pub(super) fn wait(&self, waiter: &Waiter, wal: &Wal, registry: &SnapshotRegistry) -> Result<CommitId> {
+    pub(super) fn wait(&self, waiter: &Waiter, wal: &Wal, registry: &SnapshotRegistry) -> Wait {
         loop {
             if let Some(outcome) = waiter.outcome() {
-                return outcome;
+                return Wait::Done(outcome);
+            }
+            if waiter.is_asked.swap(false, AcqRel) {
+                return Wait::Asked;
             }
             if waiter.take_up_lead() || waiter.in_line.load(Acquire) && self.take_lead(waiter) {
                 self.lead(wal, registry);

@@ -17,7 +17,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::apply::Applier;
 use super::catalog::Catalog;
-use super::group::{GroupCommit, Pending, Waiter};
+use super::group::{GroupCommit, Pending, Wait, Waiter};
 use super::lock_set::LockSet;
 use super::panics::{Abandoned, PANICKED};
 use super::tables::TableStates;
@@ -37,6 +37,8 @@ use crate::wal::Wal;
 
 /// Log bytes in memory past which an unsynchronised committer writes them out itself.
 const BUFFERED_MAX: usize = 8 << 20;
+/// Commits of others that one holder of the applier applies at most.
+const APPLIED_AT_ONCE: usize = 64;
 /// Commits between two collections of old versions.
 const COLLECT_EVERY: usize = 32;
 
@@ -190,7 +192,12 @@ impl TransactionManager {
         crate::interleave::here(crate::interleave::Place::CommitApplied);
         let result = match (applied, waiter) {
             (Ok((commit, true)), _) => Ok(commit),
-            (Ok(_), Some(waiter)) => self.group.wait(&waiter, &self.wal, &self.registry),
+            (Ok(_), Some(waiter)) => loop {
+                // Nobody asks it to apply, since it is not in the queue.
+                if let Wait::Done(outcome) = self.group.wait(&waiter, &self.wal, &self.registry) {
+                    break outcome;
+                }
+            },
             (Ok((commit, false)), None) => {
                 self.group.nudge();
                 self.wait_visible(commit).map(|()| commit)
@@ -207,52 +214,65 @@ impl TransactionManager {
     }
 
     fn commit_through_queue(&self, work: Work, durability: Durability) -> Result<CommitId> {
+        let waiter = self.enqueue(work, durability);
+        // Whoever holds the applier looks at the queue once more after letting go, so from here on the request
+        // will be applied; taking the applier is only a chance to be quicker.
+        let patience = if durability == Durability::Sync { 20 } else { 400 };
+        for spin in 0..patience {
+            if let Some(outcome) = waiter.outcome() {
+                return outcome;
+            }
+            if spin % 16 == 0
+                && let Some(applier) = self.applier.try_lock()
+            {
+                self.serve(applier);
+                break;
+            }
+            std::hint::spin_loop();
+        }
+        let result = loop {
+            match self.group.wait(&waiter, &self.wal, &self.registry) {
+                Wait::Done(outcome) => break outcome,
+                Wait::Asked => self.serve(self.applier.lock()),
+            }
+        };
+        self.relieve();
+        result
+    }
+
+    fn enqueue(&self, work: Work, durability: Durability) -> Arc<Waiter> {
         let waiter = Waiter::new();
         self.queue.lock().push_back(Request {
             work,
             durability,
             waiter: Arc::clone(&waiter),
         });
-        // Whoever holds the applier looks at the queue once more after letting go, so from here on the request
-        // will be applied; taking the applier is only a chance to be quicker.
-        let patience = if durability == Durability::Sync { 20 } else { 400 };
-        let mut has_applied = false;
-        for spin in 0..patience {
-            if let Some(outcome) = waiter.outcome() {
-                return outcome;
-            }
-            if spin % 16 == 0
-                && let Some(mut applier) = self.applier.try_lock()
-            {
-                let finished = self.apply_queue(&mut applier);
-                self.end_apply(applier, finished);
-                if durability == Durability::NoSync {
-                    self.group.nudge();
-                }
-                has_applied = true;
-                break;
-            }
-            std::hint::spin_loop();
-        }
-        let result = self.group.wait(&waiter, &self.wal, &self.registry);
-        if has_applied {
-            // Its own commit may have been done before those that it applied got in line.
-            self.group.nudge();
-        }
-        self.relieve();
-        result
+        waiter
     }
 
-    /// Applies everything in the queue, and returns the works whose locks are to be released.
+    /// Applies what is queued, for a thread that waits there itself.
+    fn serve<'s>(&'s self, mut applier: MutexGuard<'s, Applier>) {
+        let finished = self.apply_queue(&mut applier);
+        self.end_apply(applier, finished);
+        // Its own commit may have been done before those that it applied got in line.
+        self.group.nudge();
+    }
+
+    /// Applies what is in the queue, up to a number, and returns the works whose locks are to be released.
     fn apply_queue(&self, applier: &mut Applier) -> Vec<Work> {
         let mut finished = Vec::new();
-        loop {
+        while finished.len() < APPLIED_AT_ONCE {
+            let requests = {
+                let mut queue = self.queue.lock();
+                let count = queue.len().min(APPLIED_AT_ONCE - finished.len());
+                queue.drain(..count).collect()
+            };
             let mut batch = Batch {
                 manager: self,
-                requests: std::mem::take(&mut *self.queue.lock()),
+                requests,
             };
             if batch.requests.is_empty() {
-                return finished;
+                break;
             }
             while let Some(request) = batch.requests.front() {
                 crate::reach::mark(crate::reach::Mechanism::CommitQueued);
@@ -268,11 +288,15 @@ impl TransactionManager {
                 finished.push(work);
             }
         }
+        finished
     }
 
-    /// Lets go of the applier and does what need not be done under it; sees to what was queued meanwhile.
+    /// Lets go of the applier and does what need not be done under it; sees to what was queued meanwhile, or has one of
+    /// those do it who wait there: nobody serves the others for ever.
     fn end_apply<'s>(&'s self, mut applier: MutexGuard<'s, Applier>, mut finished: Vec<Work>) {
+        let mut served = 0;
         loop {
+            served += finished.len();
             applier.since_collect += finished.len();
             if applier.since_collect >= COLLECT_EVERY {
                 if self.collect_versions(&mut applier) {
@@ -287,7 +311,10 @@ impl TransactionManager {
             for work in finished.drain(..) {
                 self.release(work);
             }
-            if self.queue.lock().is_empty() {
+            let next = self.queue.lock().front().map(|first| Arc::clone(&first.waiter));
+            let Some(next) = next else { return };
+            if served >= APPLIED_AT_ONCE {
+                next.ask_to_apply();
                 return;
             }
             let Some(again) = self.applier.try_lock() else {
@@ -559,5 +586,47 @@ impl Drop for Paused<'_> {
             self.manager.end_apply(applier, Vec::new());
             self.manager.group.nudge();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Options;
+    use crate::vfs::MemoryVfs;
+
+    #[test]
+    fn a_queue_longer_than_what_one_thread_applies_is_emptied_by_those_who_wait_in_it() {
+        const COMMITTERS: u64 = 3 * APPLIED_AT_ONCE as u64;
+        let options = Options::new().vfs(Arc::new(MemoryVfs::default()));
+        let opened = crate::opening::open("/t.db".as_ref(), &options).expect("opens");
+        let manager = &opened.manager;
+        let (send, done) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let paused = manager.pause();
+            for number in 0..COMMITTERS {
+                let send = send.clone();
+                scope.spawn(move || {
+                    let name = format!("t{number}");
+                    let created = Arc::default();
+                    let durability = match number % 2 {
+                        0 => Durability::Sync,
+                        _ => Durability::NoSync,
+                    };
+                    let commit = manager.commit(Work::CreateTable { name, created }, durability);
+                    send.send(commit.expect("a commit")).expect("somebody listens");
+                });
+            }
+            while manager.queue.lock().len() < COMMITTERS as usize {
+                std::thread::yield_now();
+            }
+            let before = manager.applied();
+            drop(paused);
+            let mut commits: Vec<_> = done.iter().take(COMMITTERS as usize).collect();
+            commits.sort_unstable();
+            commits.dedup();
+            assert_eq!(commits.len() as u64, COMMITTERS);
+            assert_eq!(manager.applied(), CommitId(before.0 + COMMITTERS));
+        });
     }
 }

@@ -53,7 +53,6 @@ impl TransactionManager {
 
     #[cold]
     fn wait_at_floor(&self, slot: &SnapshotSlot<'_>, mut commit: CommitId) -> CommitId {
-        crate::reach::mark(crate::reach::Mechanism::WaitedForFloor);
         while self.versions.floor() > commit && self.check_usable().is_ok() {
             let floor = self.versions.floor();
             // What keeps it from becoming visible is told to whoever reads on.
