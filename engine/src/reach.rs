@@ -46,6 +46,7 @@ mechanisms! {
     DirtyEvictionInCommit: "a commit wrote a changed page to make room in the cache",
     SecondMapChunk: "a checkpoint wrote a page map of two chunks or more",
     MapChunkEmptied: "a chunk of the page map lost its last page",
+    FreshExtentFreed: "an extent that no checkpoint ever had was free again at once",
     FileGrown: "the data file grew",
     FileShrunk: "the data file was cut",
     ReservationUsed: "a commit on a full disk used its reservation",

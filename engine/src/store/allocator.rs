@@ -6,13 +6,14 @@
 //! |---|---|---|
 //! | free | nothing refers to it | `reserve` |
 //! | reserved | handed out, being written | `keep` (live) or `cancel` (free) |
-//! | live | the page map in memory refers to it | `retire` (pending) |
+//! | live | the page map in memory refers to it | `retire` (pending), `retire_of` (pending or free) |
 //! | pending | replaced or freed, but the durable checkpoint may still refer to it | `release_sealed` (free) |
 //!
 //! Only free units are handed out, and pending ones become free only when a checkpoint is durable that began after they
 //! were retired: `seal` marks what is pending at the beginning of a checkpoint, `release_sealed` frees exactly that once
 //! it is durable, `unseal` takes the mark back when it failed. So no extent that the durable checkpoint refers to is
-//! ever overwritten. Builds with debug assertions keep a second account of every extent in use and compare.
+//! ever overwritten. What was written after the last freeze of the page map, and is replaced before the next, has never
+//! been in a map that became durable or is about to: `retire_of` frees it at once. Builds with debug assertions keep a second account of every extent in use and compare.
 //!
 //! Free ranges are kept by start (to merge neighbours) and by length (best fit, the lowest among equals, so that the
 //! end of the file empties first). Every operation is O(log n) in the number of free ranges.
@@ -53,6 +54,9 @@ pub(crate) struct ExtentAllocator {
     by_len: BTreeSet<(u64, u64)>,
     pending: Vec<UnitRange>,
     sealed: Vec<UnitRange>,
+    /// How often the page map has been frozen, and whether that is being done just now.
+    epoch: u32,
+    is_freezing: bool,
     counts: UnitCounts,
     #[cfg(debug_assertions)]
     in_use: BTreeMap<u64, u64>,
@@ -73,6 +77,8 @@ impl ExtentAllocator {
             by_len: BTreeSet::new(),
             pending: Vec::new(),
             sealed: Vec::new(),
+            epoch: 1,
+            is_freezing: false,
             counts: UnitCounts::default(),
             #[cfg(debug_assertions)]
             in_use: BTreeMap::new(),
@@ -195,6 +201,27 @@ impl ExtentAllocator {
         self.pending.push(range);
     }
 
+    /// What a page map that refers to something written now is to note about it.
+    pub(crate) fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// [`ExtentAllocator::retire`], or frees the extent at once if it was written after the last freeze. Returns whether it
+    /// is free.
+    pub(crate) fn retire_of(&mut self, range: UnitRange, epoch: u32) -> bool {
+        // The last epoch never ends, so in it nothing counts as fresh.
+        let is_fresh = epoch == self.epoch && self.epoch < u32::MAX && !self.is_freezing;
+        if is_fresh {
+            self.counts.live -= range.len;
+            self.audit_return(range);
+            self.add_free(range);
+            crate::reach::mark(crate::reach::Mechanism::FreshExtentFreed);
+        } else {
+            self.retire(range);
+        }
+        is_fresh
+    }
+
     /// Frees what was retired last: a planted fault, the durable checkpoint may still need it.
     pub(super) fn free_last_retired(&mut self) {
         if let Some(range) = self.pending.pop() {
@@ -216,6 +243,13 @@ impl ExtentAllocator {
     pub(crate) fn seal(&mut self) {
         assert!(self.sealed.is_empty(), "one checkpoint at a time");
         self.sealed = std::mem::take(&mut self.pending);
+        self.is_freezing = true;
+    }
+
+    /// The page map has been copied: what is written from here on is not in the copy.
+    pub(crate) fn end_freeze(&mut self) {
+        self.is_freezing = false;
+        self.epoch = self.epoch.saturating_add(1);
     }
 
     /// The checkpoint is durable: frees what was pending when it began.
@@ -519,5 +553,40 @@ mod tests {
         #[cfg(debug_assertions)]
         allocator.in_use.insert(50, 10);
         allocator.cancel(range(50, 10));
+    }
+
+    #[test]
+    fn only_what_no_frozen_map_can_refer_to_is_freed_at_once() {
+        let mut allocator = ExtentAllocator::new(FIRST, FIRST + 100, Vec::new()).unwrap();
+        let mut write = |allocator: &mut ExtentAllocator| {
+            let (starts, _) = reserve(allocator, &[4]);
+            allocator.keep(range(starts[0], 4));
+            (range(starts[0], 4), allocator.epoch())
+        };
+        let (before, written_before) = write(&mut allocator);
+        let (replaced, written) = write(&mut allocator);
+        assert!(allocator.retire_of(replaced, written), "no freeze since");
+        allocator.seal();
+        let (beside, written_beside) = write(&mut allocator);
+        let (while_freezing, written_then) = write(&mut allocator);
+        assert!(
+            !allocator.retire_of(while_freezing, written_then),
+            "the copy may have it"
+        );
+        allocator.end_freeze();
+        assert!(!allocator.retire_of(before, written_before));
+        assert!(!allocator.retire_of(beside, written_beside));
+        let (after, written_after) = write(&mut allocator);
+        assert!(allocator.retire_of(after, written_after));
+        assert_eq!(allocator.counts().pending, 12);
+        allocator.release_sealed();
+        allocator.seal();
+        allocator.end_freeze();
+        allocator.release_sealed();
+        assert_eq!(allocator.counts().pending, 0);
+        assert_eq!(allocator.check(&[]), Ok(()));
+        allocator.epoch = u32::MAX;
+        let (last, written_last) = write(&mut allocator);
+        assert!(!allocator.retire_of(last, written_last));
     }
 }

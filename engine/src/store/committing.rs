@@ -10,7 +10,7 @@
 //! 6. Free what was sealed and the replaced pieces of the map; cut the file's free tail.
 //!
 //! Pages written after the freeze are not in the new checkpoint. What they replace is not sealed, so it waits for the
-//! next one.
+//! next one, unless it was written after the freeze itself: then no map but the one in memory has ever referred to it.
 //!
 //! | fails | then |
 //! |---|---|
@@ -100,6 +100,7 @@ impl DataFile {
             .filter(|chunk| *chunk == 0 || !planted::makes(Fault::OnlyFirstMapChunkWritten))
             .map(|chunk| (chunk, Box::new(self.map.copy_chunk(chunk))))
             .collect();
+        self.space.lock().end_freeze();
         FrozenMap {
             store: self,
             durable,
@@ -224,7 +225,7 @@ impl DataFile {
         let mut numbers = self.numbers.lock();
         for page in numbers.freed_by(last_commit) {
             if let Some(entry) = self.map.set(page, None) {
-                self.space.lock().retire(entry.place().units());
+                self.space.lock().retire_of(entry.place().units(), entry.epoch);
             }
             numbers.finish_freeing(page);
         }

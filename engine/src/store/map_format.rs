@@ -105,6 +105,7 @@ pub(crate) fn decode_chunk(
             length: u32_at(bytes, entry_field::LENGTH),
             raw_length: u32_at(bytes, entry_field::RAW_LENGTH),
             has_ghosts: u64_at(bytes, entry_field::OFFSET) & HAS_GHOSTS != 0,
+            epoch: 0,
         };
         if page.0 == 0 || page.0 > PAGE_NUMBER_MAX {
             return Err(format!("page number {page} cannot exist"));
@@ -201,6 +202,7 @@ mod tests {
             length: 32 + n as u32 % 4096,
             raw_length: 8192,
             has_ghosts: n.is_multiple_of(3),
+            epoch: 0,
         }
     }
 

@@ -36,6 +36,8 @@ pub(crate) struct MapEntry {
     pub(crate) raw_length: u32,
     /// The image has deleted rows that wait to be removed.
     pub(crate) has_ghosts: bool,
+    /// In memory only: between which two freezes the extent was written; 0 for what the file had when it was opened.
+    pub(crate) epoch: u32,
 }
 
 impl MapEntry {
@@ -239,6 +241,7 @@ mod tests {
             length: 100 + n as u32,
             raw_length: 200,
             has_ghosts: n % 2 == 1,
+            epoch: 0,
         }
     }
 

@@ -181,6 +181,8 @@ impl DataFile {
         let mut replaced = Vec::with_capacity(pages.len());
 
         let numbers = self.numbers.lock();
+        // Before the map changes: what a freeze that begins meanwhile may have found there counts as older.
+        let epoch = self.space.lock().epoch();
         for (image, written) in pages.iter().zip(&written) {
             let newer = self
                 .map
@@ -196,20 +198,17 @@ impl DataFile {
                 length: written.length,
                 raw_length: image.raw.len() as u32,
                 has_ghosts: image.has_ghosts,
+                epoch,
             };
             kept.push(written.units);
-            replaced.extend(
-                self.map
-                    .set(image.page, Some(entry))
-                    .map(|before| before.place().units()),
-            );
+            replaced.extend(self.map.set(image.page, Some(entry)));
         }
         let mut space = self.space.lock();
         kept.into_iter().for_each(|units| space.keep(units));
         dropped.into_iter().for_each(|units| space.cancel(units));
-        for units in replaced {
-            space.retire(units);
-            if planted::makes(Fault::ExtentReusedTooEarly) {
+        for before in replaced {
+            let is_free = space.retire_of(before.place().units(), before.epoch);
+            if !is_free && planted::makes(Fault::ExtentReusedTooEarly) {
                 space.free_last_retired();
             }
         }

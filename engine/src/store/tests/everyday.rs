@@ -187,6 +187,39 @@ fn an_older_image_does_not_replace_a_newer_one() {
 }
 
 #[test]
+fn extents_that_no_checkpoint_has_had_are_used_again_at_once() {
+    let vfs = MemoryVfs::default();
+    let file = create_with(&vfs, Codec::None);
+    let all = allocate(&file, 100);
+    let mut model = Model::new();
+    write(&file, CommitId(1), &all, &mut model).unwrap();
+    checkpoint(&file, CommitId(1)).unwrap();
+    let one = file.stats().live_bytes;
+    for commit in 2..200 {
+        write(&file, CommitId(commit), &all, &mut model).unwrap();
+        let stats = file.stats();
+        // The durable checkpoint keeps one copy, and so does the one that failed; another is live, and one is being written.
+        let copies = if commit <= 100 { 1 } else { 2 };
+        assert!(stats.pending_bytes <= copies * one, "{stats:?}");
+        assert!(
+            stats.file_bytes <= (copies + 3) * one,
+            "{stats:?} with {one} bytes live"
+        );
+        if commit == 100 {
+            drop(file.freeze(CommitId(100)));
+        }
+    }
+    assert_contents(&file, &model);
+    verified(&file).unwrap();
+    checkpoint(&file, CommitId(199)).unwrap();
+    assert_eq!(file.stats().pending_bytes, 0);
+    assert_contents(&file, &model);
+    verified(&file).unwrap();
+    let file = reopen(&vfs).unwrap();
+    assert_contents(&file, &model);
+}
+
+#[test]
 fn bad_images_are_refused_before_anything_is_written() {
     let vfs = MemoryVfs::default();
     let file = create_with(&vfs, Codec::None);
