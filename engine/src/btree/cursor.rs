@@ -16,6 +16,7 @@ use crate::ids::CommitId;
 use crate::mvcc::{Lookup, VersionStore};
 use crate::page::leaf_copy::{CopiedPayload, LeafCopy};
 use crate::page::node::OverflowRef;
+use crate::sync::thread;
 
 /// Rows that are copied at once, at least: those that a snapshot does not see count as well.
 const ROWS_AT_LEAST: usize = 32;
@@ -184,7 +185,7 @@ impl<'p> Cursor<'p> {
             if attempts == super::ATTEMPTS_MAX {
                 return Err(self.tree.unstable());
             }
-            std::thread::yield_now();
+            thread::yield_now();
         }
     }
 

@@ -7,13 +7,14 @@
 //! that value: so no registered snapshot is ever below a horizon. All four accesses are sequentially consistent.
 
 use std::cell::Cell;
-use std::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
-use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use crossbeam_utils::CachePadded;
 
 use crate::growing::{FIRST_CHUNK, GrowingArray};
 use crate::ids::CommitId;
+use crate::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
+use crate::sync::atomic::{AtomicU64, AtomicUsize};
+use crate::sync::{thread, thread_local};
 
 const FREE: u64 = u64::MAX;
 /// The slot is taken, but reads nothing at the moment.
@@ -49,10 +50,7 @@ pub(crate) struct SnapshotSlot<'r> {
 
 thread_local! {
     /// Where this thread found a free slot last time.
-    static HINT: Cell<usize> = {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        Cell::new(NEXT.fetch_add(1, Relaxed) % HINTS)
-    };
+    static HINT: Cell<usize> = Cell::new(thread::number() % HINTS);
 }
 
 impl SnapshotRegistry {

@@ -15,13 +15,13 @@
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
-use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use arc_swap::ArcSwapOption;
-use parking_lot::Mutex;
 
 use crate::ids::{CommitId, TableId};
+use crate::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
+use crate::sync::atomic::{AtomicU64, AtomicUsize};
+use crate::sync::{Mutex, RandomState};
 
 /// Bytes a version takes beside its key and value.
 const OVERHEAD: usize = 112;
@@ -105,7 +105,7 @@ struct Queue {
 #[derive(Debug)]
 pub(crate) struct VersionStore {
     buckets: Box<[ArcSwapOption<Version>]>,
-    hasher: foldhash::fast::RandomState,
+    hasher: RandomState,
     floor: AtomicU64,
     bytes: AtomicUsize,
     budget: usize,
@@ -127,7 +127,7 @@ impl VersionStore {
         let buckets = (budget / 1024).next_power_of_two().clamp(1 << 8, 1 << 17);
         Self {
             buckets: (0..buckets).map(|_| ArcSwapOption::empty()).collect(),
-            hasher: foldhash::fast::RandomState::default(),
+            hasher: RandomState::default(),
             floor: AtomicU64::new(floor.0),
             bytes: AtomicUsize::new(0),
             budget,

@@ -4,8 +4,6 @@
 //! safe because the next durable checkpoint flushes the log before it writes the map. Where nothing can be written, dirty
 //! pages stay where they are, and reads get by with the frames of clean ones.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use super::Pool;
 use super::frame::Frame;
 use super::unfinished::Standing;
@@ -13,6 +11,8 @@ use super::write_back::ToCopy;
 use crate::error::{Error, Result};
 use crate::ids::PageNumber;
 use crate::store::{PageImage, Privilege};
+use crate::sync::atomic::Ordering::Relaxed;
+use crate::sync::thread;
 
 /// Steps of the clock in which dirty pages are passed by.
 const PATIENCE: usize = 32;
@@ -86,7 +86,7 @@ impl Pool {
                 return Ok(Some(frame.index()));
             }
             if step % 64 == 63 {
-                std::thread::yield_now();
+                thread::yield_now();
             }
         }
         // Somebody may have given a frame back meanwhile.

@@ -16,15 +16,15 @@ pub(crate) use write_back::{PageCopy, ToCopy};
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{AcqRel, Relaxed};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
-
-use parking_lot::{Condvar, Mutex};
 
 use crate::error::{Error, Result};
 use crate::ids::PageNumber;
+use crate::metrics::Count;
 use crate::page::image;
 use crate::store::{DataFile, Privilege};
+use crate::sync::atomic::Ordering::{AcqRel, Relaxed};
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use crate::sync::{Condvar, Mutex, thread_local};
 use arena::Arena;
 use frame::{FRAME_HEADER_WORDS, Frame};
 use table::{PageTable, Residence};
@@ -61,9 +61,9 @@ pub(crate) struct Pool {
 
 #[derive(Debug, Default)]
 pub(crate) struct PoolCounters {
-    pub(crate) faults: AtomicU64,
-    pub(crate) evicted_clean: AtomicU64,
-    pub(crate) evicted_dirty: AtomicU64,
+    pub(crate) faults: Count,
+    pub(crate) evicted_clean: Count,
+    pub(crate) evicted_dirty: Count,
 }
 
 thread_local! {

@@ -2,10 +2,10 @@
 //! are short, so that a small database has a small table.
 
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
 use crate::ids::PageNumber;
+use crate::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use crate::sync::atomic::{AtomicU32, zeroed_slice};
 
 /// Pages of the first chunk and of the longest ones, as powers of two.
 const FIRST_BITS: u32 = 10;
@@ -63,7 +63,7 @@ impl PageTable {
 
     fn entry_or_grow(&self, page: PageNumber) -> &AtomicU32 {
         let (chunk, begin) = locate(page);
-        let entries = self.chunks[chunk].get_or_init(|| bytemuck::zeroed_slice_box(len_of(chunk)));
+        let entries = self.chunks[chunk].get_or_init(|| zeroed_slice(len_of(chunk)));
         &entries[page.0 as usize - begin]
     }
 

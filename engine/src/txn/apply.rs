@@ -17,8 +17,8 @@ use crate::mvcc::Reclaimed;
 use crate::page::image;
 use crate::planted::{self, Fault};
 use crate::pool::Pages;
+use crate::sync::atomic::Ordering::Relaxed;
 use crate::wal::{CommitMark, FrameKind};
-use std::sync::atomic::Ordering::Relaxed;
 
 /// Pages of a dropped table that one commit frees.
 const DROP_BUDGET: usize = 256;

@@ -13,13 +13,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use parking_lot::RwLock;
 use smallvec::SmallVec;
 
 use super::Table;
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, PageNumber, TableId};
 use crate::mvcc::SnapshotRegistry;
+use crate::sync::RwLock;
 
 /// Longest table name in bytes.
 pub(crate) const NAME_MAX: usize = 255;

@@ -12,16 +12,15 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
-use std::thread::Thread;
-
-use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition};
 use crate::metrics::GroupSizes;
 use crate::mvcc::SnapshotRegistry;
+use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use crate::sync::thread::Thread;
+use crate::sync::{Mutex, MutexGuard, thread};
 use crate::wal::Wal;
 
 const WAITING: u32 = 0;
@@ -43,7 +42,7 @@ impl Waiter {
         Arc::new(Self {
             state: AtomicU32::new(WAITING),
             in_line: AtomicBool::new(false),
-            thread: std::thread::current(),
+            thread: thread::current(),
             outcome: OnceLock::new(),
         })
     }
@@ -69,7 +68,7 @@ impl Waiter {
         let _ = self.outcome.set(outcome);
         let before = self.state.swap(DONE, AcqRel);
         debug_assert_ne!(before, DONE, "a commit ends once");
-        if self.thread.id() != std::thread::current().id() {
+        if self.thread.id() != thread::current().id() {
             self.thread.unpark();
         }
         before == LEAD
@@ -203,7 +202,7 @@ impl GroupCommit {
 
     fn settle_locked(
         &self,
-        mut line: parking_lot::MutexGuard<'_, Line>,
+        mut line: MutexGuard<'_, Line>,
         durable: LogPosition,
         registry: &SnapshotRegistry,
         was_leader: bool,
@@ -283,7 +282,7 @@ impl GroupCommit {
                 self.lead(wal, registry);
                 continue;
             }
-            std::thread::park();
+            thread::park();
         }
     }
 
@@ -300,7 +299,7 @@ impl GroupCommit {
         if self.line.lock().last_group > 1 {
             // Commits come in groups: a moment for those just woken to come back makes this group larger.
             for _ in 0..3 {
-                std::thread::yield_now();
+                thread::yield_now();
             }
         }
         match wal.flush() {

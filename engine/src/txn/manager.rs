@@ -8,12 +8,8 @@
 
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, UNIX_EPOCH};
-
-use parking_lot::{Mutex, MutexGuard};
 
 use super::apply::Applier;
 use super::catalog::Catalog;
@@ -32,6 +28,9 @@ use crate::mvcc::{SnapshotRegistry, VersionStore};
 use crate::planted::{self, Fault};
 use crate::poison::Poison;
 use crate::pool::Pool;
+use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use crate::sync::atomic::{AtomicU32, AtomicU64};
+use crate::sync::{Mutex, MutexGuard, hint};
 use crate::vfs::Vfs;
 use crate::wal::Wal;
 
@@ -108,7 +107,7 @@ pub(crate) struct Start {
 impl TransactionManager {
     pub(crate) fn new(start: Start) -> Self {
         let page_size = start.pool.page_size();
-        static DATABASES: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
+        static DATABASES: AtomicU32 = AtomicU32::new(1);
         Self {
             vfs: start.vfs,
             poison: Arc::clone(start.pool.store().poison()),
@@ -225,7 +224,7 @@ impl TransactionManager {
                 has_applied = true;
                 break;
             }
-            std::hint::spin_loop();
+            hint::spin_loop();
         }
         let result = self.group.wait(&waiter, &self.wal, &self.registry);
         if has_applied {
