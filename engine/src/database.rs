@@ -246,6 +246,13 @@ impl Database {
         Ok(())
     }
 
+    /// The commit that gave a name its newest meaning, if that is remembered: until the drop of a table is visible.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn newest_change(&self, name: &str) -> Option<CommitId> {
+        self.manager().catalog.newest_change(name)
+    }
+
     /// The names of all tables, sorted.
     #[must_use]
     pub fn table_names(&self) -> Vec<String> {

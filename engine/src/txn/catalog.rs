@@ -150,7 +150,7 @@ impl Catalog {
     }
 
     /// The commit that gave a name its newest meaning, if that is remembered.
-    pub(super) fn newest_change(&self, name: &str) -> Option<CommitId> {
+    pub(crate) fn newest_change(&self, name: &str) -> Option<CommitId> {
         Some(self.names.read().meanings.get(name)?.last()?.since)
     }
 

@@ -1,0 +1,85 @@
+//! What all threads did, put together in commit order: the ledger that the oracle of the crash tests judges by.
+
+use std::sync::Arc;
+
+use engine::CommitId;
+
+use crate::actors::{Done, TableChange};
+use crate::base::Base;
+use crate::ledger::Ledger;
+use crate::session::Committed;
+use crate::state::{Rows, State, apply};
+
+/// Something that has a commit of its own.
+enum Event {
+    Rows(Committed),
+    Table(TableChange),
+}
+
+impl Event {
+    fn commit(&self) -> CommitId {
+        match self {
+            Self::Rows(committed) => committed.commit,
+            Self::Table(change) => change.commit,
+        }
+    }
+
+    fn changes(&self, state: &State) -> bool {
+        match self {
+            Self::Rows(committed) => {
+                let mut after = state.clone();
+                apply(&mut after, &committed.changes);
+                after != *state
+            }
+            Self::Table(_) => true,
+        }
+    }
+}
+
+/// The ledger of a run, and what there is at its end.
+///
+/// # Errors
+/// What cannot have been.
+pub(crate) fn put_together(base: &Base, done: Vec<Done>) -> Result<(Ledger, State), String> {
+    let (mut ledger, mut state) = (base.ledger.clone(), base.state.clone());
+    let (mut events, mut promises, mut seen) = (Vec::new(), Vec::new(), Vec::new());
+    for one in done {
+        promises.extend(one.promises);
+        seen.extend(one.seen);
+        events.extend(one.tables.into_iter().map(Event::Table));
+        for (committed, point) in one.commits {
+            if committed.promises {
+                promises.push((point, committed.commit));
+            }
+            events.push(Event::Rows(committed));
+        }
+    }
+    events.sort_by_key(Event::commit);
+    while !events.is_empty() {
+        // Transactions that changed nothing return the commit of another: that one comes first.
+        let first = events[0].commit();
+        let same = events.iter().take_while(|event| event.commit() == first).count();
+        let at = events[..same]
+            .iter()
+            .position(|event| event.changes(&state))
+            .unwrap_or(0);
+        match events.remove(at) {
+            Event::Rows(committed) => ledger.applied(&mut state, &committed)?,
+            Event::Table(change) => {
+                if change.is_there {
+                    state.insert(change.table, Arc::new(Rows::new()));
+                } else {
+                    state.remove(&change.table);
+                }
+                ledger.synced.insert(change.commit);
+                ledger.states.insert(change.commit, state.clone());
+            }
+        }
+    }
+    promises.sort_by_key(|(point, _)| *point);
+    for (point, commit) in promises {
+        ledger.promise_at(point, commit);
+    }
+    ledger.was_seen(&seen)?;
+    Ok((ledger, state))
+}
