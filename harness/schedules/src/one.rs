@@ -27,7 +27,7 @@ const POINTS_MAX: usize = 600_000;
 /// The stack of a thread, in bytes.
 const STACK_BYTES: usize = 512 << 10;
 /// Power losses of a schedule.
-const LOSSES: usize = 3;
+const LOSSES: usize = 2;
 
 /// What a schedule led to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

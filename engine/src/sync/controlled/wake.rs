@@ -66,7 +66,12 @@ impl Waiters {
     }
 
     pub(super) fn call_all(&self) -> usize {
-        let all = std::mem::take(&mut *self.0.lock());
+        let mut waiters = self.0.lock();
+        if waiters.is_empty() {
+            return 0;
+        }
+        let all = std::mem::take(&mut *waiters);
+        drop(waiters);
         all.iter().for_each(|wake| wake.call());
         all.len()
     }
