@@ -18,7 +18,7 @@ use crate::sync::thread;
 const PATIENCE: usize = 32;
 
 /// Clean pages that must be left on a full disk, and by a commit that takes up the cache. With fewer, those on one path down a tree would push each other out.
-const CLEAN_MIN: usize = 24;
+const CLEAN_MIN: usize = super::FRAMES_MIN * 3 / 8;
 
 impl Pool {
     /// Frees one frame; `None` if no page could be moved out.

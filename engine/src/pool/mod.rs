@@ -30,8 +30,9 @@ use frame::{FRAME_HEADER_WORDS, Frame};
 use table::{PageTable, Residence};
 use unfinished::Unfinished;
 
-/// Fewest frames a pool works with: the deepest tree path, a split and some readers at once.
-pub(crate) const FRAMES_MIN: usize = 64;
+/// Fewest frames a pool works with: the deepest tree path, a split and some readers at once. Trees of controlled schedules
+/// are low, and schedules short.
+pub(crate) const FRAMES_MIN: usize = if cfg!(shuttle) { 32 } else { 64 };
 
 /// Rounds of eviction for a commit, which cannot be given up any more: others hold their frames only for moments.
 const COMMIT_ATTEMPTS: usize = 1000;

@@ -33,7 +33,7 @@ pub(crate) fn base(seed: u64) -> &'static Base {
     static WIDE: OnceLock<Base> = OnceLock::new();
     match seed % 5 {
         // Larger than the cache, so that every commit and most reads move pages.
-        0 => WIDE.get_or_init(|| Base::made(2, 150, 900)),
+        0 => WIDE.get_or_init(|| Base::made(2, 56, 1000)),
         _ => SMALL.get_or_init(|| Base::made(2, 12, 300)),
     }
 }
@@ -47,7 +47,7 @@ impl Base {
     fn make(tables: TableNumber, rows: KeyNumber, value_len: u32) -> Result<Self, Error> {
         let settings = Settings {
             segment_bytes: 16 << 10,
-            cache_pages: 64,
+            cache_pages: 32,
             version_bytes: 256 << 10,
             busy_ms: 5,
             ..Settings::default()

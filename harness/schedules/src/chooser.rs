@@ -43,12 +43,14 @@ impl Policy {
     }
 }
 
-/// Chooses for one execution.
-#[derive(Debug)]
+/// Says which seed comes next, until there are no more.
+pub(crate) type Draw = Box<dyn FnMut() -> Option<u64>>;
+
+/// Chooses for one execution after the other.
 pub(crate) struct Chooser {
+    draw: Draw,
     random: ChaCha8Rng,
     policy: Policy,
-    is_begun: bool,
     /// The lower the sooner; by task.
     priorities: Vec<i64>,
     lowest: i64,
@@ -56,13 +58,13 @@ pub(crate) struct Chooser {
 }
 
 impl Chooser {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(draw: Draw) -> Self {
         Self {
-            random: ChaCha8Rng::seed_from_u64(seed),
-            policy: Policy::drawn(seed),
-            is_begun: false,
+            draw,
+            random: ChaCha8Rng::seed_from_u64(0),
+            policy: Policy::drawn(0),
             priorities: Vec::new(),
-            lowest: 1 << 40,
+            lowest: 0,
             point: 0,
         }
     }
@@ -84,8 +86,13 @@ impl Chooser {
 
 impl Scheduler for Chooser {
     fn new_execution(&mut self) -> Option<Schedule> {
-        let is_first = !std::mem::replace(&mut self.is_begun, true);
-        is_first.then(|| Schedule::new(0))
+        let seed = (self.draw)()?;
+        self.random = ChaCha8Rng::seed_from_u64(seed);
+        self.policy = Policy::drawn(seed);
+        self.priorities.clear();
+        self.lowest = 1 << 40;
+        self.point = 0;
+        Some(Schedule::new(seed))
     }
 
     fn next_task(

@@ -1,13 +1,13 @@
 //! Many schedules, on several threads of the operating system at once.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use engine::planted::Fault;
 
-use crate::one::{Outcome, describe, one};
-use crate::quiet::text_of;
+use crate::one::{Outcome, Source, describe, run_all};
 
 /// When to stop.
 #[derive(Clone, Copy, Debug)]
@@ -58,71 +58,70 @@ impl Summary {
     }
 }
 
+/// Seeds from a first one on.
+struct Seeds {
+    first: u64,
+    limit: Limit,
+    begun: Instant,
+    next: AtomicU64,
+    has_failed: AtomicBool,
+    summary: Mutex<Summary>,
+}
+
+impl Seeds {
+    fn is_over(&self) -> bool {
+        let is_past = match self.limit {
+            Limit::Schedules(most) => self.next.load(Relaxed) >= most,
+            Limit::Time(most) => self.begun.elapsed() >= most,
+        };
+        is_past || self.has_failed.load(Relaxed)
+    }
+}
+
+impl Source for Seeds {
+    fn draw(&self) -> Option<u64> {
+        if self.is_over() {
+            return None;
+        }
+        let nth = self.next.fetch_add(1, Relaxed);
+        let is_one_too_many = matches!(self.limit, Limit::Schedules(most) if nth >= most);
+        (!is_one_too_many).then(|| self.first.wrapping_add(nth))
+    }
+
+    fn note(&self, seed: u64, result: Result<Outcome, String>) {
+        if result.is_err() {
+            self.has_failed.store(true, Relaxed);
+        }
+        if let Ok(mut summary) = self.summary.lock() {
+            summary.add(seed, result);
+        }
+    }
+}
+
 /// Runs the schedules of the seeds from `first` on, with a fault in the engine or without, and stops at the first failures
 /// or at the limit.
 #[must_use]
 pub fn run(first: u64, limit: Limit, threads: usize, fault: Option<Fault>) -> Summary {
-    let begun = Instant::now();
-    let next = AtomicU64::new(0);
-    let has_failed = AtomicBool::new(false);
-    let summary = Mutex::new(Summary::default());
-    let draw = || {
-        let nth = next.fetch_add(1, Relaxed);
-        let is_over = match limit {
-            Limit::Schedules(most) => nth >= most,
-            Limit::Time(most) => begun.elapsed() >= most,
-        };
-        (!is_over && !has_failed.load(Relaxed)).then_some(first.wrapping_add(nth))
-    };
+    let seeds = Arc::new(Seeds {
+        first,
+        limit,
+        begun: Instant::now(),
+        next: AtomicU64::new(0),
+        has_failed: AtomicBool::new(false),
+        summary: Mutex::default(),
+    });
     std::thread::scope(|scope| {
         for _ in 0..threads.max(1) {
-            scope.spawn(|| {
-                while let Some(seed) = draw() {
-                    let (draw, summary) = (&draw, &summary);
-                    // A thread in which a schedule has failed is not used again.
-                    let ended =
-                        std::thread::scope(|inner| inner.spawn(|| run_on(seed, draw, fault, summary)).join());
-                    match ended {
-                        Ok(true) => {}
-                        Ok(false) => has_failed.store(true, Relaxed),
-                        Err(panic) => {
-                            has_failed.store(true, Relaxed);
-                            note(summary, seed, Err(format!("panic: {}", text_of(&*panic))));
-                        }
-                    }
-                }
-            });
+            scope.spawn(|| run_all(&seeds, fault));
         }
     });
-    let mut summary = summary.into_inner().unwrap_or_default();
-    summary.elapsed = begun.elapsed();
+    let mut summary = seeds
+        .summary
+        .lock()
+        .map(|mut summary| std::mem::take(&mut *summary))
+        .unwrap_or_default();
+    summary.elapsed = seeds.begun.elapsed();
     summary.failures.sort();
     summary.fingerprints.sort_unstable();
     summary
-}
-
-/// Runs schedules until there are no more, or one fails: then `false`.
-fn run_on(
-    seed: u64,
-    draw: &impl Fn() -> Option<u64>,
-    fault: Option<Fault>,
-    summary: &Mutex<Summary>,
-) -> bool {
-    let mut seed = Some(seed);
-    while let Some(now) = seed {
-        let result = one(now, fault);
-        let has_failed = result.is_err();
-        note(summary, now, result);
-        if has_failed {
-            return false;
-        }
-        seed = draw();
-    }
-    true
-}
-
-fn note(summary: &Mutex<Summary>, seed: u64, result: Result<Outcome, String>) {
-    if let Ok(mut summary) = summary.lock() {
-        summary.add(seed, result);
-    }
 }

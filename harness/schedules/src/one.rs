@@ -1,6 +1,8 @@
 //! One schedule: running it, judging it, and losing power in it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
 use engine::Database;
@@ -44,12 +46,19 @@ pub struct Outcome {
     pub fingerprint: u64,
 }
 
-/// What an execution leaves.
+/// What the threads of a schedule leave.
 struct Ran {
     trace: Trace,
     ledger: Ledger,
     settings: Settings,
-    points: usize,
+}
+
+/// Where seeds come from, and what came of them goes.
+pub(crate) trait Source: Send + Sync + 'static {
+    /// The next seed.
+    fn draw(&self) -> Option<u64>;
+    /// What the schedule of a seed led to.
+    fn note(&self, seed: u64, result: Result<Outcome, String>);
 }
 
 /// Runs the schedule of a seed and checks everything, with a fault in the engine or without. The same seed is the same
@@ -58,35 +67,54 @@ struct Ran {
 /// # Errors
 /// What is wrong, in words.
 pub fn replay(seed: u64, fault: Option<Fault>) -> Result<Outcome, String> {
-    // A schedule that fails leaves stacks that are never unwound: in a thread that nobody uses afterwards.
-    let thread = std::thread::Builder::new().spawn(move || one(seed, fault));
-    match thread.map(std::thread::JoinHandle::join) {
-        Ok(Ok(result)) => result,
-        Ok(Err(panic)) => Err(format!("panic: {}", text_of(&*panic))),
-        Err(error) => Err(format!("no thread: {error}")),
+    struct Once {
+        seed: Mutex<Option<u64>>,
+        result: Mutex<Option<Result<Outcome, String>>>,
+    }
+    impl Source for Once {
+        fn draw(&self) -> Option<u64> {
+            take(&self.seed)
+        }
+        fn note(&self, _: u64, result: Result<Outcome, String>) {
+            put(&self.result, result);
+        }
+    }
+    let once = Arc::new(Once {
+        seed: Mutex::new(Some(seed)),
+        result: Mutex::default(),
+    });
+    run_all(&once, fault);
+    take(&once.result).unwrap_or_else(|| Err("the schedule did not come to its end".into()))
+}
+
+/// Runs the schedules of all seeds that a source has, until one panics.
+pub(crate) fn run_all(source: &Arc<impl Source>, fault: Option<Fault>) {
+    // A schedule that panics leaves stacks that are never unwound: in a thread that nobody uses afterwards.
+    let run = {
+        let source = Arc::clone(source);
+        move || planted::with(fault, || run_here(&source))
+    };
+    if let Err(panic) = std::thread::spawn(run).join() {
+        source.note(
+            0,
+            Err(format!("a panic between two schedules: {}", text_of(&*panic))),
+        );
     }
 }
 
-/// [`replay`] in the calling thread, which must not be used for further schedules if this one fails.
-pub(crate) fn one(seed: u64, fault: Option<Fault>) -> Result<Outcome, String> {
-    let ran = execute(seed, fault)?;
-    let mut outcome = Outcome {
-        points: ran.points,
-        operations: ran.trace.operations.len(),
-        commits: ran.ledger.states.commits().count() as u64,
-        ..Outcome::default()
+fn run_here(source: &Arc<impl Source>) {
+    let current: Arc<AtomicU64> = Arc::default();
+    let draw = {
+        let (source, current) = (Arc::clone(source), Arc::clone(&current));
+        move || source.draw().inspect(|seed| current.store(*seed, Relaxed))
     };
-    planted::with(fault, || lose_power(&ran, seed, &mut outcome))?;
-    Ok(outcome)
-}
-
-/// Runs the threads of a schedule.
-fn execute(seed: u64, fault: Option<Fault>) -> Result<Ran, String> {
-    let slot: Arc<Mutex<Option<Result<Ran, String>>>> = Arc::default();
-    let result = Arc::clone(&slot);
-    let body = move || {
-        let ran = controlled::execution(|| run_threads(seed));
-        put(&result, ran);
+    let body = {
+        let (source, current) = (Arc::clone(source), Arc::clone(&current));
+        move || {
+            let seed = current.load(Relaxed);
+            let result = controlled::execution(|| run_threads(seed));
+            source.note(seed, result);
+        }
     };
     let mut config = Config::new();
     config.stack_size = STACK_BYTES;
@@ -94,14 +122,10 @@ fn execute(seed: u64, fault: Option<Fault>) -> Result<Ran, String> {
     config.failure_persistence = shuttle::FailurePersistence::None;
     config.silence_warnings = true;
     config.ungraceful_shutdown_config.immediately_return_on_panic = true;
-    let runner = Runner::new(Chooser::new(seed), config);
-    // All threads of an execution are one thread of the system: what is planted is planted for all of them.
-    let run = || planted::with(fault, || runner.run(body));
-    if let Err(panic) = silence(|| catch_unwind(AssertUnwindSafe(run))) {
-        return Err(format!("panic: {}", text_of(&*panic)));
+    let runner = Runner::new(Chooser::new(Box::new(draw)), config);
+    if let Err(panic) = silence(|| catch_unwind(AssertUnwindSafe(|| runner.run(body)))) {
+        source.note(current.load(Relaxed), Err(format!("panic: {}", text_of(&*panic))));
     }
-    let ran = slot.lock().ok().and_then(|mut slot| slot.take());
-    ran.unwrap_or_else(|| Err("the schedule did not come to its end".into()))
 }
 
 fn put<T>(slot: &Mutex<Option<T>>, value: T) {
@@ -110,8 +134,12 @@ fn put<T>(slot: &Mutex<Option<T>>, value: T) {
     }
 }
 
+fn take<T>(slot: &Mutex<Option<T>>) -> Option<T> {
+    slot.lock().ok()?.take()
+}
+
 /// The body of an execution.
-fn run_threads(seed: u64) -> Result<Ran, String> {
+fn run_threads(seed: u64) -> Result<Outcome, String> {
     let plan = Plan::drawn(seed);
     let settings = Settings {
         background: plan.background.then_some(6),
@@ -165,12 +193,19 @@ fn run_threads(seed: u64) -> Result<Ran, String> {
         };
         at_the_end(&database, &ledger, &state)?;
         abandon(&vfs, database);
-        Ok(Ran {
+        let ran = Ran {
             trace,
             ledger,
             settings: alone,
+        };
+        let mut outcome = Outcome {
             points,
-        })
+            operations: ran.trace.operations.len(),
+            commits: ran.ledger.states.commits().count() as u64,
+            ..Outcome::default()
+        };
+        lose_power(&ran, seed, &mut outcome)?;
+        Ok(outcome)
     })
 }
 
@@ -198,7 +233,6 @@ fn lose_power(ran: &Ran, seed: u64, outcome: &mut Outcome) -> Result<(), String>
         trace,
         ledger,
         settings,
-        ..
     } = ran;
     let mut random = ChaCha8Rng::seed_from_u64(seed ^ 0x10_55);
     let operations = trace.operations.len();
