@@ -288,7 +288,8 @@ impl GroupCommit {
 
     fn take_lead(&self, waiter: &Waiter) -> bool {
         let mut line = self.line.lock();
-        if line.has_leader || waiter.is_done() {
+        // Whoever has taken the commit out of the line is about to tell its outcome: there is nothing to lead for.
+        if line.has_leader || line.pending.is_empty() || waiter.is_done() {
             return false;
         }
         line.has_leader = true;
@@ -372,5 +373,27 @@ mod tests {
         assert!(of_failed.outcome().unwrap().is_err() && of_behind.outcome().unwrap().is_err());
         assert_eq!(registry.visible(), CommitId(1));
         assert!(group.visible_end() <= wal.durable());
+    }
+
+    #[test]
+    fn nobody_leads_for_an_empty_line() {
+        let wal = Wal::start(
+            Arc::new(MemoryVfs::default()),
+            WalOptions::new("/wal"),
+            LogPosition(0),
+        )
+        .unwrap();
+        let registry = SnapshotRegistry::new(CommitId(0));
+        let group = GroupCommit::default();
+        let (pending, waiter) = pending(1, append(&wal, 1), true);
+        assert!(matches!(group.announce(pending, &wal, &registry), Ok(false)));
+        // A flush has covered the commit, and whoever settles it has not come to its waiter yet.
+        let taken = group.line.lock().pending.pop_front();
+        assert!(waiter.is_in_line() && !waiter.is_done());
+        assert!(
+            !group.take_lead(&waiter),
+            "it would flush nothing, again and again"
+        );
+        drop(taken);
     }
 }
