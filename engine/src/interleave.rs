@@ -95,6 +95,7 @@ impl Schedule {
 
 /// A thread passes here. No latch may be held.
 #[inline]
+#[track_caller]
 pub(crate) fn here(place: Place) {
     crate::sync::point();
     if cfg!(debug_assertions)

@@ -27,15 +27,26 @@ pub(crate) struct Base {
     pub value_len: u32,
 }
 
+/// Larger than the cache, so that every commit and most reads move pages.
+const WIDE: (TableNumber, KeyNumber, u32) = (2, 56, 1000);
+const SMALL: (TableNumber, KeyNumber, u32) = (2, 12, 300);
+
+/// Makes all bases that there are.
+pub(crate) fn make_all() {
+    for seed in 0..2 {
+        base(seed);
+    }
+}
+
 /// Which of the bases a seed begins with.
 pub(crate) fn base(seed: u64) -> &'static Base {
-    static SMALL: OnceLock<Base> = OnceLock::new();
-    static WIDE: OnceLock<Base> = OnceLock::new();
-    match seed % 5 {
-        // Larger than the cache, so that every commit and most reads move pages.
-        0 => WIDE.get_or_init(|| Base::made(2, 56, 1000)),
-        _ => SMALL.get_or_init(|| Base::made(2, 12, 300)),
-    }
+    static BASES: [OnceLock<Base>; 2] = [OnceLock::new(), OnceLock::new()];
+    let (slot, (tables, rows, value_len)) = if seed.is_multiple_of(5) {
+        (0, WIDE)
+    } else {
+        (1, SMALL)
+    };
+    BASES[slot].get_or_init(|| Base::made(tables, rows, value_len))
 }
 
 impl Base {

@@ -15,6 +15,7 @@ use rand_chacha::ChaCha8Rng;
 use shuttle::{Config, MaxSteps, Runner};
 
 use crate::actors::{Done, act};
+use crate::base;
 use crate::check::{Expected, check};
 use crate::chooser::{Chooser, Policy};
 use crate::history::put_together;
@@ -102,7 +103,9 @@ pub(crate) fn run_all(source: &Arc<impl Source>, fault: Option<Fault>) {
     }
 }
 
-fn run_here(source: &Arc<impl Source>) {
+pub(crate) fn run_here(source: &Arc<impl Source>) {
+    // Made once, and not in the middle of somebody's schedule.
+    base::make_all();
     let current: Arc<AtomicU64> = Arc::default();
     let draw = {
         let (source, current) = (Arc::clone(source), Arc::clone(&current));

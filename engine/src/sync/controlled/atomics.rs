@@ -23,21 +23,25 @@ macro_rules! atomic {
                 Self(atomic::$name::new(value))
             }
 
+            #[track_caller]
             pub(crate) fn load(&self, order: Ordering) -> $of {
                 point();
                 self.0.load(order)
             }
 
+            #[track_caller]
             pub(crate) fn store(&self, value: $of, order: Ordering) {
                 point();
                 self.0.store(value, order);
             }
 
+            #[track_caller]
             pub(crate) fn swap(&self, value: $of, order: Ordering) -> $of {
                 point();
                 self.0.swap(value, order)
             }
 
+            #[track_caller]
             pub(crate) fn compare_exchange(
                 &self,
                 current: $of,
@@ -49,6 +53,7 @@ macro_rules! atomic {
                 self.0.compare_exchange(current, new, success, failure)
             }
 
+            #[track_caller]
             pub(crate) fn fetch_update(
                 &self,
                 set: Ordering,
@@ -75,7 +80,8 @@ macro_rules! counting {
         #[expect(clippy::allow_attributes, reason = "which of them are used changes with the engine")]
         #[allow(dead_code, reason = "the shape of the standard library's, as far as the engine may need it")]
         impl $name {
-            $(pub(crate) fn $operation(&self, value: $of, order: Ordering) -> $of {
+            $(#[track_caller]
+            pub(crate) fn $operation(&self, value: $of, order: Ordering) -> $of {
                 point();
                 self.0.$operation(value, order)
             })*

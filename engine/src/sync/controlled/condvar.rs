@@ -35,6 +35,7 @@ impl Condvar {
         }
     }
 
+    #[track_caller]
     pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
         if !is_controlled() {
             return self.inner.wait(guard.inner());
@@ -42,6 +43,7 @@ impl Condvar {
         self.let_go_and(guard, |wake| wake.wait());
     }
 
+    #[track_caller]
     pub(crate) fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, limit: Duration) -> Waited {
         if !is_controlled() {
             return Waited(self.inner.wait_for(guard.inner(), limit).timed_out());
@@ -61,6 +63,7 @@ impl Condvar {
     }
 
     /// Nothing comes between being in line here and letting go of the mutex.
+    #[track_caller]
     fn let_go_and<T>(&self, guard: &mut MutexGuard<'_, T>, wait: impl FnOnce(&Wake)) {
         point();
         let wake = self.waiters.join();
@@ -70,11 +73,13 @@ impl Condvar {
         guard.take();
     }
 
+    #[track_caller]
     pub(crate) fn notify_one(&self) -> bool {
         point();
         self.waiters.call_first() || self.inner.notify_one()
     }
 
+    #[track_caller]
     pub(crate) fn notify_all(&self) -> usize {
         point();
         self.waiters.call_all() + self.inner.notify_all()

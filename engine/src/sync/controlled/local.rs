@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use super::is_controlled;
+use super::is_inside;
 
 /// Has the shape of the standard library's.
 pub(crate) struct LocalKey<T: 'static> {
@@ -12,7 +12,7 @@ pub(crate) struct LocalKey<T: 'static> {
 
 impl<T: 'static> LocalKey<T> {
     pub(crate) fn with<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
-        if is_controlled() {
+        if is_inside() {
             self.inside.with(f)
         } else {
             self.outside.with(f)

@@ -7,6 +7,7 @@ use super::wake::Waiters;
 use super::{is_controlled, point};
 
 /// Tries until it works, waiting in between for somebody to let go. Outside of executions `block` is what waits.
+#[track_caller]
 fn take<G>(waiters: &Waiters, attempt: impl Fn() -> Option<G>, block: impl FnOnce() -> G) -> G {
     point();
     while is_controlled() {
@@ -39,6 +40,7 @@ impl<T> Mutex<T> {
         }
     }
 
+    #[track_caller]
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         let mut guard = MutexGuard {
             mutex: self,
@@ -48,6 +50,7 @@ impl<T> Mutex<T> {
         guard
     }
 
+    #[track_caller]
     pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         point();
         let inner = self.inner.try_lock();
@@ -73,6 +76,7 @@ impl<T: fmt::Debug> fmt::Debug for Mutex<T> {
 }
 
 impl<'m, T> MutexGuard<'m, T> {
+    #[track_caller]
     pub(super) fn take(&mut self) {
         let mutex = self.mutex;
         self.inner = Some(take(
@@ -143,6 +147,7 @@ impl<T> RwLock<T> {
         }
     }
 
+    #[track_caller]
     pub(crate) fn read(&self) -> RwGuard<'_, parking_lot::RwLockReadGuard<'_, T>> {
         RwGuard {
             waiters: &self.waiters,
@@ -154,6 +159,7 @@ impl<T> RwLock<T> {
         }
     }
 
+    #[track_caller]
     pub(crate) fn write(&self) -> RwGuard<'_, parking_lot::RwLockWriteGuard<'_, T>> {
         RwGuard {
             waiters: &self.waiters,

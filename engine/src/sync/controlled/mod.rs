@@ -18,6 +18,7 @@ mod condvar;
 mod local;
 mod locks;
 mod threads;
+pub mod trail;
 mod wake;
 
 use std::cell::Cell;
@@ -37,6 +38,7 @@ pub(crate) mod atomic {
 
 pub(crate) mod hint {
     /// Others have to go on for what is waited for.
+    #[track_caller]
     pub(crate) fn spin_loop() {
         super::threads::yield_now();
     }
@@ -48,43 +50,62 @@ pub(crate) mod thread {
     };
 }
 
+/// Where a thread of the operating system is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// Outside of executions.
+    Free,
+    /// In one, and the scheduler decides.
+    Controlled,
+    /// In one, and the scheduler is not asked.
+    Aside,
+}
+
 std::thread_local! {
-    static IS_CONTROLLED: Cell<bool> = const { Cell::new(false) };
+    static STANDING: Cell<Standing> = const { Cell::new(Standing::Free) };
 }
 
 /// Whether a scheduler decides here. Not while a panic unwinds: the execution has failed, and goes no further.
 fn is_controlled() -> bool {
-    IS_CONTROLLED.get() && !std::thread::panicking()
+    STANDING.get() == Standing::Controlled && !std::thread::panicking()
+}
+
+/// Whether this is a thread of an execution.
+fn is_inside() -> bool {
+    STANDING.get() != Standing::Free && !std::thread::panicking()
 }
 
 /// A point at which a scheduler may let another thread go on.
 #[inline]
+#[track_caller]
 pub(crate) fn point() {
     if is_controlled() {
+        trail::note(std::panic::Location::caller());
         // The name is misleading: to shuttle a sleep is a scheduling point and nothing more.
         shuttle::thread::sleep(Duration::ZERO);
     }
 }
 
-/// Runs `f`, the body of an execution, under the scheduler. Everything that it starts must have ended with it.
-pub fn execution<T>(f: impl FnOnce() -> T) -> T {
-    struct End;
-    impl Drop for End {
+/// Stands differently while `f` runs.
+fn standing<T>(standing: Standing, f: impl FnOnce() -> T) -> T {
+    struct Restore(Standing);
+    impl Drop for Restore {
         fn drop(&mut self) {
-            // A panic leaves the thread unusable for further executions in any case.
-            IS_CONTROLLED.set(false);
+            STANDING.set(self.0);
         }
     }
-    clock::reset();
-    IS_CONTROLLED.set(true);
-    let _end = End;
+    let _restore = Restore(STANDING.replace(standing));
     f()
 }
 
-/// Runs `f` as outside of the execution: for what no other thread of it takes part in.
+/// Runs `f`, the body of an execution, under the scheduler. Everything that it starts must have ended with it. A thread of
+/// the operating system in which an execution has panicked is of no use for another.
+pub fn execution<T>(f: impl FnOnce() -> T) -> T {
+    clock::reset();
+    standing(Standing::Controlled, f)
+}
+
+/// Runs `f` without asking the scheduler: for what no other thread of the execution takes part in.
 pub fn aside<T>(f: impl FnOnce() -> T) -> T {
-    let was_controlled = IS_CONTROLLED.replace(false);
-    let result = f();
-    IS_CONTROLLED.set(was_controlled);
-    result
+    standing(Standing::Aside, f)
 }

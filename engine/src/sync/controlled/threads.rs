@@ -2,19 +2,21 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 use super::wake::Waiters;
-use super::{clock, is_controlled, point};
+use super::{clock, is_controlled, is_inside, point, trail};
 
 /// Threads within one task of the schedule: those of a recovery, beside which nobody else is.
 pub(crate) use std::thread::scope;
 
 /// Others are to go on first.
+#[track_caller]
 pub(crate) fn yield_now() {
     if is_controlled() {
+        trail::note(std::panic::Location::caller());
         shuttle::thread::yield_now();
     } else {
         std::thread::yield_now();
@@ -64,6 +66,7 @@ impl Thread {
         }
     }
 
+    #[track_caller]
     pub(crate) fn unpark(&self) {
         match self {
             Self::Controlled(_, token) => {
@@ -85,18 +88,19 @@ pub(crate) fn current() -> Thread {
     }
 }
 
-/// A number for a thread that has none yet.
+/// A number for a thread that has none yet: in an execution its own, outside the same for all, so that what is done there
+/// does not depend on what the process did before.
 pub(crate) fn number() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    if is_controlled() {
+    if is_inside() {
         shuttle::thread::current().id().into()
     } else {
-        NEXT.fetch_add(1, Relaxed)
+        0
     }
 }
 
 /// Waits for the calling thread's token, and takes it. It never comes back without: a wake-up that is missing is not made
 /// up for by luck.
+#[track_caller]
 pub(crate) fn park() {
     if !is_controlled() {
         return std::thread::park();
