@@ -12,6 +12,7 @@ use crossbeam_utils::CachePadded;
 
 use crate::growing::{FIRST_CHUNK, GrowingArray};
 use crate::ids::CommitId;
+use crate::planted::{Fault, makes};
 use crate::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
 use crate::sync::atomic::{AtomicU64, AtomicUsize};
 use crate::sync::{thread, thread_local};
@@ -111,6 +112,9 @@ impl SnapshotRegistry {
             registry: self,
             slot: self.take_slot(visible),
         };
+        if makes(Fault::SnapshotLooksOnce) {
+            return (slot, visible);
+        }
         // The slot may lie above the collector's old `high`, so `high` is raised before the second look as well.
         let commit = slot.follow(visible, CommitId(0));
         (slot, commit)
@@ -126,15 +130,18 @@ impl SnapshotRegistry {
 
     /// The oldest commit that some snapshot reads or can still begin to read: what only older ones need can go.
     pub(crate) fn horizon(&self) -> CommitId {
-        let mut horizon = self.visible.load(SeqCst);
+        let visible = self.visible.load(SeqCst);
+        let mut horizon = visible;
         for index in 0..self.high.load(SeqCst) {
-            if index >= FIRST_CHUNK && crate::planted::makes(crate::planted::Fault::HorizonMissesSecondChunk)
-            {
+            if index >= FIRST_CHUNK && makes(Fault::HorizonMissesSecondChunk) {
                 break;
             }
             if let Some(slot) = self.slot(index) {
                 horizon = horizon.min(slot.load(SeqCst));
             }
+        }
+        if makes(Fault::HorizonLooksBackwards) && horizon == visible {
+            horizon = self.visible.load(SeqCst);
         }
         CommitId(horizon)
     }

@@ -19,6 +19,7 @@ use crate::ids::PageNumber;
 use crate::page::edit::NodeMut;
 use crate::page::node::Node;
 use crate::page::words::Words;
+use crate::planted::{Fault, makes};
 use crate::sync::{hint, point, thread};
 
 /// Words in front of the page in each frame; a cache line, so that page headers spread over all cache sets.
@@ -143,7 +144,7 @@ impl<'p> Optimistic<'p> {
     pub(crate) fn is_valid(&self) -> bool {
         point();
         fence(Acquire);
-        self.frame.words[VERSION].load(Relaxed) == self.version
+        self.frame.words[VERSION].load(Relaxed) == self.version || makes(Fault::ReadNotValidated)
     }
 
     /// Takes the latch if nothing has changed since the read began.

@@ -4,6 +4,7 @@
 use std::sync::OnceLock;
 
 use crate::ids::PageNumber;
+use crate::planted::{Fault, makes};
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use crate::sync::atomic::{AtomicU32, zeroed_slice};
 
@@ -78,9 +79,10 @@ impl PageTable {
 
     /// Claims an absent page, so that the caller alone brings it in.
     pub(crate) fn claim(&self, page: PageNumber) -> bool {
-        self.entry_or_grow(page)
-            .compare_exchange(ABSENT, CLAIMED, AcqRel, Acquire)
-            .is_ok()
+        let claimed = self
+            .entry_or_grow(page)
+            .compare_exchange(ABSENT, CLAIMED, AcqRel, Acquire);
+        claimed.is_ok() || claimed == Err(CLAIMED) && makes(Fault::PageBroughtInTwice)
     }
 
     /// Ends a claim, or moves the page out: only the claimer, or the holder of the frame's latch, may.

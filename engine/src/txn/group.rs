@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition};
 use crate::metrics::GroupSizes;
 use crate::mvcc::SnapshotRegistry;
+use crate::planted::{Fault, makes};
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use crate::sync::thread::Thread;
@@ -68,7 +69,7 @@ impl Waiter {
         let _ = self.outcome.set(outcome);
         let before = self.state.swap(DONE, AcqRel);
         debug_assert_ne!(before, DONE, "a commit ends once");
-        if self.thread.id() != thread::current().id() {
+        if self.thread.id() != thread::current().id() && !makes(Fault::WaiterNotWoken) {
             self.thread.unpark();
         }
         before == LEAD
@@ -118,7 +119,11 @@ pub(super) struct GroupCommit {
 impl Line {
     /// Gives the lead to the first in line that waits. A commit of the engine's own has nobody waiting for it.
     fn pass_lead(&mut self) -> Option<Arc<Waiter>> {
-        let next = self.pending.iter().find_map(|p| p.waiter.clone());
+        let is_kept = makes(Fault::LeadNotPassed);
+        let next = self
+            .pending
+            .iter()
+            .find_map(|p| p.waiter.clone().filter(|_| !is_kept));
         self.has_leader = next.is_some();
         crate::reach::mark_if(next.is_some(), crate::reach::Mechanism::LeadPassed);
         if let Some(next) = &next {
@@ -138,14 +143,15 @@ impl GroupCommit {
     /// [`Error::Poisoned`]: the commit is not in line, and its waiter knows nothing of it.
     pub(super) fn announce(&self, pending: Pending, wal: &Wal, registry: &SnapshotRegistry) -> Result<bool> {
         let mut line = self.line.lock();
-        if crate::planted::makes(crate::planted::Fault::VisibleBeforeDurable) {
+        if makes(Fault::VisibleBeforeDurable) {
             registry.publish(pending.commit);
         }
         // The line is emptied after the log has been poisoned: who finds it emptied finds that out here.
         if let Some(error) = wal.poisoned() {
             return Err(error);
         }
-        if !pending.must_be_durable && line.pending.is_empty() {
+        let has_none_before = line.pending.is_empty() || makes(Fault::UnsyncedOvertakes);
+        if !pending.must_be_durable && has_none_before {
             crate::reach::mark(crate::reach::Mechanism::CommitUnsynced);
             self.publish(&pending, registry);
             drop(line);
@@ -208,8 +214,7 @@ impl GroupCommit {
         was_leader: bool,
     ) {
         let covered = line.pending.iter().take_while(|p| p.is_settled(durable)).count();
-        let is_mistaken = covered < line.pending.len()
-            && crate::planted::makes(crate::planted::Fault::GroupAcknowledgesOneMore);
+        let is_mistaken = covered < line.pending.len() && makes(Fault::GroupAcknowledgesOneMore);
         let covered = covered + usize::from(is_mistaken);
         let done: Vec<Pending> = line.pending.drain(..covered).collect();
         if let Some(last) = done.last() {
@@ -238,7 +243,7 @@ impl GroupCommit {
                 lead_is_free |= waiter.finish(Ok(pending.commit));
             }
         }
-        if lead_is_free {
+        if lead_is_free && !makes(Fault::LeadLostWithItsHolder) {
             let next = self.line.lock().pass_lead();
             if let Some(next) = next {
                 next.thread.unpark();

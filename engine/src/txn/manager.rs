@@ -164,7 +164,10 @@ impl TransactionManager {
     }
 
     /// Commits and returns when the commit is visible, and durable if that was asked for.
-    pub(crate) fn commit(&self, work: Work, durability: Durability) -> Result<CommitId> {
+    pub(crate) fn commit(&self, mut work: Work, durability: Durability) -> Result<CommitId> {
+        if planted::makes(Fault::LocksReleasedTooEarly) {
+            self.release_locks(&mut work);
+        }
         let result = self.check_usable().and_then(|()| self.fault_in(&work));
         if let Err(error) = result {
             self.release(work);
@@ -275,7 +278,7 @@ impl TransactionManager {
             for work in finished.drain(..) {
                 self.release(work);
             }
-            if self.queue.lock().is_empty() {
+            if self.queue.lock().is_empty() || planted::makes(Fault::QueueNotLookedAtAgain) {
                 return;
             }
             let Some(again) = self.applier.try_lock() else {
@@ -347,7 +350,8 @@ impl TransactionManager {
     /// that commit is registered, and keeps the table's pages from being freed from here on.
     #[inline]
     pub(crate) fn check_readable(&self, table: Table, commit: CommitId) -> Result<()> {
-        if table.database == self.database && !self.tables.is_gone(table, commit) {
+        let is_gone = self.tables.is_gone(table, commit) && !planted::makes(Fault::DroppedTableNotNoticed);
+        if table.database == self.database && !is_gone {
             Ok(())
         } else {
             Err(self.refused(table))
@@ -426,14 +430,16 @@ impl TransactionManager {
         }
     }
 
-    fn release(&self, work: Work) {
+    fn release(&self, mut work: Work) {
+        self.release_locks(&mut work);
+    }
+
+    fn release_locks(&self, work: &mut Work) {
         if let Work::Rows {
-            transaction,
-            mut locks,
-            ..
+            transaction, locks, ..
         } = work
         {
-            self.locks.release(transaction, locks.drain());
+            self.locks.release(*transaction, locks.drain());
         }
     }
 

@@ -345,6 +345,11 @@ impl Wal {
                 drop(self.poison.set(&error.to_string()));
             }
         })?;
+        let end = if planted::makes(Fault::FlushCoversLaterCommits) {
+            self.end()
+        } else {
+            end
+        };
         self.durable.store(end.0, Ordering::Release);
         let ns = self.vfs.monotonic().saturating_sub(started).as_nanos();
         self.counters.flushes.fetch_add(1, Ordering::Relaxed);

@@ -41,7 +41,7 @@ pub(crate) fn make_all() {
 /// Which of the bases a seed begins with.
 pub(crate) fn base(seed: u64) -> &'static Base {
     static BASES: [OnceLock<Base>; 2] = [OnceLock::new(), OnceLock::new()];
-    let (slot, (tables, rows, value_len)) = if seed.is_multiple_of(5) {
+    let (slot, (tables, rows, value_len)) = if seed.is_multiple_of(4) {
         (0, WIDE)
     } else {
         (1, SMALL)
@@ -50,6 +50,11 @@ pub(crate) fn base(seed: u64) -> &'static Base {
 }
 
 impl Base {
+    /// Whether it is larger than the cache.
+    pub(crate) fn is_wide(&self) -> bool {
+        self.rows == WIDE.1
+    }
+
     fn made(tables: TableNumber, rows: KeyNumber, value_len: u32) -> Self {
         // Nothing here can fail but a broken engine, and then there is nothing to begin with.
         Self::make(tables, rows, value_len).expect("a database can be made")

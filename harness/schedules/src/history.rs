@@ -24,16 +24,32 @@ impl Event {
         }
     }
 
-    fn changes(&self, state: &State) -> bool {
+    /// Makes its changes.
+    fn happen(&self, state: &mut State) {
         match self {
-            Self::Rows(committed) => {
-                let mut after = state.clone();
-                apply(&mut after, &committed.changes);
-                after != *state
+            Self::Rows(committed) => apply(state, &committed.changes),
+            Self::Table(change) if change.is_there => {
+                state.insert(change.table, Arc::new(Rows::new()));
             }
-            Self::Table(_) => true,
+            Self::Table(change) => drop(state.remove(&change.table)),
         }
     }
+}
+
+/// Which of several events with one commit has made it: transactions that changed nothing in the end return the commit of
+/// another. Behind the one that is looked for, the others change nothing.
+fn maker(events: &[Event], state: &State) -> usize {
+    let is_maker = |at: &usize| {
+        let mut after = state.clone();
+        events[*at].happen(&mut after);
+        let others = events.iter().enumerate().filter(|(other, _)| other != at);
+        others.map(|(_, other)| other).all(|other| {
+            let mut later = after.clone();
+            other.happen(&mut later);
+            later == after
+        })
+    };
+    (0..events.len()).find(is_maker).unwrap_or(0)
 }
 
 /// The ledger of a run, and what there is at its end.
@@ -56,21 +72,13 @@ pub(crate) fn put_together(base: &Base, done: Vec<Done>) -> Result<(Ledger, Stat
     }
     events.sort_by_key(Event::commit);
     while !events.is_empty() {
-        // Transactions that changed nothing return the commit of another: that one comes first.
         let first = events[0].commit();
         let same = events.iter().take_while(|event| event.commit() == first).count();
-        let at = events[..same]
-            .iter()
-            .position(|event| event.changes(&state))
-            .unwrap_or(0);
-        match events.remove(at) {
-            Event::Rows(committed) => ledger.applied(&mut state, &committed)?,
+        let event = events.remove(maker(&events[..same], &state));
+        match &event {
+            Event::Rows(committed) => ledger.applied(&mut state, committed)?,
             Event::Table(change) => {
-                if change.is_there {
-                    state.insert(change.table, Arc::new(Rows::new()));
-                } else {
-                    state.remove(&change.table);
-                }
+                event.happen(&mut state);
                 ledger.synced.insert(change.commit);
                 ledger.states.insert(change.commit, state.clone());
             }

@@ -57,3 +57,4 @@ mod tests;
 
 pub use many::{Limit, Summary, run};
 pub use one::{Outcome, replay};
+pub use prove::{Proof, QUICK, SLOW, prove};

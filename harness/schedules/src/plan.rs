@@ -51,11 +51,11 @@ impl Plan {
                 from: random.random_range(0..base.rows * base.step),
             });
         }
-        if random.random_ratio(2, 3) {
+        if base.is_wide() || random.random_ratio(1, 2) {
             actors.push(Actor::Checkpoints(random.random_range(1..=2)));
         }
         if random.random_ratio(1, 2) {
-            actors.push(Actor::Collects(random.random_range(1..=3)));
+            actors.push(Actor::Collects(random.random_range(1..=6)));
         }
         if random.random_ratio(1, 3) {
             actors.push(Actor::Tables {
@@ -87,7 +87,8 @@ fn transactions(random: &mut ChaCha8Rng, base: &Base, thread: u32) -> Vec<Step> 
             sync: random.random_ratio(sync_of_ten, 10),
             snapshot: random.random_ratio(1, 4),
         });
-        let is_large = random.random_ratio(1, 6);
+        // Pages move where the database is larger than the cache, the more the more pages a commit changes.
+        let is_large = random.random_ratio(if base.is_wide() { 3 } else { 1 }, 6);
         let rows = if is_large {
             random.random_range(6..=12)
         } else {
