@@ -61,7 +61,8 @@ mod direct {
     pub(crate) fn point() {}
 }
 
-#[cfg(test)]
+// The scheduled build has the same source.
+#[cfg(all(test, not(shuttle)))]
 mod tests {
     use std::path::Path;
 
