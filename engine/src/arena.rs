@@ -9,6 +9,9 @@ use std::sync::atomic::AtomicU64;
 
 use rustix::mm::Advice;
 
+/// What it consists of.
+pub(crate) type Word = AtomicU64;
+
 /// Bytes of a cache line; every frame starts on one.
 const LINE: usize = 64;
 

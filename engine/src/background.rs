@@ -4,14 +4,13 @@
 //! poisoned the database, and the next commit says so.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
-
-use parking_lot::{Condvar, Mutex};
 
 use crate::checkpoint::Pace;
 use crate::database::Shared;
 use crate::error::{Error, Result};
+use crate::sync::thread::JoinHandle;
+use crate::sync::{Condvar, Mutex, thread};
 
 /// How often to look while commits come in, and while none do.
 const BUSY_TICK: Duration = Duration::from_millis(10);
@@ -68,7 +67,7 @@ impl Signal {
 
 pub(crate) fn start(shared: Arc<Shared>) -> Result<JoinHandle<()>> {
     let inherited = crate::planted::inherit();
-    std::thread::Builder::new()
+    thread::Builder::new()
         .name("palimpsest-background".into())
         .spawn(move || inherited.with(|| run(&shared)))
         .map_err(|error| {

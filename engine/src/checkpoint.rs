@@ -10,7 +10,6 @@
 //! 5. Make the frozen map durable with a new superblock.
 //! 6. Recycle log segments behind the redo position.
 
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use crate::error::Result;
@@ -18,6 +17,8 @@ use crate::ids::{CommitId, LogPosition, PageNumber};
 use crate::planted::{self, Fault};
 use crate::pool::{PageCopy, ToCopy};
 use crate::store::PageImage;
+use crate::sync::atomic::Ordering::Relaxed;
+use crate::sync::thread;
 use crate::txn::TransactionManager;
 
 /// Pages copied and written together: at most so many, and a quarter of the cache.
@@ -55,7 +56,10 @@ impl TransactionManager {
     pub(crate) fn checkpoint(&self, mut pace: impl FnMut() -> Pace) -> Result<CheckpointReport> {
         self.check_usable()?;
         let start = self.vfs.monotonic();
-        let (redo, mut dirty) = {
+        let (redo, mut dirty) = if planted::makes(Fault::CheckpointDoesNotPause) {
+            let dirty = self.pool.take_dirty();
+            (self.wal.begin_checkpoint(), dirty)
+        } else {
             let _applier = self.pause();
             (self.wal.begin_checkpoint(), self.pool.take_dirty())
         };
@@ -72,7 +76,7 @@ impl TransactionManager {
         })?;
         if planted::makes(Fault::RedoPositionTooLate) {
             // Time for commits whose log would be passed over.
-            std::thread::sleep(Duration::from_millis(2));
+            thread::sleep(Duration::from_millis(2));
         }
         let (frozen, commit) = {
             let applier = self.pause();
@@ -129,7 +133,7 @@ impl TransactionManager {
             let batch_start = self.vfs.monotonic();
             pages += self.write_copies(self.copy_batch(batch, &mut unfinished))?;
             if pace() == Pace::Gentle {
-                std::thread::sleep(self.vfs.monotonic().saturating_sub(batch_start));
+                thread::sleep(self.vfs.monotonic().saturating_sub(batch_start));
             }
         }
         for batch in unfinished.chunks(batch_pages) {

@@ -3,9 +3,6 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::thread::JoinHandle;
-
-use parking_lot::Mutex;
 
 use crate::background::{self, Signal};
 use crate::btree::verify_tree;
@@ -18,9 +15,11 @@ use crate::options::Options;
 use crate::planted::{self, Fault};
 use crate::recovery::RecoveryReport;
 use crate::store::StoreStats;
+use crate::sync::Mutex;
+use crate::sync::atomic::Ordering::Relaxed;
+use crate::sync::thread::JoinHandle;
 use crate::txn::{Durability, Snapshot, Table, Transaction, TransactionManager, TxOptions, Work, catalog};
 use crate::vfs::VfsFile;
-use std::sync::atomic::Ordering::Relaxed;
 
 /// What is shared with the background thread.
 #[derive(Debug)]
@@ -245,6 +244,13 @@ impl Database {
         self.change_tables(name, Work::DropTable(name.to_owned()))?;
         self.shared.signal.wake();
         Ok(())
+    }
+
+    /// The commit that gave a name its newest meaning, if that is remembered: until the drop of a table is visible.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn newest_change(&self, name: &str) -> Option<CommitId> {
+        self.manager().catalog.newest_change(name)
     }
 
     /// The names of all tables, sorted.

@@ -59,6 +59,11 @@ mod recovery;
 mod retry;
 mod salvage;
 mod store;
+#[cfg(shuttle)]
+#[doc(hidden)]
+pub mod sync;
+#[cfg(not(shuttle))]
+mod sync;
 mod txn;
 pub mod vfs;
 #[doc(hidden)]

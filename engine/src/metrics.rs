@@ -4,6 +4,9 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::SystemTime;
 
+/// A figure that nothing depends on.
+pub(crate) type Count = AtomicU64;
+
 /// Buckets of [`GroupSizes`]: 1, 2, 3-4, 5-8, ..., more than 2^14.
 const GROUP_BUCKETS: usize = 16;
 

@@ -15,13 +15,13 @@
 //! recovery changes nothing, since the log is kept until the checkpoint at its end.
 
 use hashbrown::HashMap;
-use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition, PageNumber};
 use crate::page::{delta, image};
 use crate::planted::{self, Fault};
 use crate::pool::Pool;
+use crate::sync::{Mutex, thread};
 use crate::txn::IMAGE_CODEC_NONE;
 use crate::vfs::Vfs;
 use crate::wal::{FrameBody, FrameKind, Recovered, Wal, WalOptions};
@@ -139,7 +139,7 @@ fn redo_pages(
     }
     let queue = Mutex::new(pages);
     let failure = Mutex::new(None);
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 while failure.lock().is_none() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::database::Database;
 use crate::error::{Error, Result};
+use crate::sync::thread;
 use crate::txn::{Patience, Transaction, TxOptions};
 
 /// Attempts of [`Database::write`].
@@ -82,7 +83,7 @@ impl Database {
         }
         let ceiling = 10u64 << attempt.min(9);
         let pause = Duration::from_micros(self.manager().vfs.random() % ceiling).min(at_most);
-        std::thread::sleep(pause);
+        thread::sleep(pause);
         pause
     }
 }

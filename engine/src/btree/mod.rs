@@ -24,6 +24,7 @@ pub(crate) use touched::{Change, Touched};
 pub(crate) use verify::{verify_chain, verify_tree};
 
 use crate::error::Error;
+use crate::sync::{hint, thread};
 
 /// Why an attempt to read ended without an answer.
 #[derive(Debug)]
@@ -49,8 +50,8 @@ fn until_stable<T>(mut attempt: impl FnMut() -> Result<T, Stop>) -> Result<Optio
         match attempt() {
             Ok(value) => return Ok(Some(value)),
             Err(Stop::Failed(error)) => return Err(error),
-            Err(Stop::Restart) if tries < 16 => std::hint::spin_loop(),
-            Err(Stop::Restart) => std::thread::yield_now(),
+            Err(Stop::Restart) if tries < 16 => hint::spin_loop(),
+            Err(Stop::Restart) => thread::yield_now(),
         }
     }
     Ok(None)

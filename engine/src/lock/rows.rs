@@ -7,14 +7,14 @@
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
-use parking_lot::{Condvar, Mutex};
 
 use crate::ids::TableId;
+use crate::sync::{Condvar, Instant, Mutex, RandomState};
 
 const SHARDS: usize = 64;
 
@@ -35,19 +35,19 @@ struct Held {
     waiters: VecDeque<Arc<Waiter>>,
 }
 
-type Shard = CachePadded<Mutex<HashMap<RowLockKey, Held, foldhash::fast::RandomState>>>;
+type Shard = CachePadded<Mutex<HashMap<RowLockKey, Held, RandomState>>>;
 
 #[derive(Debug)]
 pub(crate) struct RowLocks {
     shards: Box<[Shard]>,
-    hasher: foldhash::fast::RandomState,
+    hasher: RandomState,
 }
 
 impl RowLocks {
     pub(crate) fn new() -> Self {
         Self {
             shards: (0..SHARDS).map(|_| CachePadded::new(Mutex::default())).collect(),
-            hasher: foldhash::fast::RandomState::default(),
+            hasher: RandomState::default(),
         }
     }
 

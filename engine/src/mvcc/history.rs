@@ -6,14 +6,14 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
 use hashbrown::{Equivalent, HashMap};
-use parking_lot::RwLock;
 
 use super::Lookup;
 use crate::ids::{CommitId, TableId};
+use crate::sync::RwLock;
+use crate::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
 /// Bytes that a version takes beside its value, and a row beside its key.
 const OVERHEAD: usize = 96;
@@ -226,6 +226,8 @@ impl History {
             }
             has_more |= row.formers.len() >= keep;
         }
-        self.has_too_many.fetch_or(has_more, SeqCst);
+        if has_more {
+            self.has_too_many.store(true, SeqCst);
+        }
     }
 }

@@ -7,13 +7,15 @@
 //! that value: so no registered snapshot is ever below a horizon. All four accesses are sequentially consistent.
 
 use std::cell::Cell;
-use std::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
-use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use crossbeam_utils::CachePadded;
 
 use crate::growing::{FIRST_CHUNK, GrowingArray};
 use crate::ids::CommitId;
+use crate::planted::{Fault, makes};
+use crate::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
+use crate::sync::atomic::{AtomicU64, AtomicUsize};
+use crate::sync::{thread, thread_local};
 
 const FREE: u64 = u64::MAX;
 /// The slot is taken, but reads nothing at the moment.
@@ -49,10 +51,7 @@ pub(crate) struct SnapshotSlot<'r> {
 
 thread_local! {
     /// Where this thread found a free slot last time.
-    static HINT: Cell<usize> = {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        Cell::new(NEXT.fetch_add(1, Relaxed) % HINTS)
-    };
+    static HINT: Cell<usize> = Cell::new(thread::number() % HINTS);
 }
 
 impl SnapshotRegistry {
@@ -113,6 +112,9 @@ impl SnapshotRegistry {
             registry: self,
             slot: self.take_slot(visible),
         };
+        if makes(Fault::SnapshotLooksOnce) {
+            return (slot, visible);
+        }
         // The slot may lie above the collector's old `high`, so `high` is raised before the second look as well.
         let commit = slot.follow(visible, CommitId(0));
         (slot, commit)
@@ -134,10 +136,10 @@ impl SnapshotRegistry {
     /// The same without regard to snapshots below `floor`, which get told that they are too old whenever they meet
     /// something that has changed.
     pub(crate) fn horizon_from(&self, floor: CommitId) -> CommitId {
-        let mut horizon = self.visible.load(SeqCst);
+        let visible = self.visible.load(SeqCst);
+        let mut horizon = visible;
         for index in 0..self.high.load(SeqCst) {
-            if index >= FIRST_CHUNK && crate::planted::makes(crate::planted::Fault::HorizonMissesSecondChunk)
-            {
+            if index >= FIRST_CHUNK && makes(Fault::HorizonMissesSecondChunk) {
                 break;
             }
             if let Some(slot) = self.slot(index) {
@@ -146,6 +148,9 @@ impl SnapshotRegistry {
                     horizon = horizon.min(commit);
                 }
             }
+        }
+        if makes(Fault::HorizonLooksBackwards) && horizon == visible {
+            horizon = self.visible.load(SeqCst);
         }
         CommitId(horizon)
     }

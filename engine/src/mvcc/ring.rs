@@ -13,15 +13,15 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use std::sync::atomic::{AtomicU32, AtomicU64, fence};
 
 use crossbeam_utils::CachePadded;
-use parking_lot::Mutex;
 
 use crate::arena::Arena;
 use crate::ids::CommitId;
 use crate::page::words::Words;
+use crate::sync::Mutex;
+use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use crate::sync::atomic::{AtomicU32, AtomicU64, fence};
 
 /// Words since the beginning of time.
 pub(super) type Address = u64;

@@ -23,15 +23,16 @@
 //! the [`History`].
 
 use std::hash::{BuildHasher, Hasher};
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
 use super::history::History;
 use super::ring::{Address, COMMIT, Dropped, NOWHERE, Ring};
+use crate::arena::{Arena, Word};
 use crate::ids::{CommitId, TableId};
 use crate::page::layout::{max_inline_value, max_key};
 use crate::page::node::OverflowRef;
 use crate::page::words::Words;
+use crate::sync::atomic::AtomicU64;
+use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
 /// Bytes of the budget for each bucket.
 const BUDGET_PER_BUCKET: usize = 512;
@@ -167,7 +168,7 @@ impl<'v> Version<'v> {
 pub(crate) struct VersionStore {
     ring: Ring,
     /// Addresses of the newest version of the newest row of each bucket.
-    buckets: Box<[AtomicU64]>,
+    buckets: Arena,
     hasher: foldhash::fast::FixedState,
     floor: AtomicU64,
     history: History,
@@ -185,7 +186,7 @@ impl VersionStore {
                 budget,
                 8 * words_of(max_key(page_size), max_inline_value(page_size)),
             ),
-            buckets: bytemuck::zeroed_slice_box(buckets),
+            buckets: Arena::of_small_pages(1, buckets),
             hasher: foldhash::fast::FixedState::default(),
             floor: AtomicU64::new(floor.0),
             history: History::new(keep_versions),
@@ -200,8 +201,9 @@ impl VersionStore {
         hasher.finish()
     }
 
-    fn bucket(&self, hash: u64) -> &AtomicU64 {
-        &self.buckets[hash as usize & (self.buckets.len() - 1)]
+    fn bucket(&self, hash: u64) -> &Word {
+        let buckets = self.buckets.frame(0);
+        &buckets[hash as usize & (buckets.len() - 1)]
     }
 
     /// Bytes held.

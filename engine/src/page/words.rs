@@ -9,6 +9,9 @@ use std::cmp::Ordering as KeyOrder;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
+/// A word of a page.
+pub(crate) type Word = AtomicU64;
+
 /// The bytes of one page, little-endian in words.
 #[derive(Clone, Copy)]
 pub(crate) struct Words<'a>(&'a [AtomicU64]);
@@ -180,7 +183,7 @@ pub(crate) fn left_aligned(bytes: &[u8]) -> u64 {
 }
 
 /// Zeroed private page memory of `size` bytes.
-pub(crate) fn private_page(size: usize) -> Box<[AtomicU64]> {
+pub(crate) fn private_page(size: usize) -> Box<[Word]> {
     std::iter::repeat_with(|| AtomicU64::new(0))
         .take(size / 8)
         .collect()

@@ -4,21 +4,22 @@
 //! safe because the next durable checkpoint flushes the log before it writes the map. Where nothing can be written, dirty
 //! pages stay where they are, and reads get by with the frames of clean ones.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use super::Pool;
 use super::frame::Frame;
 use super::unfinished::Standing;
 use super::write_back::ToCopy;
 use crate::error::{Error, Result};
 use crate::ids::PageNumber;
+use crate::planted::{Fault, makes};
 use crate::store::{PageImage, Privilege};
+use crate::sync::atomic::Ordering::Relaxed;
+use crate::sync::thread;
 
 /// Steps of the clock in which dirty pages are passed by.
 const PATIENCE: usize = 32;
 
 /// Clean pages that must be left on a full disk, and by a commit that takes up the cache. With fewer, those on one path down a tree would push each other out.
-const CLEAN_MIN: usize = 24;
+const CLEAN_MIN: usize = super::FRAMES_MIN * 3 / 8;
 
 impl Pool {
     /// Frees one frame; `None` if no page could be moved out.
@@ -86,7 +87,7 @@ impl Pool {
                 return Ok(Some(frame.index()));
             }
             if step % 64 == 63 {
-                std::thread::yield_now();
+                thread::yield_now();
             }
         }
         // Somebody may have given a frame back meanwhile.
@@ -108,7 +109,7 @@ impl Pool {
 
     /// Writes a dirty frame; `false` if somebody else is writing it or it is no longer dirty.
     fn write_frame(&self, frame: Frame<'_>, page: PageNumber, privilege: Option<Privilege>) -> Result<bool> {
-        if crate::planted::makes(crate::planted::Fault::EvictionDoesNotWrite) {
+        if makes(Fault::EvictionDoesNotWrite) {
             return Ok(true);
         }
         if !frame.begin_write() {
@@ -133,8 +134,9 @@ impl Pool {
         let Some(mut latched) = frame.try_optimistic().and_then(|o| o.latch()) else {
             return false;
         };
-        let is_dirty =
-            frame.is_dirty() && !crate::planted::makes(crate::planted::Fault::EvictionDoesNotWrite);
+        let is_dirty = frame.is_dirty()
+            && !makes(Fault::EvictionDoesNotWrite)
+            && !makes(Fault::EvictionDoesNotLookAgain);
         if frame.page_number() != page || is_dirty || frame.is_being_written() {
             return false;
         }

@@ -19,6 +19,8 @@ use crate::ids::PageNumber;
 use crate::page::edit::NodeMut;
 use crate::page::node::Node;
 use crate::page::words::Words;
+use crate::planted::{Fault, makes};
+use crate::sync::{hint, point, thread};
 
 /// Words in front of the page in each frame; a cache line, so that page headers spread over all cache sets.
 pub(crate) const FRAME_HEADER_WORDS: usize = 8;
@@ -74,24 +76,30 @@ impl<'p> Frame<'p> {
     }
 
     pub(crate) fn is_being_written(self) -> bool {
+        point();
         self.words[WRITING].load(SeqCst) != 0
     }
 
     /// Reserves the frame for one writer to the data file; `false` if there is one already.
     pub(crate) fn begin_write(self) -> bool {
+        point();
         self.words[WRITING]
             .compare_exchange(0, 1, SeqCst, Relaxed)
             .is_ok()
     }
 
     pub(crate) fn end_write(self) {
+        point();
         self.words[WRITING].store(0, SeqCst);
     }
 
     /// Starts an optimistic read; `None` while the frame is latched.
     #[inline]
     pub(crate) fn try_optimistic(self) -> Option<Optimistic<'p>> {
+        point();
         let version = self.words[VERSION].load(SeqCst);
+        // What is read from here on may be half of a change.
+        point();
         (version & 1 == 0).then_some(Optimistic { frame: self, version })
     }
 
@@ -105,9 +113,9 @@ impl<'p> Frame<'p> {
             }
             spins += 1;
             if spins < 64 {
-                std::hint::spin_loop();
+                hint::spin_loop();
             } else {
-                std::thread::yield_now();
+                thread::yield_now();
             }
         }
     }
@@ -134,12 +142,14 @@ impl<'p> Optimistic<'p> {
     /// Whether nothing has changed since the read began.
     #[inline]
     pub(crate) fn is_valid(&self) -> bool {
+        point();
         fence(Acquire);
-        self.frame.words[VERSION].load(Relaxed) == self.version
+        self.frame.words[VERSION].load(Relaxed) == self.version || makes(Fault::ReadNotValidated)
     }
 
     /// Takes the latch if nothing has changed since the read began.
     pub(crate) fn latch(self) -> Option<Latched<'p>> {
+        point();
         self.frame.words[VERSION]
             .compare_exchange(self.version, self.version + 1, SeqCst, Relaxed)
             .ok()?;
@@ -173,12 +183,14 @@ impl<'p> Latched<'p> {
     /// The page, to be changed.
     pub(crate) fn node_mut(&mut self) -> NodeMut<'p> {
         self.changed = true;
+        point();
         NodeMut::new(self.frame.words())
     }
 
     /// The page memory, to be filled.
     pub(crate) fn words_mut(&mut self) -> Words<'p> {
         self.changed = true;
+        point();
         self.frame.words()
     }
 
@@ -209,6 +221,7 @@ impl Drop for Latched<'_> {
         } else {
             self.version
         };
+        point();
         let previous = self.frame.words[VERSION].swap(version, AcqRel);
         debug_assert_eq!(
             previous,

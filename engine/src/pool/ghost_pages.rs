@@ -6,10 +6,9 @@
 
 use std::collections::VecDeque;
 
-use parking_lot::Mutex;
-
 use crate::ids::{CommitId, PageNumber};
 use crate::page::node::Node;
+use crate::sync::Mutex;
 
 #[derive(Debug, Default)]
 pub(crate) struct GhostPages(Mutex<State>);

@@ -2,10 +2,11 @@
 //! are short, so that a small database has a small table.
 
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
 use crate::ids::PageNumber;
+use crate::planted::{Fault, makes};
+use crate::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use crate::sync::atomic::{AtomicU32, zeroed_slice};
 
 /// Pages of the first chunk and of the longest ones, as powers of two.
 const FIRST_BITS: u32 = 10;
@@ -63,7 +64,7 @@ impl PageTable {
 
     fn entry_or_grow(&self, page: PageNumber) -> &AtomicU32 {
         let (chunk, begin) = locate(page);
-        let entries = self.chunks[chunk].get_or_init(|| bytemuck::zeroed_slice_box(len_of(chunk)));
+        let entries = self.chunks[chunk].get_or_init(|| zeroed_slice(len_of(chunk)));
         &entries[page.0 as usize - begin]
     }
 
@@ -78,9 +79,10 @@ impl PageTable {
 
     /// Claims an absent page, so that the caller alone brings it in.
     pub(crate) fn claim(&self, page: PageNumber) -> bool {
-        self.entry_or_grow(page)
-            .compare_exchange(ABSENT, CLAIMED, AcqRel, Acquire)
-            .is_ok()
+        let claimed = self
+            .entry_or_grow(page)
+            .compare_exchange(ABSENT, CLAIMED, AcqRel, Acquire);
+        claimed.is_ok() || claimed == Err(CLAIMED) && makes(Fault::PageBroughtInTwice)
     }
 
     /// Ends a claim, or moves the page out: only the claimer, or the holder of the frame's latch, may.

@@ -14,18 +14,15 @@
 //! version. If it was not, the copy is noted before the latch is taken at the version of the first look; so either that
 //! fails, or whatever changes the page later comes after the note.
 
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{Acquire, Release};
-
-use parking_lot::Mutex;
-
 use super::Pool;
 use super::frame::{Latched, Optimistic};
 use crate::error::Result;
 use crate::ids::{CommitId, PageNumber};
 use crate::planted::{self, Fault};
 use crate::store::{Privilege, Reservation};
+use crate::sync::Mutex;
+use crate::sync::atomic::Ordering::{Acquire, Release};
+use crate::sync::atomic::{AtomicBool, AtomicU64};
 
 /// Pages of one commit may take this part of the cache without being moved out before it is done.
 const PINNED_PART: usize = 3;

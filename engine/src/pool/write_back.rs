@@ -10,6 +10,7 @@ use super::unfinished::Standing;
 use crate::ids::{CommitId, PageNumber};
 use crate::page::image;
 use crate::page::words::{Words, private_page};
+use crate::sync::thread;
 
 /// A consistent copy of a dirty page, with its frame reserved for writing until this is dropped.
 #[derive(Debug)]
@@ -73,18 +74,18 @@ impl Pool {
             };
             let frame = self.frame(index);
             if frame.page_number() != page {
-                std::thread::yield_now();
+                thread::yield_now();
                 continue;
             }
             if !frame.is_dirty() && !frame.is_being_written() {
                 return ToCopy::NoNeed;
             }
             if !frame.begin_write() {
-                std::thread::yield_now();
+                thread::yield_now();
                 continue;
             }
             match self.copy_reserved(frame, page, false) {
-                ToCopy::NoNeed => std::thread::yield_now(),
+                ToCopy::NoNeed => thread::yield_now(),
                 copied_or_unfinished => return copied_or_unfinished,
             }
         }

@@ -12,7 +12,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use super::log::{Known, Log, SoundEnd};
 use crate::error::Result;
@@ -20,7 +19,7 @@ use crate::ids::{CommitId, PageNumber, TableId};
 use crate::opening::empty_catalog;
 use crate::page::layout::{HEADER, KIND_OVERFLOW, NO_BOUND, PAGE_SIZE_MAX, PAGE_SIZE_MIN};
 use crate::page::node::Node;
-use crate::page::words::{Words, private_page};
+use crate::page::words::{Word, Words, private_page};
 use crate::page::{delta, image};
 use crate::store::{self, FoundImage};
 use crate::txn::IMAGE_CODEC_NONE;
@@ -50,7 +49,7 @@ struct Facts {
 /// A page put together.
 #[derive(Debug)]
 pub(super) struct PageState {
-    memory: Box<[AtomicU64]>,
+    memory: Box<[Word]>,
     /// Nothing says that there was a newer state.
     pub(super) is_newest: bool,
 }

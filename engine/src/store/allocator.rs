@@ -558,7 +558,7 @@ mod tests {
     #[test]
     fn only_what_no_frozen_map_can_refer_to_is_freed_at_once() {
         let mut allocator = ExtentAllocator::new(FIRST, FIRST + 100, Vec::new()).unwrap();
-        let mut write = |allocator: &mut ExtentAllocator| {
+        let write = |allocator: &mut ExtentAllocator| {
             let (starts, _) = reserve(allocator, &[4]);
             allocator.keep(range(starts[0], 4));
             (range(starts[0], 4), allocator.epoch())

@@ -19,9 +19,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-
-use parking_lot::MutexGuard;
 
 use super::data_file::{DataFile, DurableState};
 use super::extent::{ExtentIdentity, ExtentKind, ExtentPlace};
@@ -34,6 +31,8 @@ use crate::compress::NoCompression;
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition};
 use crate::planted::{self, Fault};
+use crate::sync::MutexGuard;
+use crate::sync::atomic::Ordering;
 use crate::vfs::{self, read_exact_at};
 
 const GENERATIONS_EXHAUSTED: Error = Error::CapacityExceeded {

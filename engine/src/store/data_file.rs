@@ -24,10 +24,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
-
-use parking_lot::{Mutex, RwLock};
 
 use super::allocator::{ExtentAllocator, UnitRange};
 use super::extent::UNIT_BYTES;
@@ -40,6 +37,8 @@ use crate::compress::{Codec, Compressor, compressor_for};
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, PageNumber};
 use crate::poison::Poison;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, RwLock};
 use crate::vfs::{FileId, Vfs, VfsFile};
 
 /// What is fixed when a data file is created.

@@ -7,10 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::{SystemTime, UNIX_EPOCH};
-
-use parking_lot::{Mutex, RwLock};
 
 use super::allocator::{ExtentAllocator, UnitRange};
 use super::data_file::{CreateOptions, DataFile, DurableState};
@@ -24,6 +21,8 @@ use super::superblock::{EXTENTS_START, Superblock, is_page_size, is_wal_segment_
 use crate::compress::compressor_for;
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition};
+use crate::sync::atomic::AtomicU64;
+use crate::sync::{Mutex, RwLock};
 use crate::vfs::{Vfs, VfsFile};
 
 impl DataFile {

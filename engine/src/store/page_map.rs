@@ -9,12 +9,12 @@
 //! ([`PageMap::copy_chunk`]); a checkpoint that fails makes its chunks dirty again.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-
-use parking_lot::{Mutex, RwLock};
 
 use super::extent::ExtentPlace;
 use crate::ids::{CommitId, PageNumber};
+use crate::metrics::Count;
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{Mutex, RwLock};
 
 /// Entries of a chunk.
 pub(crate) const CHUNK_ENTRIES: usize = 512;
@@ -68,8 +68,8 @@ pub(crate) struct PageMap {
     chunks_end: AtomicU32,
     dirty: Mutex<Vec<u32>>,
     pages: AtomicU64,
-    raw_bytes: AtomicU64,
-    stored_bytes: AtomicU64,
+    raw_bytes: Count,
+    stored_bytes: Count,
 }
 
 /// Sums over the pages of a map.
@@ -98,8 +98,8 @@ impl PageMap {
             chunks_end: AtomicU32::new(0),
             dirty: Mutex::default(),
             pages: AtomicU64::new(0),
-            raw_bytes: AtomicU64::new(0),
-            stored_bytes: AtomicU64::new(0),
+            raw_bytes: Count::new(0),
+            stored_bytes: Count::new(0),
         }
     }
 

@@ -7,13 +7,14 @@
 
 use std::cell::RefCell;
 use std::path::Path;
-use std::sync::atomic::Ordering;
 
 use super::data_file::DataFile;
 use super::extent::{self, ExtentIdentity, ExtentKind, ExtentPlace};
 use super::page_map::MapEntry;
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, PageNumber};
+use crate::sync::atomic::Ordering;
+use crate::sync::thread_local;
 use crate::vfs::{VfsFile, read_exact_at};
 
 /// Reads under an unchanged map entry that must fail before the page is called corrupt.

@@ -10,7 +10,6 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::allocator::UnitRange;
 use super::data_file::{DataFile, PageImage};
@@ -21,6 +20,8 @@ use super::reservation::Privilege;
 use crate::compress::Compressor;
 use crate::error::{Error, Result};
 use crate::planted::{self, Fault};
+use crate::sync::atomic::Ordering;
+use crate::sync::thread_local;
 
 /// Longest single write, in bytes.
 pub(super) const WRITE_BYTES_MAX: usize = 1 << 20;

@@ -16,8 +16,8 @@ use crate::ids::{CommitId, LogPosition, PageNumber, TableId};
 use crate::page::image;
 use crate::planted::{self, Fault};
 use crate::pool::Pages;
+use crate::sync::atomic::Ordering::Relaxed;
 use crate::wal::{CommitMark, FrameKind};
-use std::sync::atomic::Ordering::Relaxed;
 
 /// Codec byte of page images in the log.
 pub(crate) const IMAGE_CODEC_NONE: u8 = 0;

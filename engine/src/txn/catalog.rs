@@ -19,7 +19,6 @@ use std::collections::{BTreeMap, VecDeque};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use parking_lot::RwLock;
 use smallvec::SmallVec;
 
 use super::Table;
@@ -27,6 +26,7 @@ use crate::error::{Error, Result};
 use crate::ids::{CommitId, PageNumber, TableId};
 use crate::mvcc::SnapshotRegistry;
 use crate::page::node::OverflowRef;
+use crate::sync::RwLock;
 
 /// Longest table name in bytes.
 pub(crate) const NAME_MAX: usize = 255;
@@ -205,7 +205,7 @@ impl Catalog {
     }
 
     /// The commit that gave a name its newest meaning, if that is remembered.
-    pub(super) fn newest_change(&self, name: &str) -> Option<CommitId> {
+    pub(crate) fn newest_change(&self, name: &str) -> Option<CommitId> {
         Some(self.names.read().meanings.get(name)?.last()?.since)
     }
 

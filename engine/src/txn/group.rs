@@ -12,16 +12,16 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
-use std::thread::Thread;
-
-use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition};
 use crate::metrics::GroupSizes;
 use crate::mvcc::SnapshotRegistry;
+use crate::planted::{Fault, makes};
+use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use crate::sync::thread::Thread;
+use crate::sync::{Mutex, MutexGuard, thread};
 use crate::wal::Wal;
 
 const WAITING: u32 = 0;
@@ -46,7 +46,7 @@ impl Waiter {
             state: AtomicU32::new(WAITING),
             in_line: AtomicBool::new(false),
             is_asked: AtomicBool::new(false),
-            thread: std::thread::current(),
+            thread: thread::current(),
             outcome: OnceLock::new(),
         })
     }
@@ -72,7 +72,7 @@ impl Waiter {
         let _ = self.outcome.set(outcome);
         let before = self.state.swap(DONE, AcqRel);
         debug_assert_ne!(before, DONE, "a commit ends once");
-        if self.thread.id() != std::thread::current().id() {
+        if self.thread.id() != thread::current().id() && !makes(Fault::WaiterNotWoken) {
             self.thread.unpark();
         }
         before == LEAD
@@ -137,7 +137,11 @@ pub(super) struct GroupCommit {
 impl Line {
     /// Gives the lead to the first in line that waits. A commit of the engine's own has nobody waiting for it.
     fn pass_lead(&mut self) -> Option<Arc<Waiter>> {
-        let next = self.pending.iter().find_map(|p| p.waiter.clone());
+        let is_kept = makes(Fault::LeadNotPassed);
+        let next = self
+            .pending
+            .iter()
+            .find_map(|p| p.waiter.clone().filter(|_| !is_kept));
         self.has_leader = next.is_some();
         crate::reach::mark_if(next.is_some(), crate::reach::Mechanism::LeadPassed);
         if let Some(next) = &next {
@@ -157,14 +161,15 @@ impl GroupCommit {
     /// [`Error::Poisoned`]: the commit is not in line, and its waiter knows nothing of it.
     pub(super) fn announce(&self, pending: Pending, wal: &Wal, registry: &SnapshotRegistry) -> Result<bool> {
         let mut line = self.line.lock();
-        if crate::planted::makes(crate::planted::Fault::VisibleBeforeDurable) {
+        if makes(Fault::VisibleBeforeDurable) {
             registry.publish(pending.commit);
         }
         // The line is emptied after the log has been poisoned: who finds it emptied finds that out here.
         if let Some(error) = wal.poisoned() {
             return Err(error);
         }
-        if !pending.must_be_durable && line.pending.is_empty() {
+        let has_none_before = line.pending.is_empty() || makes(Fault::UnsyncedOvertakes);
+        if !pending.must_be_durable && has_none_before {
             crate::reach::mark(crate::reach::Mechanism::CommitUnsynced);
             self.publish(&pending, registry);
             drop(line);
@@ -221,14 +226,13 @@ impl GroupCommit {
 
     fn settle_locked(
         &self,
-        mut line: parking_lot::MutexGuard<'_, Line>,
+        mut line: MutexGuard<'_, Line>,
         durable: LogPosition,
         registry: &SnapshotRegistry,
         was_leader: bool,
     ) {
         let covered = line.pending.iter().take_while(|p| p.is_settled(durable)).count();
-        let is_mistaken = covered < line.pending.len()
-            && crate::planted::makes(crate::planted::Fault::GroupAcknowledgesOneMore);
+        let is_mistaken = covered < line.pending.len() && makes(Fault::GroupAcknowledgesOneMore);
         let covered = covered + usize::from(is_mistaken);
         let done: Vec<Pending> = line.pending.drain(..covered).collect();
         if let Some(last) = done.last() {
@@ -257,7 +261,7 @@ impl GroupCommit {
                 lead_is_free |= waiter.finish(Ok(pending.commit));
             }
         }
-        if lead_is_free {
+        if lead_is_free && !makes(Fault::LeadLostWithItsHolder) {
             let next = self.line.lock().pass_lead();
             if let Some(next) = next {
                 next.thread.unpark();
@@ -304,13 +308,14 @@ impl GroupCommit {
                 self.lead(wal, registry);
                 continue;
             }
-            std::thread::park();
+            thread::park();
         }
     }
 
     fn take_lead(&self, waiter: &Waiter) -> bool {
         let mut line = self.line.lock();
-        if line.has_leader || waiter.is_done() {
+        // Whoever has taken the commit out of the line is about to tell its outcome: there is nothing to lead for.
+        if line.has_leader || line.pending.is_empty() || waiter.is_done() {
             return false;
         }
         line.has_leader = true;
@@ -321,7 +326,7 @@ impl GroupCommit {
         if self.line.lock().last_group > 1 {
             // Commits come in groups: a moment for those just woken to come back makes this group larger.
             for _ in 0..3 {
-                std::thread::yield_now();
+                thread::yield_now();
             }
         }
         match wal.flush() {
@@ -394,5 +399,27 @@ mod tests {
         assert!(of_failed.outcome().unwrap().is_err() && of_behind.outcome().unwrap().is_err());
         assert_eq!(registry.visible(), CommitId(1));
         assert!(group.visible_end() <= wal.durable());
+    }
+
+    #[test]
+    fn nobody_leads_for_an_empty_line() {
+        let wal = Wal::start(
+            Arc::new(MemoryVfs::default()),
+            WalOptions::new("/wal"),
+            LogPosition(0),
+        )
+        .unwrap();
+        let registry = SnapshotRegistry::new(CommitId(0));
+        let group = GroupCommit::default();
+        let (pending, waiter) = pending(1, append(&wal, 1), true);
+        assert!(matches!(group.announce(pending, &wal, &registry), Ok(false)));
+        // A flush has covered the commit, and whoever settles it has not come to its waiter yet.
+        let taken = group.line.lock().pending.pop_front();
+        assert!(waiter.is_in_line() && !waiter.is_done());
+        assert!(
+            !group.take_lead(&waiter),
+            "it would flush nothing, again and again"
+        );
+        drop(taken);
     }
 }

@@ -16,7 +16,6 @@
 //! is told so. It still keeps dropped tables, which it may be reading.
 
 use std::collections::HashSet;
-use std::sync::atomic::Ordering::Relaxed;
 
 use super::TransactionManager;
 use super::apply::{Applier, CATALOG};
@@ -26,6 +25,8 @@ use crate::error::{Error, Result};
 use crate::ids::{CommitId, PageNumber, TableId};
 use crate::mvcc::VersionStore;
 use crate::planted::{self, Fault};
+use crate::sync::atomic::Ordering::Relaxed;
+use crate::sync::thread;
 
 /// Pages that one step purges, and frees of replaced values and of a dropped table.
 const PAGES_AT_ONCE: usize = 16;
@@ -268,7 +269,7 @@ impl TransactionManager {
             }
             crate::reach::mark(crate::reach::Mechanism::BackgroundCollection);
             if self.pool.ghost_pages().len() < BEHIND {
-                std::thread::sleep(self.vfs.monotonic().saturating_sub(begun));
+                thread::sleep(self.vfs.monotonic().saturating_sub(begun));
             }
         }
     }

@@ -1,10 +1,10 @@
 //! The row locks of one transaction.
 
-use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 use smallvec::SmallVec;
 
 use crate::lock::RowLockKey;
+use crate::sync::RandomState;
 
 /// Up to this many locks are searched one by one.
 const SMALL: usize = 16;

@@ -8,12 +8,8 @@
 
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
-use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, UNIX_EPOCH};
-
-use parking_lot::{Mutex, MutexGuard};
 
 use super::apply::Applier;
 use super::catalog::Catalog;
@@ -32,6 +28,9 @@ use crate::mvcc::{SnapshotRegistry, VersionStore};
 use crate::planted::{self, Fault};
 use crate::poison::Poison;
 use crate::pool::Pool;
+use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use crate::sync::{Mutex, MutexGuard, hint};
 use crate::vfs::Vfs;
 use crate::wal::Wal;
 
@@ -115,7 +114,7 @@ pub(crate) struct Start {
 impl TransactionManager {
     pub(crate) fn new(start: Start) -> Self {
         let page_size = start.pool.page_size();
-        static DATABASES: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
+        static DATABASES: AtomicU32 = AtomicU32::new(1);
         Self {
             vfs: start.vfs,
             poison: Arc::clone(start.pool.store().poison()),
@@ -174,7 +173,10 @@ impl TransactionManager {
     }
 
     /// Commits and returns when the commit is visible, and durable if that was asked for.
-    pub(crate) fn commit(&self, work: Work, durability: Durability) -> Result<CommitId> {
+    pub(crate) fn commit(&self, mut work: Work, durability: Durability) -> Result<CommitId> {
+        if planted::makes(Fault::LocksReleasedTooEarly) {
+            self.release_locks(&mut work);
+        }
         let result = self.check_usable().and_then(|()| self.fault_in(&work));
         if let Err(error) = result {
             self.release(work);
@@ -228,7 +230,7 @@ impl TransactionManager {
                 self.serve(applier);
                 break;
             }
-            std::hint::spin_loop();
+            hint::spin_loop();
         }
         let result = loop {
             match self.group.wait(&waiter, &self.wal, &self.registry) {
@@ -312,7 +314,9 @@ impl TransactionManager {
                 self.release(work);
             }
             let next = self.queue.lock().front().map(|first| Arc::clone(&first.waiter));
-            let Some(next) = next else { return };
+            let Some(next) = next.filter(|_| !planted::makes(Fault::QueueNotLookedAtAgain)) else {
+                return;
+            };
             if served >= APPLIED_AT_ONCE {
                 next.ask_to_apply();
                 return;
@@ -386,7 +390,8 @@ impl TransactionManager {
     /// that commit is registered, and keeps the table's pages from being freed from here on.
     #[inline]
     pub(crate) fn check_readable(&self, table: Table, commit: CommitId) -> Result<()> {
-        if table.database == self.database && !self.tables.is_gone(table, commit) {
+        let is_gone = self.tables.is_gone(table, commit) && !planted::makes(Fault::DroppedTableNotNoticed);
+        if table.database == self.database && !is_gone {
             Ok(())
         } else {
             Err(self.refused(table))
@@ -465,14 +470,16 @@ impl TransactionManager {
         }
     }
 
-    fn release(&self, work: Work) {
+    fn release(&self, mut work: Work) {
+        self.release_locks(&mut work);
+    }
+
+    fn release_locks(&self, work: &mut Work) {
         if let Work::Rows {
-            transaction,
-            mut locks,
-            ..
+            transaction, locks, ..
         } = work
         {
-            self.locks.release(transaction, locks.drain());
+            self.locks.release(*transaction, locks.drain());
         }
     }
 

@@ -6,6 +6,7 @@ use crate::btree::Direction;
 use crate::error::{Error, Result};
 use crate::ids::CommitId;
 use crate::mvcc::SnapshotSlot;
+use crate::sync::thread;
 
 /// The database as it was after one commit. Takes no locks and blocks nobody; as long as it is open, the row versions
 /// that it needs are kept, and the tables that are dropped meanwhile. It can be read when the database has stopped, too:
@@ -57,7 +58,7 @@ impl TransactionManager {
             let floor = self.versions.floor();
             // What keeps it from becoming visible is told to whoever reads on.
             if self.applied() < floor || self.wait_visible(floor).is_err() {
-                std::thread::yield_now();
+                thread::yield_now();
             }
             commit = slot.refresh_from(commit);
         }

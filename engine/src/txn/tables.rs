@@ -18,14 +18,13 @@
 //! When the pages are free the slot is given to another table; the old handle finds an owner that is not its table.
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering::SeqCst;
-use std::sync::atomic::{AtomicU32, AtomicU64};
-
-use parking_lot::Mutex;
 
 use super::Table;
 use crate::growing::GrowingArray;
 use crate::ids::{CommitId, TableId};
+use crate::sync::Mutex;
+use crate::sync::atomic::Ordering::SeqCst;
+use crate::sync::atomic::{AtomicU32, AtomicU64};
 
 /// Enough for as many tables as there are table numbers.
 const CHUNKS: usize = 27;

@@ -14,7 +14,7 @@ use crate::ids::CommitId;
 use crate::mvcc::SnapshotSlot;
 use crate::page::layout::{MAX_VALUE, max_key};
 use crate::planted::{self, Fault};
-use std::sync::atomic::Ordering::Relaxed;
+use crate::sync::atomic::Ordering::Relaxed;
 
 /// How a transaction runs. The default is READ COMMITTED, synchronised, with the database's `busy_timeout`.
 #[derive(Clone, Copy, Debug, Default)]

@@ -13,12 +13,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use parking_lot::{Mutex, RwLock};
 
 use super::lock::{Held, Lock};
 use super::{FileId, OpenMode, Vfs, VfsFile};
+use crate::sync::Instant;
 
 /// Files in memory. A clone is another handle to the same files.
 #[derive(Clone, Debug)]

@@ -4,9 +4,6 @@
 //! Frames never span segments: one that does not fit leaves the rest of its segment unused and begins the next.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-
-use parking_lot::MutexGuard;
 
 use super::buffer::Buffer;
 use super::frame::{self, CommitMark, FrameKind, StoredMark};
@@ -14,6 +11,8 @@ use super::log::Wal;
 use super::segment::{HEADER_BYTES, Segment};
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition, PageNumber};
+use crate::sync::MutexGuard;
+use crate::sync::atomic::Ordering;
 
 /// Where the log is being written. Guarded by a mutex of the log.
 #[derive(Debug)]

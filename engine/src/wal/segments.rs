@@ -14,9 +14,6 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use parking_lot::Mutex;
 
 use super::discover::FoundFile;
 use super::options::{WalOptions, WalStats, WalSync};
@@ -24,6 +21,8 @@ use super::probe::faster_sync;
 use super::segment::{self, Segment, SegmentHeader};
 use crate::error::{Error, Result};
 use crate::ids::LogPosition;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::vfs::{self, FileId, Vfs};
 
 /// However busy the log is, no more spares than this are kept.

@@ -8,6 +8,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::mistakes::SyncKind;
 use super::{State, file_id};
 use crate::planted;
+use crate::sync;
 use crate::vfs::lock::Held;
 use crate::vfs::simulated::{Effect, FailedSync, Inode, Operation, OperationKind};
 use crate::vfs::{FileId, OpenMode, VfsFile};
@@ -43,6 +44,7 @@ impl SimulatedFile {
     }
 
     fn begin(&self, kind: OperationKind) -> io::Result<(MutexGuard<'_, State>, Option<Effect>)> {
+        sync::point();
         let mut state = self.state.lock();
         let effect = state.begin(kind)?;
         Ok((state, effect))
@@ -80,7 +82,7 @@ impl SimulatedFile {
         };
         // A sync takes its time, in which others can write; only what was there at its start becomes durable.
         drop(state);
-        std::thread::yield_now();
+        sync::thread::yield_now();
         crate::interleave::here(crate::interleave::Place::Syncing);
         let mut state = self.state.lock();
         if state.is_off {

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use hashbrown::HashMap;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use self::directory::{DIR_ID, SimulatedDir};
 use super::super::lock::Lock;
@@ -16,6 +16,7 @@ use super::{
     Effect, FailedSync, Fault, Image, Inode, Medium, Operation, OperationKind, Survival, Trace, mix,
 };
 use crate::planted;
+use crate::sync::{self, Instant};
 use file::SimulatedFile;
 use mistakes::Noted;
 
@@ -303,9 +304,17 @@ impl State {
     }
 }
 
+impl SimulatedVfs {
+    /// An operation begins: others may have come before it.
+    fn operation(&self) -> MutexGuard<'_, State> {
+        sync::point();
+        self.state.lock()
+    }
+}
+
 impl Vfs for SimulatedVfs {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
-        let mut state = self.state.lock();
+        let mut state = self.operation();
         state.begin(OperationKind::Open)?;
         if state.dirs.contains(path) {
             return Err(io::ErrorKind::IsADirectory.into());
@@ -338,7 +347,7 @@ impl Vfs for SimulatedVfs {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.state.lock();
+        let mut state = self.operation();
         state.begin(OperationKind::Remove)?;
         let inode = state.names.remove(path).ok_or(io::ErrorKind::NotFound)?;
         state.log(Operation::Remove {
@@ -349,7 +358,7 @@ impl Vfs for SimulatedVfs {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let mut state = self.state.lock();
+        let mut state = self.operation();
         state.begin(OperationKind::Rename)?;
         if state.dirs.contains(to) {
             return Err(io::ErrorKind::IsADirectory.into());
@@ -369,13 +378,13 @@ impl Vfs for SimulatedVfs {
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
-        let mut state = self.state.lock();
+        let mut state = self.operation();
         state.begin(OperationKind::List)?;
         Ok(state.names.contains_key(path) || state.dirs.contains(path))
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
-        let mut state = self.state.lock();
+        let mut state = self.operation();
         state.begin(OperationKind::List)?;
         if !state.dirs.contains(dir) {
             return Err(io::ErrorKind::NotFound.into());
@@ -385,7 +394,7 @@ impl Vfs for SimulatedVfs {
     }
 
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        let mut state = self.state.lock();
+        let mut state = self.operation();
         state.begin(OperationKind::CreateDir)?;
         let ancestors: Vec<&Path> = dir.ancestors().collect();
         for path in ancestors.into_iter().rev() {
@@ -402,7 +411,7 @@ impl Vfs for SimulatedVfs {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        let mut state = self.state.lock();
+        let mut state = self.operation();
         if let Some(Effect::Sync(_) | Effect::Short) = state.begin(OperationKind::SyncDir)? {
             return Err(io::Error::other("injected sync failure"));
         }

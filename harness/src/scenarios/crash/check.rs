@@ -7,7 +7,8 @@ use engine::vfs::SimulatedVfs;
 use engine::vfs::simulated::{Effect, FailedSync, Fault, Image, OperationKind, Replay, Survival, Trace};
 use engine::{CommitId, Database, Table};
 
-use super::play::{DATABASE, Ledger, abandon};
+use super::ledger::Ledger;
+use super::place::{DATABASE, abandon};
 use super::quiet::text_of;
 use super::rescue;
 use super::script::{Settings, Value, key_bytes, table_name, value_bytes};

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use engine::vfs::SimulatedVfs;
 use engine::{CommitId, Metrics};
 
-use super::state::States;
+use super::script::{value_bytes, version_of};
+use super::seen::{Expecting, Seen};
+use super::session::{Committed, LockedRead};
+use super::state::{State, States, apply};
 
 /// A promise: when the file operations had come to `point`, everything up to `commit` was said to be durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +85,7 @@ impl Ledger {
 
     /// Readers saw these commits when the file operations had come to these points. What was to be durable before anybody
     /// saw it, and all before it, was so.
-    pub(super) fn shown(&mut self, seen: impl IntoIterator<Item = (usize, CommitId)>) {
+    fn shown(&mut self, seen: impl IntoIterator<Item = (usize, CommitId)>) {
         for (point, commit) in seen {
             if let Some(&commit) = self.synced.range(..=commit).next_back() {
                 self.promises.push(Promise { point, commit });
@@ -101,4 +104,84 @@ impl Ledger {
         let commit = commit.max(before);
         self.promises.push(Promise { point, commit });
     }
+
+    /// Notes the next commit, and what the database holds after it.
+    ///
+    /// # Errors
+    /// As [`Ledger::committed`].
+    pub(super) fn applied(&mut self, state: &mut State, committed: &Committed) -> Result<(), String> {
+        let Committed {
+            commit,
+            changes,
+            reads,
+            promises,
+        } = committed;
+        for read in reads {
+            was_newest(state, read).map_err(|what| format!("commit {commit}: {what}"))?;
+        }
+        let before = state.clone();
+        apply(state, changes);
+        if *promises && (*state != before || changes.iter().any(|(.., value)| value.is_some())) {
+            self.synced.insert(*commit);
+        }
+        self.states.insert(*commit, state.clone());
+        Ok(())
+    }
+
+    /// Notes commits that returned, in any order, each with where the file operations were then.
+    ///
+    /// # Errors
+    /// A transaction read, under a lock, something else than what its commit replaced.
+    pub(super) fn committed(
+        &mut self,
+        state: &mut State,
+        mut commits: Vec<(Committed, usize)>,
+    ) -> Result<(), String> {
+        commits.sort_by_key(|(committed, _)| committed.commit);
+        for (committed, _) in &commits {
+            self.applied(state, committed)?;
+        }
+        commits.sort_by_key(|(_, point)| *point);
+        for (committed, point) in commits.iter().filter(|(committed, _)| committed.promises) {
+            self.promise_at(*point, committed.commit);
+        }
+        Ok(())
+    }
+
+    /// What readers saw was there, and stays there.
+    ///
+    /// # Errors
+    /// It was not.
+    pub(super) fn was_seen(&mut self, seen: &[Seen]) -> Result<(), String> {
+        let mut expecting = Expecting::default();
+        for one in seen {
+            let mut answer = Ok(());
+            for state in self.states.candidates(one.commit) {
+                answer = expecting.is_state(&one.tables, &state);
+                if answer.is_ok() {
+                    break;
+                }
+            }
+            answer.map_err(|what| format!("a reader of commit {}: {what}", one.commit))?;
+        }
+        self.shown(seen.iter().map(|one| (one.position, one.commit)));
+        Ok(())
+    }
+}
+
+/// What a transaction read and then changed is what its commit replaced.
+fn was_newest(state: &State, read: &LockedRead) -> Result<(), String> {
+    let LockedRead { table, key, version } = *read;
+    let row = state.get(&table).and_then(|rows| rows.get(&key));
+    let newest = row.map(|value| {
+        let mut bytes = Vec::new();
+        value_bytes(key, *value, &mut bytes);
+        version_of(&bytes)
+    });
+    if newest == version {
+        return Ok(());
+    }
+    Err(format!(
+        "it read version {version:?} of row {key} to change it, and replaced version {newest:?}"
+    ))
 }

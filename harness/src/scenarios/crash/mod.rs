@@ -20,6 +20,7 @@ mod filling;
 mod held;
 mod ledger;
 mod minimise;
+mod place;
 mod play;
 mod prepared;
 mod prove;

@@ -8,18 +8,13 @@ use engine::{Database, Error};
 use super::company::Around;
 use super::held::Holding;
 pub(crate) use super::ledger::Ledger;
-use super::script::{Company, MUCH, Script, Settings, Step, table_name, value_bytes};
-use super::seen::{Expecting, Seen};
-use super::session::{Committed, LockedRead, Outcome, Session, Trouble};
+pub(crate) use super::place::{DATABASE, DIRECTORY, abandon};
+use super::script::{Company, MUCH, Script, Settings, Step, table_name};
+use super::session::{Committed, Outcome, Session, Trouble};
 use super::start::Start;
 pub(crate) use super::start::{Recording, record};
 use super::state::{Change, Difference, State, apply};
 use super::threads::{self, Done};
-
-/// Where the database is in the simulated file system.
-pub(crate) const DATABASE: &str = "/db/data";
-/// The directory that is there, durably, before it.
-pub(crate) const DIRECTORY: &str = "/db";
 
 /// After so many errors in a run what can be read is no longer compared each time.
 const REFUSALS_CHECKED: usize = 4;
@@ -188,25 +183,7 @@ impl<'s> Player<'s> {
         });
         let seen = around.end();
         done?;
-        self.check_seen(&seen?)
-    }
-
-    /// What readers saw was there, and stays there.
-    fn check_seen(&mut self, seen: &[Seen]) -> Result<(), String> {
-        let mut expecting = Expecting::default();
-        for one in seen {
-            let mut answer = Ok(());
-            for state in self.ledger.states.candidates(one.commit) {
-                answer = expecting.is_state(&one.tables, &state);
-                if answer.is_ok() {
-                    break;
-                }
-            }
-            answer.map_err(|what| format!("a reader of commit {}: {what}", one.commit))?;
-        }
-        self.ledger
-            .shown(seen.iter().map(|one| (one.position, one.commit)));
-        Ok(())
+        self.ledger.was_seen(&seen?)
     }
 
     fn steps(
@@ -452,48 +429,10 @@ impl<'s> Player<'s> {
     }
 
     /// Notes commits that returned, in any order.
-    fn committed(&mut self, mut commits: Vec<(Committed, usize)>) -> Result<(), Trouble> {
-        commits.sort_by_key(|(committed, _)| committed.commit);
-        for (committed, _) in &commits {
-            let Committed {
-                commit,
-                changes,
-                reads,
-                promises,
-            } = committed;
-            for read in reads {
-                self.was_newest(read)
-                    .map_err(|what| Trouble::Wrong(format!("commit {commit}: {what}")))?;
-            }
-            let before = self.state.clone();
-            apply(&mut self.state, changes);
-            if *promises && (self.state != before || changes.iter().any(|(.., value)| value.is_some())) {
-                self.ledger.synced.insert(*commit);
-            }
-            self.ledger.states.insert(*commit, self.state.clone());
-        }
-        commits.sort_by_key(|(_, point)| *point);
-        for (committed, point) in commits.iter().filter(|(committed, _)| committed.promises) {
-            self.ledger.promise_at(*point, committed.commit);
-        }
-        Ok(())
-    }
-
-    /// What a transaction read and then changed is what its commit replaced.
-    fn was_newest(&self, read: &LockedRead) -> Result<(), String> {
-        let LockedRead { table, key, version } = *read;
-        let row = self.state.get(&table).and_then(|rows| rows.get(&key));
-        let newest = row.map(|value| {
-            let mut bytes = Vec::new();
-            value_bytes(key, *value, &mut bytes);
-            super::script::version_of(&bytes)
-        });
-        if newest == version {
-            return Ok(());
-        }
-        Err(format!(
-            "it read version {version:?} of row {key} to change it, and replaced version {newest:?}"
-        ))
+    fn committed(&mut self, commits: Vec<(Committed, usize)>) -> Result<(), Trouble> {
+        self.ledger
+            .committed(&mut self.state, commits)
+            .map_err(Trouble::Wrong)
     }
 
     /// Commits failed that would have led to these states. If that stopped the database, their fate is open until it is
@@ -571,13 +510,6 @@ fn in_any_order(state: &State, changes: &[&[Change]], states: &mut Vec<State>) {
         in_any_order(&next, &others, states);
         states.push(next);
     }
-}
-
-/// Loses the process that has the database open: nothing is written on the way out.
-pub(crate) fn abandon(vfs: &SimulatedVfs, database: Database) {
-    vfs.set_power(false);
-    drop(database);
-    vfs.set_power(true);
 }
 
 /// Whether the database accepts commits.

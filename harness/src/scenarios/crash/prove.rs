@@ -125,7 +125,26 @@ pub(crate) const ELSEWHERE: &[(Fault, &str)] = &[
     (Fault::AbandonedSegmentRead, "engine/src/wal/chain.rs"),
     (Fault::LogNotReserved, "engine/tests/suite/nearly_full.rs"),
     (Fault::ReservationNotHeld, "engine/tests/suite/nearly_full.rs"),
+    // It takes two threads in a particular order.
+    (Fault::ReadNotValidated, SCHEDULES),
+    (Fault::LeadNotPassed, SCHEDULES),
+    (Fault::LeadLostWithItsHolder, SCHEDULES),
+    (Fault::QueueNotLookedAtAgain, SCHEDULES),
+    (Fault::WaiterNotWoken, SCHEDULES),
+    (Fault::LocksReleasedTooEarly, SCHEDULES),
+    (Fault::UnsyncedOvertakes, SCHEDULES),
+    (Fault::FlushCoversLaterCommits, SCHEDULES),
+    (Fault::CheckpointDoesNotPause, SCHEDULES),
+    (Fault::PageBroughtInTwice, SCHEDULES),
+    (Fault::ArrivalNotAnnounced, SCHEDULES),
+    (Fault::DroppedTableNotNoticed, SCHEDULES),
+    (Fault::SnapshotLooksOnce, SCHEDULES),
+    (Fault::HorizonLooksBackwards, SCHEDULES),
+    (Fault::EvictionDoesNotLookAgain, SCHEDULES),
 ];
+
+#[cfg(test)]
+const SCHEDULES: &str = "harness/schedules/src/prove.rs";
 
 /// The faults that are looked for, with descriptions.
 pub(crate) fn looked_for() -> impl ExactSizeIterator<Item = (Fault, &'static str)> {

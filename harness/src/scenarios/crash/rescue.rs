@@ -10,7 +10,7 @@ use engine::vfs::simulated::Image;
 use engine::{CommitId, SalvageReport, SalvagedTable, salvage};
 
 use super::check::{Expected, Recovered};
-use super::play::DATABASE;
+use super::place::DATABASE;
 use super::script::{KeyNumber, Settings, TABLES, TableNumber, Value, key_bytes, table_name, value_bytes};
 use super::state::{State, States};
 
@@ -92,7 +92,7 @@ fn rescue(image: &Image, settings: &Settings) -> Result<Rescued, String> {
         tables.insert(number, rows);
     }
     drop(snapshot);
-    super::play::abandon(&vfs, database);
+    super::place::abandon(&vfs, database);
     Ok(Rescued { tables, report })
 }
 

@@ -1,0 +1,84 @@
+//! The proof that schedules find what takes two threads in a particular order: faults planted in the engine, each of which
+//! has to be found from each of several first seeds on.
+
+use engine::planted::Fault;
+
+use crate::many::{Limit, run};
+
+/// Schedules after which a fault counts as not found.
+const SCHEDULES_MAX: u64 = 4_000;
+
+/// What is found within some hundred schedules. The first ones were made for this, and nothing else looks for them; the
+/// others are looked for by the crash test as well.
+pub const QUICK: &[Fault] = &[
+    Fault::ReadNotValidated,
+    Fault::LeadNotPassed,
+    Fault::LeadLostWithItsHolder,
+    Fault::QueueNotLookedAtAgain,
+    Fault::WaiterNotWoken,
+    Fault::LocksReleasedTooEarly,
+    Fault::UnsyncedOvertakes,
+    Fault::FlushCoversLaterCommits,
+    Fault::CheckpointDoesNotPause,
+    Fault::PageBroughtInTwice,
+    Fault::ArrivalNotAnnounced,
+    Fault::DroppedTableNotNoticed,
+    Fault::RowsNotLocked,
+    Fault::ConflictOverlooked,
+    Fault::LockedRowReadsOldSnapshot,
+    Fault::GroupAcknowledgesOneMore,
+    Fault::DirtyMarkCleared,
+    Fault::RedoPositionTooLate,
+    Fault::BeforeImageMissing,
+];
+
+/// What takes thousands of schedules, and is not found from every seed on within [`SCHEDULES_MAX`].
+pub const SLOW: &[Fault] = &[
+    Fault::SnapshotLooksOnce,
+    Fault::HorizonLooksBackwards,
+    Fault::EvictionDoesNotLookAgain,
+    Fault::HalfCommitCopied,
+    Fault::GhostPurgedTooEarly,
+    Fault::DroppedTableFreedTooEarly,
+];
+
+/// How a fault was found.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    /// The fault.
+    pub fault: Fault,
+    /// For each first seed, how many schedules it took; `None` if it was not found.
+    pub schedules: Vec<Option<u64>>,
+    /// What the first one that found it said.
+    pub finding: String,
+}
+
+impl Proof {
+    /// Whether it was found from each first seed on.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.schedules.iter().all(Option::is_some)
+    }
+}
+
+/// Looks for a fault from each of these first seeds on.
+#[must_use]
+pub fn prove(fault: Fault, first: &[u64], threads: usize) -> Proof {
+    let mut proof = Proof {
+        fault,
+        schedules: Vec::new(),
+        finding: String::new(),
+    };
+    for &first in first {
+        let summary = run(first, Limit::Schedules(SCHEDULES_MAX), threads, Some(fault));
+        // Those that other threads were at do not count.
+        let found = summary.failures.first();
+        proof
+            .schedules
+            .push(found.map(|(seed, _)| seed.wrapping_sub(first) + 1));
+        if let (true, Some((_, what))) = (proof.finding.is_empty(), found) {
+            proof.finding.clone_from(what);
+        }
+    }
+    proof
+}
