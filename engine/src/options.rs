@@ -118,7 +118,8 @@ impl Options {
     }
 
     /// Most bytes of former row versions to hold for open snapshots. Past it the oldest snapshots get
-    /// [`Error::SnapshotTooOld`]. Default 256 MiB.
+    /// [`Error::SnapshotTooOld`]. Default 256 MiB; less than a few of the longest rows (16 KiB with pages of 4 KiB, 128 KiB
+    /// with pages of 64 KiB) counts as that much.
     #[must_use]
     pub fn version_budget(mut self, bytes: usize) -> Self {
         self.version_budget = bytes;
@@ -169,8 +170,9 @@ impl Options {
         self
     }
 
-    /// Whether a background thread checkpoints, prepares log segments and collects old versions. Default yes;
-    /// without it that happens only when asked for, which makes a test deterministic.
+    /// Whether a background thread checkpoints, prepares log segments and gives back what is not needed. Default yes.
+    /// Without it there are checkpoints only when asked for, and committers do a little of the rest when their commit is done;
+    /// that makes a test deterministic.
     #[must_use]
     pub fn background(mut self, on: bool) -> Self {
         self.background = on;
