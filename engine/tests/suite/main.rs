@@ -14,6 +14,7 @@ mod faults;
 mod freed_on_bad_disks;
 mod full_disk;
 mod gate;
+mod given_back;
 mod half_commits;
 mod identity;
 mod isolation;
