@@ -16,6 +16,7 @@ use crate::ids::CommitId;
 use crate::mvcc::{Lookup, VersionStore};
 use crate::page::leaf_copy::{CopiedPayload, LeafCopy};
 use crate::page::node::OverflowRef;
+use crate::sync::thread;
 
 /// Rows that are copied at once, at least: those that a snapshot does not see count as well.
 const ROWS_AT_LEAST: usize = 32;
@@ -148,35 +149,54 @@ impl<'p> Cursor<'p> {
 
     /// If the row changed after the snapshot: whether the snapshot sees it, with its value in `own`.
     fn former(&mut self) -> Result<Option<bool>> {
-        self.own.clear();
-        let (table, snapshot) = (self.tree.table, self.snapshot);
-        match self.versions.lookup(table, &self.key, snapshot, &mut self.own) {
-            Lookup::Unchanged => Ok(None),
-            Lookup::Was => {
-                self.value = Value::Own;
-                Ok(Some(true))
-            }
-            Lookup::WasLong(reference) => self.long_value(reference).map(Some),
-            Lookup::WasAbsent => Ok(Some(false)),
-            Lookup::TooOld => Err(Error::too_old(self.snapshot)),
-        }
-    }
-
-    /// Reads a long value into `own`. Its pages stay while anybody can need them, but one may just be on the move; and of
-    /// rows that a snapshot is too old for they do not stay.
-    fn long_value(&mut self, reference: OverflowRef) -> Result<bool> {
-        self.value = Value::Own;
         let (tree, versions, snapshot) = (self.tree, self.versions, self.snapshot);
-        let own = &mut self.own;
-        until_stable(|| {
+        let (key, own) = (&self.key, &mut self.own);
+        let answer = until_stable(|| {
             own.clear();
-            tree.append_overflow(reference, own).map_err(|stop| match stop {
-                Stop::Restart if versions.floor() > snapshot => Error::too_old(snapshot).into(),
-                stop => stop,
+            Ok(match versions.lookup(tree.table, key, snapshot, own) {
+                Lookup::Unchanged => None,
+                Lookup::Was => Some(true),
+                // If its pages are gone, the version is gone by now as well.
+                Lookup::WasLong(reference) => {
+                    tree.append_overflow(reference, own)?;
+                    Some(true)
+                }
+                Lookup::WasAbsent => Some(false),
+                Lookup::TooOld => return Err(Error::too_old(snapshot).into()),
             })
         })?
         .ok_or_else(|| tree.unstable())?;
-        Ok(true)
+        if answer == Some(true) {
+            self.value = Value::Own;
+        }
+        Ok(answer)
+    }
+
+    /// Reads a long value that the copied leaf points to into `own`, or what the row was, if it has changed since the leaf was
+    /// copied.
+    fn long_value(&mut self, reference: OverflowRef) -> Result<bool> {
+        let mut attempts = 0;
+        loop {
+            self.own.clear();
+            match self.tree.append_overflow(reference, &mut self.own) {
+                Ok(()) => {
+                    self.value = Value::Own;
+                    return Ok(true);
+                }
+                Err(Stop::Failed(error)) => return Err(error),
+                Err(Stop::Restart) => {}
+            }
+            // The chain is gone, so the row has changed after the leaf was copied, and what it was has been
+            // recorded; or a page of the chain was just being moved.
+            if let Some(is_seen) = self.former()? {
+                return Ok(is_seen);
+            }
+            attempts += 1;
+            if attempts == super::ATTEMPTS_MAX {
+                return Err(self.tree.unstable());
+            }
+            thread::yield_now();
+        }
     }
 
     /// Copies rows of the leaf at the near end of what is left of the range, and takes them off the range.

@@ -123,13 +123,19 @@ fn splits_above(leaves: usize, levels: usize, page_size: usize, longest_key: usi
 #[derive(Debug)]
 pub(crate) struct Budget {
     pages: usize,
+    taken: usize,
     /// What is to be done at the end, and has to be possible then.
     end: Need,
 }
 
 impl Budget {
     pub(crate) fn new(pages: usize, end: Need) -> Self {
-        Self { pages, end }
+        Self { pages, taken: 0, end }
+    }
+
+    /// Pages taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.taken
     }
 
     /// Pages left.
@@ -147,6 +153,7 @@ impl Budget {
             return false;
         }
         self.pages -= 1;
+        self.taken += 1;
         true
     }
 }

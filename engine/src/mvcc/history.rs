@@ -11,9 +11,10 @@ use hashbrown::{Equivalent, HashMap};
 
 use super::Lookup;
 use crate::ids::{CommitId, TableId};
-use crate::sync::RwLock;
+use crate::page::node::OverflowRef;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use crate::sync::{Mutex, RwLock};
 
 /// Bytes that a version takes beside its value, and a row beside its key.
 const OVERHEAD: usize = 96;
@@ -59,6 +60,8 @@ pub(super) struct History {
     /// It was more before, and what is too many now has not gone yet.
     has_too_many: AtomicBool,
     rows: RwLock<Rows>,
+    /// Long values that were dropped before the floor passed them: the commits that replaced them, and their pages.
+    released: Mutex<Vec<(CommitId, OverflowRef)>>,
     /// The newest commit with a version here, ever.
     newest: AtomicU64,
     bytes: AtomicUsize,
@@ -71,6 +74,7 @@ impl History {
             keep: AtomicUsize::new(keep_versions.max(1)),
             has_too_many: AtomicBool::new(false),
             rows: RwLock::default(),
+            released: Mutex::default(),
             newest: AtomicU64::new(0),
             bytes: AtomicUsize::new(0),
             count: AtomicUsize::new(0),
@@ -109,6 +113,18 @@ impl History {
         self.count.fetch_sub(1, Relaxed);
     }
 
+    /// Notes a long value that nobody can read any more, although the floor has not passed it.
+    fn release(&self, former: &Former) {
+        if let Lookup::WasLong(chain) = former.state {
+            self.released.lock().push((former.commit, chain));
+        }
+    }
+
+    /// Takes out what was noted.
+    pub(super) fn take_released(&self) -> Vec<(CommitId, OverflowRef)> {
+        std::mem::take(&mut self.released.lock())
+    }
+
     /// Takes a version in. They come in commit order.
     pub(super) fn push(&self, table: TableId, key: &[u8], commit: CommitId, state: Lookup, value: &[u8]) {
         let keep = self.keep.load(Relaxed);
@@ -129,6 +145,7 @@ impl History {
         {
             row.dropped = former.commit;
             self.forget(&key, &former);
+            self.release(&former);
         }
         rows.order.push_back((commit, key));
         self.newest.fetch_max(commit.0, SeqCst);
@@ -223,6 +240,7 @@ impl History {
             {
                 row.dropped = former.commit;
                 self.forget(key, &former);
+                self.release(&former);
             }
             has_more |= row.formers.len() >= keep;
         }

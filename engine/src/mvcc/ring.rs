@@ -136,7 +136,8 @@ impl Ring {
     #[inline]
     pub(super) fn is_live(&self, address: Address) -> bool {
         fence(Acquire);
-        self.tail.load(Relaxed) <= address
+        // Acquired, so that what is looked at next is not older than the tail.
+        self.tail.load(Acquire) <= address
     }
 
     /// Puts a version of so many words there, which `fill` writes before anybody is told the address. Only the applier.
@@ -192,7 +193,7 @@ impl Ring {
             forgotten(writer.filled.front().copied().unwrap_or_default());
             self.pass_oldest(writer);
         };
-        self.place(writer.head).store(piece, Relaxed);
+        self.place(writer.head).store(piece, Release);
         writer.filled.push_back(Dropped::default());
     }
 

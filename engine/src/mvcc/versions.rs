@@ -31,8 +31,8 @@ use crate::ids::{CommitId, TableId};
 use crate::page::layout::{max_inline_value, max_key};
 use crate::page::node::OverflowRef;
 use crate::page::words::Words;
-use crate::sync::atomic::AtomicU64;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use crate::sync::atomic::{AtomicU64, fence};
 
 /// Bytes of the budget for each bucket.
 const BUDGET_PER_BUCKET: usize = 512;
@@ -74,6 +74,17 @@ pub(crate) enum Before<'a> {
     Short(&'a [u8]),
     /// In these pages, which stay until the horizon has passed.
     Long(OverflowRef),
+}
+
+/// What a collection did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Collected {
+    /// Versions that went.
+    pub(crate) dropped: usize,
+    /// Whether there are more that could go.
+    pub(crate) has_more: bool,
+    /// Ghosts and long values of commits up to this one are needed by nobody.
+    pub(crate) ghost_horizon: CommitId,
 }
 
 /// What a snapshot finds.
@@ -226,15 +237,6 @@ impl VersionStore {
         self.floor.fetch_max(dropped.0, SeqCst);
     }
 
-    /// Ghosts of commits up to this one are needed by nobody, given the horizon.
-    pub(crate) fn ghost_horizon(&self, horizon: CommitId) -> CommitId {
-        if self.history.keeps() {
-            horizon.min(self.floor())
-        } else {
-            horizon
-        }
-    }
-
     #[inline]
     fn version(&self, address: Address) -> Option<Version<'_>> {
         let words = self.ring.at(address)?;
@@ -254,10 +256,38 @@ impl VersionStore {
     }
 
     /// The newest version of a row, and the newest of the row before it in the bucket.
+    ///
+    /// A row that changes moves to the front of its bucket, past a reader who is on the way. So one that is not found is
+    /// looked for again if the bucket has another first row by now; whoever has followed a link that was changed for that
+    /// finds that it has.
     #[inline]
     fn newest(&self, hash: u64, table: TableId, key: &[u8]) -> Option<(Version<'_>, Option<Version<'_>>)> {
+        let bucket = self.bucket(hash);
+        let mut first = bucket.load(Acquire);
+        loop {
+            crate::sync::point();
+            if let Some(found) = self.newest_from(first, hash, table, key) {
+                return Some(found);
+            }
+            fence(Acquire);
+            let again = bucket.load(Acquire);
+            if again == first {
+                return None;
+            }
+            first = again;
+        }
+    }
+
+    /// [`VersionStore::newest`] among the rows from an address on.
+    #[inline]
+    fn newest_from(
+        &self,
+        mut address: Address,
+        hash: u64,
+        table: TableId,
+        key: &[u8],
+    ) -> Option<(Version<'_>, Option<Version<'_>>)> {
         let mut before = None;
-        let mut address = self.bucket(hash).load(Acquire);
         loop {
             // What lies behind something that is gone is older, and gone as well.
             let version = self.version(address)?;
@@ -315,6 +345,9 @@ impl VersionStore {
                 words.write(8 * word::DATA + key.len(), value);
             });
         bucket.store(address, Release);
+        // Whoever finds the link changed finds the bucket changed.
+        fence(Release);
+        crate::sync::point();
         // The row's former newest version has its place behind the new one only. It still leads on, for who is there.
         if let (Some((_, Some(before))), Some(next)) = (newest, unlinked_next) {
             // Unless the new version took the piece that it was in.
@@ -407,14 +440,19 @@ impl VersionStore {
         };
         let (newest, _) = self.newest(hash, table, key)?;
         let mut found = Some(newest).filter(|newest| newest.commit() > snapshot)?;
-        // Of two links that lead above the snapshot, the longer one is taken.
-        while let Some(older) = self
-            .above(found.words.word(word::JUMP), snapshot)
-            .or_else(|| self.above(found.words.word(word::OLDER), snapshot))
-        {
-            found = older;
+        loop {
+            let (jump, older) = (found.words.word(word::JUMP), found.words.word(word::OLDER));
+            // What was read of something that is gone is not a link. The caller finds out as well.
+            if !self.is_live(found) {
+                return Some(found);
+            }
+            // Of two links that lead above the snapshot, the longer one is taken.
+            let Some(next) = self.above(jump, snapshot).or_else(|| self.above(older, snapshot)) else {
+                return Some(found);
+            };
+            debug_assert!(next.address < found.address, "links lead to older versions");
+            found = next;
         }
-        Some(found)
     }
 
     /// The newest commit above `snapshot` that changed the row. Exact while the caller holds the row's lock.
@@ -444,30 +482,40 @@ impl VersionStore {
         self.history.set_keep_versions(keep);
     }
 
-    /// Drops what no snapshot at or after `horizon` needs, a few pieces of it. Returns how many versions went, and whether
-    /// there is more. Only the holder of the applier.
-    pub(crate) fn collect(&self, horizon: CommitId) -> (usize, bool) {
+    /// Drops what no snapshot at or after `horizon` needs, a few pieces of it. Only the holder of the applier.
+    pub(crate) fn collect(&self, horizon: CommitId) -> Collected {
         let before = self.count();
+        // Looked at once, since it may change meanwhile.
+        let keeps = self.history.keeps();
         self.history.adjust(horizon, |commit| self.raise_floor(commit));
-        if !self.history.keeps() {
+        if !keeps {
             // Ghosts and long values up to the horizon are about to go, so nobody may begin to read what was before it,
             // although whole pieces only are passed.
             self.raise_floor(horizon);
         }
         let mut has_more = true;
         for _ in 0..PASSED_AT_ONCE {
-            if self.history.keeps() {
+            if keeps {
                 self.move_oldest(horizon);
             }
             has_more = self.ring.pass_one(horizon).is_some();
+            self.keep_to_budget();
             if !has_more {
                 break;
             }
         }
-        self.keep_to_budget();
         let dropped = before.saturating_sub(self.count());
         crate::reach::mark_if(dropped > 0, crate::reach::Mechanism::VersionsCollected);
-        (dropped, has_more)
+        Collected {
+            dropped,
+            has_more,
+            ghost_horizon: if keeps { horizon.min(self.floor()) } else { horizon },
+        }
+    }
+
+    /// Takes out long values that were kept and are not any more: the commits that replaced them, and their pages.
+    pub(crate) fn take_released(&self) -> Vec<(CommitId, OverflowRef)> {
+        self.history.take_released()
     }
 
     /// Copies the versions of the oldest piece into the history, from where they are read once the piece is gone.

@@ -105,7 +105,11 @@ impl Retired {
     }
 
     pub(crate) fn key(&self) -> Vec<u8> {
-        [&Self::keys_from(self.by)[..], &self.number.to_be_bytes()].concat()
+        Self::key_of(self.by, self.number)
+    }
+
+    pub(crate) fn key_of(by: CommitId, number: u32) -> Vec<u8> {
+        [&Self::keys_from(by)[..], &number.to_be_bytes()].concat()
     }
 
     pub(crate) fn value(&self) -> Vec<u8> {

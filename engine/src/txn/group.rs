@@ -301,12 +301,13 @@ impl GroupCommit {
             if let Some(outcome) = waiter.outcome() {
                 return Wait::Done(outcome);
             }
-            if waiter.is_asked.swap(false, AcqRel) {
-                return Wait::Asked;
-            }
             if waiter.take_up_lead() || waiter.in_line.load(Acquire) && self.take_lead(waiter) {
                 self.lead(wal, registry);
                 continue;
+            }
+            // Not if its own commit has been applied: whoever did that looks at the queue after it.
+            if waiter.is_asked.swap(false, AcqRel) && !waiter.is_in_line() {
+                return Wait::Asked;
             }
             thread::park();
         }

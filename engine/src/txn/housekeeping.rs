@@ -24,6 +24,7 @@ use crate::btree::{Budget, Changer, Cursor, Direction, NewRow, Purged, Quarantin
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, PageNumber, TableId};
 use crate::mvcc::VersionStore;
+use crate::page::node::OverflowRef;
 use crate::planted::{self, Fault};
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::thread;
@@ -54,21 +55,21 @@ enum Freed {
 }
 
 impl TransactionManager {
-    /// Drops versions that no snapshot needs, a few pieces of memory; returns whether there is more. What else can go
-    /// follows from the horizon found here.
-    pub(super) fn collect_versions(&self, applier: &mut Applier) -> bool {
+    /// Drops versions that no snapshot needs, of commits up to `most`, a few pieces of memory; returns whether there is more.
+    /// What else can go follows from the horizon found here.
+    pub(super) fn collect_versions(&self, applier: &mut Applier, most: CommitId) -> bool {
         applier.since_collect = 0;
-        let horizon = self.registry.horizon_from(self.versions.floor());
+        let horizon = self.registry.horizon_from(self.versions.floor()).min(most);
         crate::interleave::here(crate::interleave::Place::HorizonKnown);
-        let (dropped, has_more) = self.versions.collect(horizon);
+        let collected = self.versions.collect(horizon);
         self.counters
             .versions_collected
-            .fetch_add(dropped as u64, Relaxed);
-        applier.ghost_horizon = self.versions.ghost_horizon(horizon);
+            .fetch_add(collected.dropped as u64, Relaxed);
+        applier.ghost_horizon = collected.ghost_horizon;
         if planted::makes(Fault::GhostPurgedTooEarly) {
             applier.ghost_horizon = self.registry.visible();
         }
-        has_more
+        collected.has_more
     }
 
     /// One step, as a commit of its own.
@@ -91,9 +92,9 @@ impl TransactionManager {
                 .inspect_err(|error| put_off(error.clone()))
                 .unwrap_or(Left::Nothing);
             if has_retired {
-                chain = free_retired(changer, &retired_from, horizon, &mut quarantine)
-                    .inspect_err(|error| put_off(error.clone()))
-                    .ok();
+                let released = self.versions.take_released();
+                let freed = free_retired(changer, &retired_from, horizon, released, &mut quarantine);
+                chain = freed?.inspect_err(|error| put_off(error.clone())).ok();
             }
             if let Some(dropped) = dropped {
                 table = free_dropped(changer, dropped, &mut quarantine).unwrap_or_else(|error| {
@@ -243,19 +244,21 @@ impl TransactionManager {
     }
 
     /// One step and what comes before it.
-    fn step(&self) -> Left {
+    fn step(&self, most: CommitId) -> Left {
         self.read_ahead();
         let mut applier = self.pause();
-        let has_versions = self.collect_versions(&mut applier);
+        let has_versions = self.collect_versions(&mut applier, most);
         match self.housekeep(&mut applier) {
             Left::Nothing if !has_versions => Left::Nothing,
             _ => Left::More,
         }
     }
 
-    /// Gives everything back that nobody needs. Commits that are waiting go in between.
+    /// Gives everything back that nobody needs. Commits that are waiting go in between; what they leave behind is not waited
+    /// for, or this might never end.
     pub(crate) fn collect_now(&self) {
-        while self.step() == Left::More {}
+        let most = self.applied();
+        while self.step(most) == Left::More {}
     }
 
     /// Takes steps until nothing is left, `should_stop` says so, or there have been enough for one time. Unless a lot has
@@ -264,7 +267,7 @@ impl TransactionManager {
         const STEPS: usize = 64;
         for _ in 0..STEPS {
             let begun = self.vfs.monotonic();
-            if should_stop() || self.step() == Left::Nothing {
+            if should_stop() || self.step(CommitId(u64::MAX)) == Left::Nothing {
                 return;
             }
             crate::reach::mark(crate::reach::Mechanism::BackgroundCollection);
@@ -280,7 +283,7 @@ impl TransactionManager {
             return;
         }
         for _ in 0..STEPS_OF_A_COMMITTER {
-            if self.step() == Left::Nothing {
+            if self.step(CommitId(u64::MAX)) == Left::Nothing {
                 return;
             }
         }
@@ -344,55 +347,102 @@ fn first_retired(catalog: Tree<'_>, versions: &VersionStore, from: Vec<u8>) -> R
     Ok(None)
 }
 
-/// Frees pages of replaced long values.
+/// Frees pages of replaced long values: first all that were kept for their row and are not any more (`released`), then those
+/// that the horizon has passed.
+///
+/// # Errors
+/// The outer error: pages have been freed, and the catalog cannot be told.
 fn free_retired(
     changer: &mut Changer<'_, '_>,
     from: &[u8],
     horizon: CommitId,
+    released: Vec<(CommitId, OverflowRef)>,
     quarantine: &mut Quarantine,
-) -> Result<Chain> {
+) -> Result<Result<Chain>> {
     let catalog = changer.tree(CATALOG.root, CATALOG.id);
     let mut pages = PAGES_AT_ONCE;
     let mut has_freed = false;
-    let outcome = |has_freed, otherwise| if has_freed { Chain::Freed } else { otherwise };
+    for (by, chain) in released {
+        let key = Retired::key_of(by, chain.first.0);
+        let found = first_retired(catalog, changer.versions(), key.clone());
+        // One that is not freed now waits for the floor, or for the next opening.
+        if let Ok(Some(retired)) = found
+            && retired.key() == key
+        {
+            let mut all = usize::MAX;
+            if let Ok(Chain::Freed) = free_chain(changer, retired, &mut all, quarantine)? {
+                has_freed = true;
+            }
+        }
+    }
     while pages > 0 {
-        let Some(retired) = first_retired(catalog, changer.versions(), from.to_vec())? else {
-            return Ok(outcome(has_freed, Chain::None));
+        let retired = match first_retired(catalog, changer.versions(), from.to_vec()) {
+            Ok(Some(retired)) => retired,
+            Ok(None) if has_freed => break,
+            Ok(None) => return Ok(Ok(Chain::None)),
+            Err(error) => return Ok(Err(error)),
         };
-        if retired.by > horizon && !planted::makes(Fault::RetiredFreedTooEarly) {
-            return Ok(outcome(has_freed, Chain::NotDue));
+        let is_due = retired.by <= horizon || planted::makes(Fault::RetiredFreedTooEarly);
+        let freed = match is_due {
+            true => free_chain(changer, retired, &mut pages, quarantine)?,
+            false => Ok(Chain::NotDue),
+        };
+        match freed {
+            Ok(Chain::Freed) => has_freed = true,
+            Ok(Chain::NotDue) if has_freed => break,
+            other => return Ok(other),
         }
-        let key = retired.key();
+    }
+    Ok(Ok(Chain::Freed))
+}
+
+/// Frees pages of one chain, at most so many, and tells the catalog.
+///
+/// # Errors
+/// As [`free_retired`].
+fn free_chain(
+    changer: &mut Changer<'_, '_>,
+    retired: Retired,
+    pages: &mut usize,
+    quarantine: &mut Quarantine,
+) -> Result<Result<Chain>> {
+    let catalog = changer.tree(CATALOG.root, CATALOG.id);
+    let (key, value) = (retired.key(), retired.value());
+    let row: [NewRow<'_>; 1] = [(&key, Some(&value))];
+    let mut prepare = || {
         if changer.barrier(catalog, &key, quarantine)?.is_some() {
-            return Ok(Chain::PutAside(behind(key)));
+            return Ok(None);
         }
-        let value = retired.value();
-        let row: [NewRow<'_>; 1] = [(&key, Some(&value))];
         let need = changer.need_of_rows(catalog, catalog, row.into_iter())?;
         changer.reserve(need)?;
-        let mut budget = Budget::new(pages, need);
-        let of_table = catalog.of(retired.table);
-        let rest = match changer.free_overflow_part(of_table, retired.chain, &mut budget, quarantine) {
-            Ok(rest) => rest,
-            Err(error) if error.is_unreadable() => return Ok(Chain::PutAside(behind(key))),
-            Err(error) => return Err(error),
-        };
-        pages = budget.pages();
-        match rest {
-            None => {
-                changer.delete(catalog, &key)?;
-                crate::reach::mark(crate::reach::Mechanism::ChainFreed);
-            }
-            // There is no room for the work now.
-            Some(rest) if rest == retired.chain => return Ok(outcome(has_freed, Chain::NotDue)),
-            Some(chain) => {
-                crate::reach::mark(crate::reach::Mechanism::ChainFreedInPart);
-                changer.put(catalog, &key, &Retired { chain, ..retired }.value())?;
-            }
+        Ok(Some(need))
+    };
+    let need = match prepare() {
+        Ok(Some(need)) => need,
+        Ok(None) => return Ok(Ok(Chain::PutAside(behind(key)))),
+        Err(error) => return Ok(Err(error)),
+    };
+    let mut budget = Budget::new(*pages, need);
+    let of_table = catalog.of(retired.table);
+    let rest = match changer.free_overflow_part(of_table, retired.chain, &mut budget, quarantine) {
+        Ok(rest) => rest,
+        Err(error) if error.is_unreadable() => return Ok(Ok(Chain::PutAside(behind(key)))),
+        Err(error) => return Ok(Err(error)),
+    };
+    *pages = budget.pages();
+    match rest {
+        // There is no room for the work now.
+        Some(rest) if rest == retired.chain => return Ok(Ok(Chain::NotDue)),
+        Some(chain) => {
+            crate::reach::mark(crate::reach::Mechanism::ChainFreedInPart);
+            changer.put(catalog, &key, &Retired { chain, ..retired }.value())?;
         }
-        has_freed = true;
+        None => {
+            changer.delete(catalog, &key)?;
+            crate::reach::mark(crate::reach::Mechanism::ChainFreed);
+        }
     }
-    Ok(Chain::Freed)
+    Ok(Ok(Chain::Freed))
 }
 
 /// The keys behind a key.
@@ -421,7 +471,8 @@ fn free_dropped(
     let mut budget = Budget::new(PAGES_AT_ONCE, need);
     match changer.drop_tree(tree, &mut budget, quarantine) {
         Ok(true) => {}
-        Ok(false) if budget.pages() == PAGES_AT_ONCE => return Ok(Freed::NotDue),
+        // There is no room for the work now.
+        Ok(false) if budget.taken() == 0 => return Ok(Freed::NotDue),
         Ok(false) => return Ok(Freed::InPart),
         Err(error) if error.is_unreadable() => return Ok(Freed::PutAside),
         Err(error) => return Err(error),

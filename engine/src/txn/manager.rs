@@ -301,7 +301,7 @@ impl TransactionManager {
             served += finished.len();
             applier.since_collect += finished.len();
             if applier.since_collect >= COLLECT_EVERY {
-                if self.collect_versions(&mut applier) {
+                if self.collect_versions(&mut applier, CommitId(u64::MAX)) {
                     // The rest after the next commits.
                     applier.since_collect = COLLECT_EVERY;
                 }

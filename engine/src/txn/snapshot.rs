@@ -7,6 +7,10 @@ use crate::error::{Error, Result};
 use crate::ids::CommitId;
 use crate::mvcc::SnapshotSlot;
 use crate::sync::thread;
+use std::time::Duration;
+
+/// How long a snapshot that has to wait for a commit past the version budget sleeps between two looks.
+const LOOK_AGAIN: Duration = Duration::from_micros(200);
 
 /// The database as it was after one commit. Takes no locks and blocks nobody; as long as it is open, the row versions
 /// that it needs are kept, and the tables that are dropped meanwhile. It can be read when the database has stopped, too:
@@ -58,7 +62,7 @@ impl TransactionManager {
             let floor = self.versions.floor();
             // What keeps it from becoming visible is told to whoever reads on.
             if self.applied() < floor || self.wait_visible(floor).is_err() {
-                thread::yield_now();
+                thread::sleep(LOOK_AGAIN);
             }
             commit = slot.refresh_from(commit);
         }

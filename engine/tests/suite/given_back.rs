@@ -181,3 +181,27 @@ fn a_snapshot_that_begins_beside_a_commit_past_the_budget_can_be_read() {
     assert!(rows.map(|row| row.unwrap().1).all(|value| value == [39; 40]));
     assert_sound(&db);
 }
+
+#[test]
+fn long_values_that_are_kept_for_their_row_give_way_to_newer_ones() {
+    let db = small(&MemoryVfs::default()).keep_versions(3).open(PATH).unwrap();
+    let table = db.create_table("rows").unwrap();
+    for n in 0..300u32 {
+        put(&db, table, b"row", &vec![n as u8; 40_000]);
+        let commit = db.snapshot().commit_id();
+        if n % 10 == 9 {
+            db.gc(3);
+            let kept = db.begin_at(engine::CommitId(commit.0 - 2));
+            if let Ok(kept) = kept {
+                match kept.get(table, b"row") {
+                    Ok(value) => assert!(value.is_some_and(|value| value.len() == 40_000)),
+                    Err(error) => assert!(matches!(error, Error::SnapshotTooOld { .. }), "{error}"),
+                }
+            }
+        }
+    }
+    db.gc(3);
+    // A version has ten pages.
+    assert!(db.storage_info().used_pages < 60, "{:?}", db.storage_info());
+    assert_sound(&db);
+}
