@@ -276,9 +276,10 @@ fn every_operation_is_refused_on_a_full_disk_and_done_once_there_is_room() {
     life.vfs.set_capacity(None);
     life.db().checkpoint().unwrap();
     assert_sound(life.db());
-    // What needs little finds it in what is reserved; the others have all been refused.
+    // What needs little finds it in what is reserved, and checkpoints find what they replace free again; the others have all
+    // been refused.
     let often = refused.iter().filter(|(_, times)| *times > 5).count();
-    assert!(often >= 9, "{refused:?}");
+    assert!(often >= 6, "{refused:?}");
 }
 
 /// Rows of one real database, by number.
