@@ -1,7 +1,9 @@
 //! What is no longer needed comes back, and budgets hold while it is there.
 
+use std::panic::catch_unwind;
 use std::sync::Arc;
 
+use engine::planted::{self, Fault};
 use engine::vfs::MemoryVfs;
 use engine::{Database, Error, Options};
 
@@ -104,6 +106,7 @@ fn a_commit_that_deletes_long_values_stays_within_the_budget_of_versions() {
     }
     tx.commit().unwrap();
     assert!(db.metrics().version_bytes <= BUDGET);
+    db.gc(1);
     // And the values are still there for who needs them.
     for n in (0..60u8).step_by(7) {
         assert_eq!(old.get(table, &[n]).unwrap(), Some(vec![n; 1 << 20]));
@@ -118,6 +121,14 @@ fn a_commit_that_deletes_long_values_stays_within_the_budget_of_versions() {
     db.gc(1);
     assert!(db.storage_info().used_pages < 20);
     assert_sound(&db);
+}
+
+#[test]
+fn long_values_that_are_freed_too_early_are_missed() {
+    let found = planted::with(Some(Fault::RetiredFreedTooEarly), || {
+        catch_unwind(a_commit_that_deletes_long_values_stays_within_the_budget_of_versions)
+    });
+    assert_eq!(found.is_err(), planted::are_possible());
 }
 
 #[test]
