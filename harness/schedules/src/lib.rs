@@ -1,17 +1,17 @@
 //! The whole engine under controlled schedules, on the simulated disk, power loss included.
 //!
-//! 1. A *seed* gives everything: where the database begins ([`base`]), what each thread does ([`plan`]), and which thread
-//!    goes on at each point ([`chooser`]). So a schedule is a number, and the same number is the same schedule again.
-//! 2. The threads commit, read, take checkpoints, collect, make and drop tables ([`actors`]), in an engine whose door to
+//! 1. A *seed* gives everything: where the database begins (`base`), what each thread does (`plan`), and which thread
+//!    goes on at each point (`chooser`). So a schedule is a number, and the same number is the same schedule again.
+//! 2. The threads commit, read, take checkpoints, collect, make and drop tables (`actors`), in an engine whose door to
 //!    threads and locks is a scheduler's (`engine::sync`). A deadlock and a run without end are failures.
-//! 3. What they did is put together afterwards ([`history`]) and judged by the oracle of the crash tests, which is not
+//! 3. What they did is put together afterwards (`history`) and judged by the oracle of the crash tests, which is not
 //!    written twice: its files are taken from there. What readers saw was there, and is there after any later power loss; the
 //!    end is the state that the commits lead to, and sound.
 //! 4. Then the power is lost at some of the recorded file operations, with several choices of what survives, and what is
-//!    found is checked as the crash tests do ([`one`]).
+//!    found is checked as the crash tests do (`one`).
 //!
-//! Many schedules run at once, each in a thread of the operating system of its own ([`many`]). The checks are proven on
-//! planted faults that take two threads in a particular order ([`prove`]).
+//! Many schedules run at once, each in a thread of the operating system of its own (`many`). The checks are proven on
+//! planted faults that take two threads in a particular order (`prove`).
 
 #[path = "../../src/scenarios/crash/check.rs"]
 #[expect(dead_code, reason = "processes that are killed are the explorer's")]

@@ -32,7 +32,7 @@ pub const QUICK: &[Fault] = &[
     Fault::BeforeImageMissing,
 ];
 
-/// What takes thousands of schedules, and is not found from every seed on within [`SCHEDULES_MAX`].
+/// What takes thousands of schedules, and is not found from every seed on within `SCHEDULES_MAX`.
 pub const SLOW: &[Fault] = &[
     Fault::SnapshotLooksOnce,
     Fault::HorizonLooksBackwards,
