@@ -3,7 +3,7 @@
 //!
 //! A [`Schedule`] decides by its seed which passings are held up. A thread that is held waits until others have passed a
 //! few places, but only for a moment: they may be waiting for it. It is switched on for a thread and what it calls, and
-//! does not exist in builds without debug assertions. Under a scheduler ([`crate::sync`]) each place is one of its points.
+//! does not exist in builds without debug assertions. Under a scheduler (`sync.rs`) each place is one of its points.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
