@@ -116,8 +116,12 @@ impl History {
     /// Notes a long value that nobody can read any more, although the floor has not passed it.
     fn release(&self, former: &Former) {
         if let Lookup::WasLong(chain) = former.state {
-            self.released.lock().push((former.commit, chain));
+            self.release_again(former.commit, chain);
         }
+    }
+
+    pub(super) fn release_again(&self, commit: CommitId, chain: OverflowRef) {
+        self.released.lock().push((commit, chain));
     }
 
     /// Takes out what was noted.

@@ -518,6 +518,11 @@ impl VersionStore {
         self.history.take_released()
     }
 
+    /// Puts one back that could not be freed yet.
+    pub(crate) fn release_again(&self, commit: CommitId, chain: OverflowRef) {
+        self.history.release_again(commit, chain);
+    }
+
     /// Copies the versions of the oldest piece into the history, from where they are read once the piece is gone.
     fn move_oldest(&self, horizon: CommitId) {
         let Some(range) = self.ring.oldest(horizon) else {

@@ -365,14 +365,18 @@ fn free_retired(
     for (by, chain) in released {
         let key = Retired::key_of(by, chain.first.0);
         let found = first_retired(catalog, changer.versions(), key.clone());
-        // One that is not freed now waits for the floor, or for the next opening.
-        if let Ok(Some(retired)) = found
-            && retired.key() == key
-        {
-            let mut all = usize::MAX;
-            if let Ok(Chain::Freed) = free_chain(changer, retired, &mut all, quarantine)? {
-                has_freed = true;
-            }
+        // One that is put aside waits for the floor, or for the next opening.
+        let Some(retired) = found.ok().flatten().filter(|retired| retired.key() == key) else {
+            continue;
+        };
+        let freed = match pages {
+            0 => Ok(Chain::NotDue),
+            _ => free_chain(changer, retired, &mut pages, quarantine)?,
+        };
+        has_freed |= matches!(freed, Ok(Chain::Freed));
+        if pages == 0 || !matches!(freed, Ok(Chain::Freed | Chain::PutAside(_))) {
+            // Looked at again; if it is all free by now, it is not found then.
+            changer.versions().release_again(by, chain);
         }
     }
     while pages > 0 {

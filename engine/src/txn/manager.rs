@@ -16,6 +16,7 @@ use super::catalog::Catalog;
 use super::group::{GroupCommit, Pending, Wait, Waiter};
 use super::lock_set::LockSet;
 use super::panics::{Abandoned, PANICKED};
+use super::queue::Request;
 use super::tables::TableStates;
 use super::write_set::WriteSet;
 use super::{Durability, Table};
@@ -30,17 +31,12 @@ use crate::poison::Poison;
 use crate::pool::Pool;
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
-use crate::sync::{Mutex, MutexGuard, hint};
+use crate::sync::{Mutex, MutexGuard};
 use crate::vfs::Vfs;
 use crate::wal::Wal;
 
 /// Log bytes in memory past which an unsynchronised committer writes them out itself.
 const BUFFERED_MAX: usize = 8 << 20;
-/// Commits of others that one holder of the applier applies at most.
-const APPLIED_AT_ONCE: usize = 64;
-/// Commits between two collections of old versions.
-const COLLECT_EVERY: usize = 32;
-
 /// What is to be committed.
 #[derive(Debug)]
 #[expect(
@@ -61,14 +57,6 @@ pub(crate) enum Work {
     DropTable(String),
 }
 
-/// A transaction in the queue.
-#[derive(Debug)]
-struct Request {
-    work: Work,
-    durability: Durability,
-    waiter: Arc<Waiter>,
-}
-
 /// Runs transactions: snapshots, locks, the commit pipeline. The rest of the database hangs below it.
 #[derive(Debug)]
 pub(crate) struct TransactionManager {
@@ -82,14 +70,14 @@ pub(crate) struct TransactionManager {
     pub(crate) catalog: Catalog,
     pub(super) tables: TableStates,
     pub(crate) counters: Counters,
-    applier: Mutex<Applier>,
-    queue: Mutex<VecDeque<Request>>,
-    group: GroupCommit,
+    pub(super) applier: Mutex<Applier>,
+    pub(super) queue: Mutex<VecDeque<Request>>,
+    pub(super) group: GroupCommit,
     /// Newest commit on the pages; at least the visible one.
     applied: AtomicU64,
     next_transaction: AtomicU64,
     /// There is no background thread for housekeeping.
-    is_tended_by_committers: bool,
+    pub(super) is_tended_by_committers: bool,
     /// A committer is to take steps of housekeeping when its commit is done.
     pub(super) wants_tending: AtomicBool,
     /// Tells databases of one process apart, so that a table handle of one is not used with another.
@@ -215,122 +203,8 @@ impl TransactionManager {
         result
     }
 
-    fn commit_through_queue(&self, work: Work, durability: Durability) -> Result<CommitId> {
-        let waiter = self.enqueue(work, durability);
-        // Whoever holds the applier looks at the queue once more after letting go, so from here on the request
-        // will be applied; taking the applier is only a chance to be quicker.
-        let patience = if durability == Durability::Sync { 20 } else { 400 };
-        for spin in 0..patience {
-            if let Some(outcome) = waiter.outcome() {
-                return outcome;
-            }
-            if spin % 16 == 0
-                && let Some(applier) = self.applier.try_lock()
-            {
-                self.serve(applier);
-                break;
-            }
-            hint::spin_loop();
-        }
-        let result = loop {
-            match self.group.wait(&waiter, &self.wal, &self.registry) {
-                Wait::Done(outcome) => break outcome,
-                Wait::Asked => self.serve(self.applier.lock()),
-            }
-        };
-        self.relieve();
-        result
-    }
-
-    fn enqueue(&self, work: Work, durability: Durability) -> Arc<Waiter> {
-        let waiter = Waiter::new();
-        self.queue.lock().push_back(Request {
-            work,
-            durability,
-            waiter: Arc::clone(&waiter),
-        });
-        waiter
-    }
-
-    /// Applies what is queued, for a thread that waits there itself.
-    fn serve<'s>(&'s self, mut applier: MutexGuard<'s, Applier>) {
-        let finished = self.apply_queue(&mut applier);
-        self.end_apply(applier, finished);
-        // Its own commit may have been done before those that it applied got in line.
-        self.group.nudge();
-    }
-
-    /// Applies what is in the queue, up to a number, and returns the works whose locks are to be released.
-    fn apply_queue(&self, applier: &mut Applier) -> Vec<Work> {
-        let mut finished = Vec::new();
-        while finished.len() < APPLIED_AT_ONCE {
-            let requests = {
-                let mut queue = self.queue.lock();
-                let count = queue.len().min(APPLIED_AT_ONCE - finished.len());
-                queue.drain(..count).collect()
-            };
-            let mut batch = Batch {
-                manager: self,
-                requests,
-            };
-            if batch.requests.is_empty() {
-                break;
-            }
-            while let Some(request) = batch.requests.front() {
-                crate::reach::mark(crate::reach::Mechanism::CommitQueued);
-                let waiter = Some(Arc::clone(&request.waiter));
-                let applied = self.apply(applier, &request.work, request.durability, waiter);
-                let Some(Request { work, waiter, .. }) = batch.requests.pop_front() else {
-                    break;
-                };
-                if let Err(error) = applied {
-                    let led = waiter.finish(Err(error));
-                    debug_assert!(!led, "a commit that was not in line has not been given the lead");
-                }
-                finished.push(work);
-            }
-        }
-        finished
-    }
-
-    /// Lets go of the applier and does what need not be done under it; sees to what was queued meanwhile, or has one of
-    /// those do it who wait there: nobody serves the others for ever.
-    fn end_apply<'s>(&'s self, mut applier: MutexGuard<'s, Applier>, mut finished: Vec<Work>) {
-        let mut served = 0;
-        loop {
-            served += finished.len();
-            applier.since_collect += finished.len();
-            if applier.since_collect >= COLLECT_EVERY {
-                if self.collect_versions(&mut applier, CommitId(u64::MAX)) {
-                    // The rest after the next commits.
-                    applier.since_collect = COLLECT_EVERY;
-                }
-                if self.is_tended_by_committers && self.has_due_pages(&applier) {
-                    self.wants_tending.store(true, Relaxed);
-                }
-            }
-            drop(applier);
-            for work in finished.drain(..) {
-                self.release(work);
-            }
-            let next = self.queue.lock().front().map(|first| Arc::clone(&first.waiter));
-            let Some(next) = next.filter(|_| !planted::makes(Fault::QueueNotLookedAtAgain)) else {
-                return;
-            };
-            if served >= APPLIED_AT_ONCE {
-                next.ask_to_apply();
-                return;
-            }
-            let Some(again) = self.applier.try_lock() else {
-                return;
-            };
-            applier = again;
-            finished = self.apply_queue(&mut applier);
-        }
-    }
-
     /// Applies one piece of work and puts it in line. Returns its commit, and whether that is visible already.
-    fn apply(
+    pub(super) fn apply(
         &self,
         applier: &mut Applier,
         work: &Work,
@@ -459,18 +333,7 @@ impl TransactionManager {
         self.group.fail(&error, &self.wal, &self.registry);
     }
 
-    /// Ends requests that will not be applied, because a panic has stopped the database.
-    fn refuse(&self, requests: VecDeque<Request>) {
-        for Request { work, waiter, .. } in requests {
-            // What stands in line ends with the line.
-            if !waiter.is_in_line() && !waiter.is_done() {
-                let _ = waiter.finish(Err(self.poison.set(PANICKED)));
-            }
-            self.release(work);
-        }
-    }
-
-    fn release(&self, mut work: Work) {
+    pub(super) fn release(&self, mut work: Work) {
         self.release_locks(&mut work);
     }
 
@@ -485,7 +348,7 @@ impl TransactionManager {
 
     /// What a committer does when its commit is done: writes the log out if unsynchronised commits have filled its buffer. The commit that meets a failure here is
     /// done already; the log is poisoned, so the next one is told.
-    fn relieve(&self) {
+    pub(super) fn relieve(&self) {
         if self.wal.buffered_bytes() > BUFFERED_MAX
             && let Err(error) = self.wal.write_out()
         {
@@ -550,19 +413,6 @@ impl TransactionManager {
     }
 }
 
-/// What was taken from the queue. If applying it panics, the rest is refused: nobody else knows of it any more.
-#[derive(Debug)]
-struct Batch<'m> {
-    manager: &'m TransactionManager,
-    requests: VecDeque<Request>,
-}
-
-impl Drop for Batch<'_> {
-    fn drop(&mut self) {
-        self.manager.refuse(std::mem::take(&mut self.requests));
-    }
-}
-
 /// The applier, held by somebody who has nothing to commit. Commits that were queued meanwhile are applied when it is
 /// dropped: a committer that found the applier taken relies on its holder for that.
 #[derive(Debug)]
@@ -593,47 +443,5 @@ impl Drop for Paused<'_> {
             self.manager.end_apply(applier, Vec::new());
             self.manager.group.nudge();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Options;
-    use crate::vfs::MemoryVfs;
-
-    #[test]
-    fn a_queue_longer_than_what_one_thread_applies_is_emptied_by_those_who_wait_in_it() {
-        const COMMITTERS: u64 = 3 * APPLIED_AT_ONCE as u64;
-        let options = Options::new().vfs(Arc::new(MemoryVfs::default()));
-        let opened = crate::opening::open("/t.db".as_ref(), &options).expect("opens");
-        let manager = &opened.manager;
-        let (send, done) = std::sync::mpsc::channel();
-        std::thread::scope(|scope| {
-            let paused = manager.pause();
-            for number in 0..COMMITTERS {
-                let send = send.clone();
-                scope.spawn(move || {
-                    let name = format!("t{number}");
-                    let created = Arc::default();
-                    let durability = match number % 2 {
-                        0 => Durability::Sync,
-                        _ => Durability::NoSync,
-                    };
-                    let commit = manager.commit(Work::CreateTable { name, created }, durability);
-                    send.send(commit.expect("a commit")).expect("somebody listens");
-                });
-            }
-            while manager.queue.lock().len() < COMMITTERS as usize {
-                std::thread::yield_now();
-            }
-            let before = manager.applied();
-            drop(paused);
-            let mut commits: Vec<_> = done.iter().take(COMMITTERS as usize).collect();
-            commits.sort_unstable();
-            commits.dedup();
-            assert_eq!(commits.len() as u64, COMMITTERS);
-            assert_eq!(manager.applied(), CommitId(before.0 + COMMITTERS));
-        });
     }
 }

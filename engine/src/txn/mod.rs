@@ -8,6 +8,7 @@ mod key_range;
 mod lock_set;
 mod manager;
 mod panics;
+mod queue;
 mod scan;
 mod snapshot;
 mod tables;
