@@ -27,6 +27,8 @@
 //! # Ok(())
 //! # }
 //! ```
+// The build for schedules has the same source, and its unit tests are those of the other.
+#![cfg(not(all(test, shuttle)))]
 
 mod arena;
 mod background;
