@@ -1,4 +1,5 @@
-//! The background thread: log segments ahead of need, unsynchronised log bytes, old versions, checkpoints.
+//! The background thread: log segments ahead of need, unsynchronised log bytes, old versions, checkpoints, and files that are
+//! longer than they need be.
 //!
 //! None of it is needed for correctness. An error is logged and the work tried again later; an error that is final has
 //! poisoned the database, and the next commit says so.
@@ -9,6 +10,7 @@ use std::time::Duration;
 use crate::checkpoint::Pace;
 use crate::database::Shared;
 use crate::error::{Error, Result};
+use crate::store::Slack;
 use crate::sync::thread::JoinHandle;
 use crate::sync::{Condvar, Mutex, thread};
 
@@ -17,6 +19,8 @@ const BUSY_TICK: Duration = Duration::from_millis(10);
 const IDLE_TICK: Duration = Duration::from_millis(250);
 /// How long to leave a checkpoint alone that failed.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How long after making files shorter to look again, where checkpoints have no interval.
+const COMPACT_AFTER: Duration = Duration::from_secs(60);
 /// Unsynchronised log bytes that are worth a write.
 const WRITE_OUT_FROM: usize = 256 << 10;
 
@@ -83,10 +87,15 @@ fn run(shared: &Shared) {
     let manager = &shared.manager;
     let mut last_commit = manager.applied();
     let mut last_checkpoint = manager.vfs.monotonic();
+    let mut last_change = last_checkpoint;
+    let mut smaller_from = last_checkpoint;
     while !shared.signal.should_stop() {
         let commit = manager.applied();
         let is_idle = commit == last_commit;
         last_commit = commit;
+        if !is_idle {
+            last_change = manager.vfs.monotonic();
+        }
         shared.signal.wait(if is_idle { IDLE_TICK } else { BUSY_TICK });
         if manager.check_usable().is_err() {
             continue;
@@ -105,7 +114,22 @@ fn run(shared: &Shared) {
             manager.tend(|| shared.signal.should_stop());
         }
         let now = manager.vfs.monotonic();
-        if is_due(shared, now.saturating_sub(last_checkpoint)) {
+        let interval = shared.options.checkpoint_interval;
+        let slack = match interval {
+            Some(interval) if now.saturating_sub(last_change) >= interval => Slack::Idle,
+            _ => Slack::Busy,
+        };
+        let mut is_moved = false;
+        if now >= smaller_from && manager.is_too_large(slack) {
+            let step = manager.make_smaller(slack);
+            is_moved = *step.as_ref().unwrap_or(&false);
+            if !matches!(step, Ok(false)) {
+                // What can be given back has been, or cannot be read; not again at once.
+                smaller_from = now + interval.unwrap_or(COMPACT_AFTER);
+            }
+            report("make the data file shorter", step.map(drop));
+        }
+        if is_moved || is_due(shared, now.saturating_sub(last_checkpoint)) {
             let result = checkpoint(shared);
             crate::reach::mark_if(result.is_ok(), crate::reach::Mechanism::BackgroundCheckpoint);
             last_checkpoint = match &result {

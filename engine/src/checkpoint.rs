@@ -9,6 +9,10 @@
 //! 4. Flush the log to that end, so no page image becomes durable before the log of its commits.
 //! 5. Make the frozen map durable with a new superblock.
 //! 6. Recycle log segments behind the redo position.
+//!
+//! If the disk is full before all pages are written, those that are become durable by themselves (steps 3 to 5, with the redo
+//! position of before): that frees what they replace, and the rest goes there. A log that could not be made longer is
+//! left for its last spare first, so that what it was in can be used again.
 
 use std::time::Duration;
 
@@ -61,8 +65,10 @@ impl TransactionManager {
             (self.wal.begin_checkpoint(), dirty)
         } else {
             let _applier = self.pause();
+            self.wal.leave_if_starved()?;
             (self.wal.begin_checkpoint(), self.pool.take_dirty())
         };
+        let segment = self.wal.segment_sequence();
         crate::interleave::here(crate::interleave::Place::SetTaken);
         if planted::makes(Fault::DirtyPageForgotten) {
             dirty.pop();
@@ -70,7 +76,7 @@ impl TransactionManager {
         // A page that was evicted and changed again is in the set twice.
         dirty.sort_unstable();
         dirty.dedup();
-        let pages = self.write_dirty(&dirty, &mut pace).inspect_err(|_| {
+        let pages = self.write_in_rounds(&dirty, &mut pace).inspect_err(|_| {
             crate::reach::mark(crate::reach::Mechanism::CheckpointCancelled);
             self.pool.return_dirty(&dirty);
         })?;
@@ -80,13 +86,18 @@ impl TransactionManager {
         }
         let (frozen, commit) = {
             let applier = self.pause();
+            self.wal.end_promise();
             (self.pool.store().freeze(applier.last), applier.last)
         };
         crate::interleave::here(crate::interleave::Place::MapFrozen);
-        let (end, segment_size) = (self.wal.end(), self.pool.store().superblock().wal_segment_size);
-        crate::reach::mark_if(end > redo, crate::reach::Mechanism::CheckpointBesideCommits);
-        let is_switched = end.0 / segment_size > redo.0 / segment_size;
-        crate::reach::mark_if(is_switched, crate::reach::Mechanism::SegmentSwitchInCheckpoint);
+        crate::reach::mark_if(
+            self.wal.end() > redo,
+            crate::reach::Mechanism::CheckpointBesideCommits,
+        );
+        crate::reach::mark_if(
+            self.wal.segment_sequence() > segment,
+            crate::reach::Mechanism::SegmentSwitchInCheckpoint,
+        );
         let redo = if planted::makes(Fault::RedoPositionTooLate) {
             self.wal.end()
         } else {
@@ -121,6 +132,42 @@ impl TransactionManager {
             pages,
             duration,
         })
+    }
+
+    /// [`TransactionManager::write_dirty`], in as many rounds as a full disk makes necessary.
+    fn write_in_rounds(&self, dirty: &[PageNumber], pace: &mut impl FnMut() -> Pace) -> Result<u64> {
+        let mut pages = 0;
+        let mut fruitless = 0;
+        loop {
+            let written_before = self.pool.store().stats().pages_written;
+            match self.write_dirty(dirty, pace) {
+                Ok(count) => return Ok(pages + count),
+                Err(error) if !error.is_disk_full() => return Err(error),
+                Err(error) => {
+                    let written = self.pool.store().stats().pages_written - written_before;
+                    pages += written;
+                    // One round without any: pages that were written earlier may have replaced what is free after it.
+                    fruitless = if written > 0 { 0 } else { fruitless + 1 };
+                    if fruitless > 1 {
+                        return Err(error);
+                    }
+                    self.free_replaced()?;
+                    crate::reach::mark(crate::reach::Mechanism::CheckpointInRounds);
+                }
+            }
+        }
+    }
+
+    /// Makes the page map durable as it is, and with it free what pages have replaced since the last checkpoint. Redo
+    /// starts where it did.
+    fn free_replaced(&self) -> Result<()> {
+        let store = self.pool.store();
+        let frozen = {
+            let applier = self.pause();
+            store.freeze(applier.last)
+        };
+        let durable = self.flush()?;
+        store.commit_checkpoint(frozen, store.superblock().redo, durable)
     }
 
     /// Writes the pages of a dirty set; returns how many that were.
@@ -177,14 +224,25 @@ impl TransactionManager {
                 has_ghosts: copy.has_ghosts,
             })
             .collect();
-        self.pool.store().write_pages(&images)?;
         let written = copies.len() as u64;
-        copies.into_iter().for_each(PageCopy::written);
+        match self.pool.store().write_pages(&images) {
+            Ok(()) => copies.iter().for_each(PageCopy::written),
+            Err(error) if error.is_disk_full() && copies.len() > 1 => {
+                // There may be room for some of them.
+                for (image, copy) in images.iter().zip(&copies) {
+                    self.pool.store().write_pages(std::slice::from_ref(image))?;
+                    copy.written();
+                }
+            }
+            Err(error) => return Err(error),
+        }
         Ok(written)
     }
 
     /// Whether anything has changed since the durable checkpoint.
     pub(crate) fn needs_checkpoint(&self) -> bool {
-        self.pool.dirty_count() > 0 || self.pool.store().superblock().last_commit < self.applied()
+        self.pool.dirty_count() > 0
+            || self.pool.store().has_moved()
+            || self.pool.store().superblock().last_commit < self.applied()
     }
 }

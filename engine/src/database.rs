@@ -58,7 +58,7 @@ pub(crate) struct Shared {
 /// ```
 #[derive(Debug)]
 pub struct Database {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     background: Option<JoinHandle<()>>,
     path: PathBuf,
     recovery: RecoveryReport,
@@ -513,7 +513,12 @@ impl Database {
             return Ok(());
         }
         self.manager().check_usable()?;
-        if self.manager().needs_checkpoint() {
+        let manager = self.manager();
+        let is_log_large = manager.wal.is_larger_than_needed();
+        if is_log_large {
+            manager.forget_need()?;
+        }
+        if is_log_large || manager.needs_checkpoint() {
             self.checkpoint()?;
         }
         Ok(())

@@ -30,7 +30,7 @@ number! {
     TableId(u32)
 }
 number! {
-    /// A position in the log: segment sequence number times segment size plus the byte offset in that segment.
+    /// A position in the log: where its segment starts plus the byte offset in that segment.
     /// Positions only grow, also across restarts and recycled segment files.
     LogPosition(u64)
 }

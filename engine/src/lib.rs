@@ -34,6 +34,7 @@ mod arena;
 mod background;
 mod btree;
 mod checkpoint;
+mod compacting;
 pub mod compress;
 mod database;
 pub mod error;
@@ -72,6 +73,7 @@ pub mod vfs;
 pub mod wal;
 
 pub use checkpoint::CheckpointReport;
+pub use compacting::CompactReport;
 pub use database::{Database, TableReport, VerifyReport};
 pub use error::{Error, Result};
 pub use ids::{CommitId, LogPosition, PageNumber, TableId};

@@ -131,6 +131,7 @@ fn open_to_write(path: &Path, options: &Options) -> Result<Opened> {
     let poison = Arc::clone(redone.pool.store().poison());
     let wal = Wal::start_sharing(Arc::clone(vfs), redone.wal_options.clone(), redone.end, poison)?;
     let store = redone.pool.store();
+    store.keep_room();
     match redone.checkpoint {
         FirstCheckpoint::None => {
             store.begin_time_line(wal.time_line(), wal.end())?;
@@ -249,6 +250,8 @@ fn redo(store: DataFile, options: &Options, dir: &Path) -> Result<Redone> {
     let mut wal_options = WalOptions::new(dir);
     wal_options.segment_size = superblock.wal_segment_size;
     wal_options.sync = options.wal_sync;
+    // One for the next commits, and one that stays for a full disk.
+    wal_options.prepare_ahead = 2;
     wal_options.page_size = store.page_size();
     wal_options.database_id = superblock.database_id;
     wal_options.time_line = Some(superblock.time_line);

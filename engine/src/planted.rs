@@ -86,6 +86,7 @@ faults! {
     ExtentReusedTooEarly: "the space of a replaced page image is free at once, while the durable checkpoint needs it",
     OnlyFirstMapChunkWritten: "a checkpoint writes the first chunk of the page map only",
     ShrinkCutsTooMuch: "the data file is cut shorter than its last extent",
+    RoomNotSetAside: "no room in the data file is set aside for a full disk",
     ReservationNotHeld: "a commit has no reservation for pages that have to make way",
     // Opening.
     NoExtentCrc: "the CRC of page images is not checked",

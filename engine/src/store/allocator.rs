@@ -57,6 +57,8 @@ pub(crate) struct ExtentAllocator {
     /// How often the page map has been frozen, and whether that is being done just now.
     epoch: u32,
     is_freezing: bool,
+    /// While the file is too long: where new extents should end.
+    ceiling: Option<u64>,
     counts: UnitCounts,
     #[cfg(debug_assertions)]
     in_use: BTreeMap<u64, u64>,
@@ -79,6 +81,7 @@ impl ExtentAllocator {
             sealed: Vec::new(),
             epoch: 1,
             is_freezing: false,
+            ceiling: None,
             counts: UnitCounts::default(),
             #[cfg(debug_assertions)]
             in_use: BTreeMap::new(),
@@ -133,6 +136,10 @@ impl ExtentAllocator {
     /// and appends their starts to `starts`. Stops at the first one that finds no room and returns how many units the
     /// rest needs; 0 when all were placed.
     pub(crate) fn reserve(&mut self, lens: &[u64], starts: &mut Vec<u64>) -> u64 {
+        let placed = self
+            .ceiling
+            .map_or(0, |ceiling| self.reserve_below(ceiling, lens, starts));
+        let lens = &lens[placed..];
         let mut wanted: u64 = lens.iter().sum();
         let mut lens = lens.iter().copied().peekable();
         while let Some(&next) = lens.peek() {
@@ -163,6 +170,45 @@ impl ExtentAllocator {
             });
         }
         0
+    }
+
+    /// Reserves extents that end at or below unit `end`, as far to the front as they go in one pass, and appends their starts
+    /// to `starts`. Stops at the first one that finds no room and returns how many were placed.
+    pub(crate) fn reserve_below(&mut self, end: u64, lens: &[u64], starts: &mut Vec<u64>) -> usize {
+        let mut placed = 0;
+        let mut from = self.first;
+        while let Some(&next) = lens.get(placed) {
+            let fits = |&(&start, &len): &(&u64, &u64)| start + next <= end && len >= next;
+            let found = self.by_start.range(from..end).find(fits);
+            let Some((&start, &len)) = found else {
+                break;
+            };
+            self.remove_free(UnitRange { start, len });
+            let mut cursor = start;
+            while let Some(&now) = lens.get(placed)
+                && cursor + now <= (start + len).min(end)
+            {
+                self.audit_take(UnitRange {
+                    start: cursor,
+                    len: now,
+                });
+                starts.push(cursor);
+                cursor += now;
+                placed += 1;
+                self.counts.reserved += now;
+            }
+            self.add_free(UnitRange {
+                start: cursor,
+                len: start + len - cursor,
+            });
+            from = cursor;
+        }
+        placed
+    }
+
+    /// Extents go below this unit from now on where they can.
+    pub(crate) fn set_ceiling(&mut self, ceiling: Option<u64>) {
+        self.ceiling = ceiling;
     }
 
     /// A reserved extent has been written and is now referred to by the page map.

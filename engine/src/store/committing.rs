@@ -25,6 +25,7 @@ use super::extent::{ExtentIdentity, ExtentKind, ExtentPlace};
 use super::map_format::{ChunkRef, encode_chunk, encode_root_entry};
 use super::opening::{milliseconds, root_place};
 use super::page_map::{CHUNK_ENTRIES, MapEntry};
+use super::room::Purpose;
 use super::superblock::{SUPERBLOCK_BYTES, Superblock};
 use super::writing::{Batch, Written};
 use crate::compress::NoCompression;
@@ -73,6 +74,7 @@ pub(crate) struct FrozenMap<'s> {
 impl Drop for FrozenMap<'_> {
     fn drop(&mut self) {
         if !self.is_adopted {
+            self.store.has_moved.store(true, Ordering::Relaxed);
             let chunks = self.chunks.iter().map(|(chunk, _)| *chunk);
             chunks
                 .filter(|_| !planted::makes(Fault::FailedCheckpointForgetsMap))
@@ -90,6 +92,7 @@ impl DataFile {
     /// holds no page with half a commit; `last_commit` is the newest one applied.
     pub(crate) fn freeze(&self, last_commit: CommitId) -> FrozenMap<'_> {
         let durable = self.durable.lock();
+        self.has_moved.store(false, Ordering::Relaxed);
         self.drop_freed_pages(last_commit);
         self.space.lock().seal();
         let chunks = self
@@ -164,6 +167,7 @@ impl DataFile {
         self.adopt(&mut frozen.durable, superblock, &new_map);
         frozen.is_adopted = true;
         drop(frozen);
+        self.settle_aside();
         if let Err(error) = self.shrink() {
             // The file is only longer than it need be.
             tracing::warn!(%error, "could not cut the free end of the data file");
@@ -287,7 +291,7 @@ impl DataFile {
             stamp: generation,
         };
         batch.push(self, identity, &raw, &NoCompression)?;
-        let written = self.write_batch(&mut batch, None)?;
+        let written = self.write_batch(&mut batch, None, Purpose::Map)?;
         new_map.root = written.first().map(|root| ExtentPlace {
             offset: root.offset(),
             length: root.length,
@@ -305,7 +309,7 @@ impl DataFile {
         generation: u64,
         new_map: &mut NewMap,
     ) -> Result<()> {
-        let written = self.write_batch(batch, None)?;
+        let written = self.write_batch(batch, None, Purpose::Map)?;
         for (of, written) in encoded.drain(..).zip(&written) {
             let place = ExtentPlace {
                 offset: written.offset(),

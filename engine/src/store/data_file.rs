@@ -31,13 +31,14 @@ use super::extent::UNIT_BYTES;
 use super::map_format::ChunkRef;
 use super::page_map::PageMap;
 use super::page_numbers::{PageNumbers, PageState};
+use super::room::SetAside;
 use super::stats::{Counters, StoreStats};
 use super::superblock::Superblock;
 use crate::compress::{Codec, Compressor, compressor_for};
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, PageNumber};
 use crate::poison::Poison;
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Mutex, RwLock};
 use crate::vfs::{FileId, Vfs, VfsFile};
 
@@ -80,6 +81,14 @@ pub(crate) struct DataFile {
     pub(super) id: FileId,
     /// The time line that the log is being written in.
     pub(super) time_line: AtomicU64,
+    /// Pages created since the file was opened, and how many there may be before room is looked for again.
+    pub(super) created: AtomicU64,
+    pub(super) created_with_room: AtomicU64,
+    pub(super) set_aside: Mutex<SetAside>,
+    /// Whether room is kept for a full disk.
+    pub(super) keeps_room: AtomicBool,
+    /// Whether extents have been moved since the page map was frozen last.
+    pub(super) has_moved: AtomicBool,
     pub(super) compressor: RwLock<Arc<dyn Compressor>>,
     pub(super) durable: Mutex<DurableState>,
     /// A copy of `durable.superblock` for readers, who must not wait for a checkpoint.
@@ -194,6 +203,7 @@ impl DataFile {
     /// # Errors
     /// [`Error::CapacityExceeded`] when no number is left.
     pub(crate) fn allocate_page(&self) -> Result<PageNumber> {
+        self.created.fetch_add(1, Ordering::Relaxed);
         self.numbers.lock().allocate()
     }
 

@@ -16,6 +16,7 @@
 mod allocator;
 mod bytes;
 mod committing;
+mod compacting;
 mod data_file;
 mod extent;
 #[cfg(any(test, fuzzing))]
@@ -26,6 +27,7 @@ mod page_map;
 mod page_numbers;
 mod reading;
 mod reservation;
+mod room;
 mod stats;
 mod superblock;
 mod survey;
@@ -35,6 +37,7 @@ mod writing;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use compacting::{Moved, Slack};
 pub(crate) use data_file::{CreateOptions, DataFile, PageImage};
 pub(crate) use opening::read_superblock;
 pub(crate) use reservation::{Privilege, Reservation};

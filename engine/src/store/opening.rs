@@ -21,7 +21,7 @@ use super::superblock::{EXTENTS_START, Superblock, is_page_size, is_wal_segment_
 use crate::compress::compressor_for;
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition};
-use crate::sync::atomic::AtomicU64;
+use crate::sync::atomic::{AtomicBool, AtomicU64};
 use crate::sync::{Mutex, RwLock};
 use crate::vfs::{Vfs, VfsFile};
 
@@ -154,6 +154,11 @@ impl DataFile {
             is_as_created: Superblock::is_as_created(&head),
             id,
             time_line: AtomicU64::new(superblock.time_line),
+            created: AtomicU64::new(0),
+            created_with_room: AtomicU64::new(0),
+            set_aside: Mutex::default(),
+            keeps_room: AtomicBool::new(false),
+            has_moved: AtomicBool::new(false),
             compressor: RwLock::new(compressor),
             durable: Mutex::new(DurableState {
                 superblock,

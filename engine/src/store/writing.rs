@@ -17,6 +17,7 @@ use super::extent::{self, ExtentIdentity, ExtentKind, OVERHEAD_BYTES, UNIT_BYTES
 use super::page_map::MapEntry;
 use super::page_numbers::PageState;
 use super::reservation::Privilege;
+use super::room::Purpose;
 use crate::compress::Compressor;
 use crate::error::{Error, Result};
 use crate::planted::{self, Fault};
@@ -176,7 +177,11 @@ impl DataFile {
         privilege: Option<Privilege>,
     ) -> Result<()> {
         debug_assert_eq!(batch.units.len(), pages.len(), "one extent for each page");
-        let written = self.write_batch(batch, privilege)?;
+        let new = pages
+            .iter()
+            .filter(|image| self.map.get(image.page).is_none())
+            .count();
+        let written = self.write_batch(batch, privilege, Purpose::Pages { new })?;
         let mut kept = Vec::with_capacity(pages.len());
         let mut dropped = Vec::new();
         let mut replaced = Vec::with_capacity(pages.len());
@@ -230,13 +235,20 @@ impl DataFile {
         &self,
         batch: &mut Batch,
         privilege: Option<Privilege>,
+        purpose: Purpose,
     ) -> Result<Vec<Written>> {
+        if let Purpose::Pages { new } = purpose
+            && new > 0
+        {
+            self.release_for_new(new);
+        }
         let starts = self.reserve(&batch.units).or_else(|error| {
             let reserved = match (&batch.units[..], privilege) {
-                ([units], Some(privilege)) if error.is_disk_full() => self.take_reserved(*units, privilege),
-                _ => None,
+                _ if !error.is_disk_full() => None,
+                ([units], Some(privilege)) => self.take_reserved(*units, privilege).map(|start| vec![start]),
+                (units, _) => self.take_kept(units, purpose),
             };
-            reserved.map(|start| vec![start]).ok_or(error)
+            reserved.ok_or(error)
         })?;
         let written: Vec<Written> = starts
             .iter()
@@ -264,7 +276,7 @@ impl DataFile {
     }
 
     /// Writes extents that lie one behind the other in `bytes` to their places, neighbours together.
-    fn write_runs(&self, bytes: &[u8], written: &[Written]) -> std::io::Result<()> {
+    pub(super) fn write_runs(&self, bytes: &[u8], written: &[Written]) -> std::io::Result<()> {
         let mut rest = bytes;
         for run in written.chunk_by(|a, b| a.units.end() == b.units.start) {
             let units: u64 = run.iter().map(|extent| extent.units.len).sum();
@@ -337,6 +349,6 @@ impl DataFile {
 }
 
 /// How much a file of so many units grows at a time, in units.
-fn growth_units(end: u64) -> u64 {
+pub(super) fn growth_units(end: u64) -> u64 {
     (end / GROWTH_PART).clamp(*GROWTH_UNITS.start(), *GROWTH_UNITS.end())
 }

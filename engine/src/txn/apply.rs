@@ -22,6 +22,11 @@ use crate::wal::{CommitMark, FrameKind};
 /// Codec byte of page images in the log.
 pub(crate) const IMAGE_CODEC_NONE: u8 = 0;
 
+/// Pages that rows of so many bytes fill when pages are half full, and one.
+fn pages_of(bytes: usize, page_size: usize) -> u64 {
+    (2 * bytes / page_size + 1) as u64
+}
+
 /// What only the holder of the applier has.
 #[derive(Debug)]
 pub(crate) struct Applier {
@@ -114,6 +119,17 @@ impl TransactionManager {
     fn change_rows<'a>(&'a self, changer: &mut Changer<'a, '_>, writes: &WriteSet) -> Result<()> {
         let mut need = Need::default();
         let catalog = changer.tree(CATALOG.root, CATALOG.id);
+        let new_bytes: usize = writes
+            .tables()
+            .iter()
+            .flat_map(|(_, changes)| changes)
+            .filter_map(|(key, value)| Some(key.len() + value.as_ref()?.len()))
+            .sum();
+        if new_bytes > 0 {
+            self.pool
+                .store()
+                .ensure_room(pages_of(new_bytes, self.pool.page_size()))?;
+        }
         for (table, changes) in writes.tables() {
             let rows = changes.iter().map(|(key, value)| (&key[..], value.as_deref()));
             need += changer.need_of_rows(changer.tree(table.root, table.id), catalog, rows)?;
@@ -179,6 +195,7 @@ impl TransactionManager {
             let (next_key, next_value) = Entry::NextTable(next).encode();
             let (key, value) = entry(root).encode();
             let rows: [NewRow<'_>; 2] = [(&next_key, Some(&next_value)), (&key, Some(&value))];
+            self.pool.store().ensure_room(1)?;
             let mut need = changer.need_to_create_tree();
             need += changer.need_of_rows(catalog, catalog, rows.into_iter())?;
             changer.reserve(need)?;

@@ -43,6 +43,13 @@ impl AppendState {
         }
     }
 
+    /// Goes on at the start of `segment`.
+    fn enter(&mut self, segment: Arc<Segment>) {
+        self.segment = segment;
+        self.offset = HEADER_BYTES as u64;
+        self.buffer.start_piece(&self.segment, 0);
+    }
+
     pub(super) fn end(&self) -> LogPosition {
         LogPosition(self.segment.header.start().0 + self.offset)
     }
@@ -147,15 +154,8 @@ impl LogAppender<'_> {
             return Ok(());
         }
         let missing = bytes - room.saturating_sub(self.wal.frame_bytes_usual);
-        let count = missing.div_ceil(self.usable_of_segment());
-        self.wal.segments.prepare_count(count as usize)?;
+        self.wal.segments.promise(missing)?;
         self.wal.segments.check_spares()
-    }
-
-    /// Bytes of frames that fit in a fresh segment for certain: up to one frame of room at its end stays unused.
-    fn usable_of_segment(&self) -> u64 {
-        let room = self.state.segment.header.segment_size - 2 * HEADER_BYTES as u64;
-        room.saturating_sub(self.wal.frame_bytes_usual).max(room / 2)
     }
 
     /// Bytes of frames that can be appended for certain in this segment.
@@ -167,6 +167,45 @@ impl LogAppender<'_> {
     #[must_use]
     pub fn end(&self) -> LogPosition {
         self.state.end()
+    }
+
+    /// Sequence number of the segment that is being written.
+    pub(super) fn segment_sequence(&self) -> u64 {
+        self.state.segment.header.sequence
+    }
+
+    /// Goes over to a fresh segment if this one is larger than the log needs.
+    ///
+    /// # Errors
+    /// As [`LogAppender::reserve`].
+    pub(super) fn leave_oversize(&mut self) -> Result<()> {
+        self.wal.poison.check()?;
+        debug_assert_eq!(self.state.open_frames, 0, "between two commits");
+        if !self
+            .wal
+            .segments
+            .is_oversize(self.state.segment.header.segment_size)
+        {
+            return Ok(());
+        }
+        self.wal.segments.prepare_count(1)?;
+        self.leave_for_spare()
+    }
+
+    /// Goes over to a spare, if there is one.
+    pub(super) fn leave_for_spare(&mut self) -> Result<()> {
+        self.wal.poison.check()?;
+        self.wal.segments.check_spares()?;
+        if self.wal.segments.spare_count() == 0 {
+            return Ok(());
+        }
+        let state = &mut *self.state;
+        let durable = LogPosition(self.wal.durable.load(Ordering::Relaxed));
+        state.buffer.bytes.truncate(state.filled);
+        state.enter(self.wal.segments.take(state.end(), durable)?);
+        state.filled = state.buffer.bytes.len();
+        self.wal.publish_end(state.end(), state.buffer.frame_bytes());
+        Ok(())
     }
 
     fn write_frame(
@@ -197,7 +236,7 @@ impl LogAppender<'_> {
             let body_end = size.map_or(state.buffer.bytes.len(), |size| start + size - frame::CRC_BYTES);
             let body_bytes = state.buffer.bytes[body_start..body_end].to_vec();
             state.buffer.bytes.truncate(start);
-            let segment_room = state.segment.header.segment_size - 2 * HEADER_BYTES as u64;
+            let segment_room = self.wal.segments.frame_room();
             if (body_bytes.len() + frame::FRAME_BYTES_MAX_BESIDE_BODY) as u64 > segment_room {
                 return Err(Error::CapacityExceeded {
                     what: "a log frame",
@@ -209,9 +248,7 @@ impl LogAppender<'_> {
                 state.open_frames > 0,
                 crate::reach::Mechanism::SegmentSwitchInCommit,
             );
-            state.segment = self.wal.segments.take(previous_end, durable)?;
-            state.offset = HEADER_BYTES as u64;
-            state.buffer.start_piece(&state.segment, 0);
+            state.enter(self.wal.segments.take(previous_end, durable)?);
             start = state.buffer.bytes.len();
             let stored = mark.map(|mark| state.stored(mark, durable));
             frame::begin(&mut state.buffer.bytes, page, commit, kind, stored);

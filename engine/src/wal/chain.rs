@@ -32,7 +32,8 @@ pub(super) struct Chain {
 fn with_headers(files: Vec<FoundFile>) -> Vec<Link> {
     let link = |file: FoundFile| {
         Some(Link {
-            header: file.header?,
+            // That of a file which was never used says nothing of where it is.
+            header: file.header.filter(|header| header.sequence > 0)?,
             path: file.path,
             len: file.len,
         })
@@ -67,7 +68,7 @@ impl Chain {
                 return Err(Error::corruption(&other.path, None, 0, what));
             }
         }
-        let is_needed = |spare: &&Link| spare.header.sequence > 0 && spare.header.end() > from;
+        let is_needed = |spare: &&Link| spare.header.end() > from;
         if let Some(spare) = spares.iter().find(is_needed) {
             let what = format!(
                 "its name says that segment {:016x} was recycled, but the log is needed from position {from}: \
@@ -141,6 +142,7 @@ mod tests {
             len: SIZE,
             header: Some(SegmentHeader {
                 sequence,
+                start: LogPosition(sequence * SIZE),
                 previous_end: LogPosition(previous_end),
                 ..SegmentHeader::unused(SIZE, 0)
             }),
@@ -159,6 +161,7 @@ mod tests {
                 len: SIZE,
                 header: Some(SegmentHeader {
                     sequence: 2,
+                    start: LogPosition(2 * SIZE),
                     ..SegmentHeader::unused(SIZE, 0)
                 }),
                 guard: None,

@@ -94,7 +94,7 @@ pub fn wal_segment(input: &[u8]) {
         }
         let name = input.u64();
         let len = usize::from(input.u16());
-        let header: [u8; 68] = input.array();
+        let header: [u8; 76] = input.array();
         let bytes = segment_file(flags, &header, input.bytes(len));
         let create = OpenMode {
             create: true,
@@ -164,7 +164,7 @@ fn recover(vfs: &MemoryVfs, options: &WalOptions, from: LogPosition) -> Result<(
     Ok((recovered, commits))
 }
 
-fn segment_file(flags: u8, fields: &[u8; 68], frames: &[u8]) -> Vec<u8> {
+fn segment_file(flags: u8, fields: &[u8; 76], frames: &[u8]) -> Vec<u8> {
     let mut header = [0; COPY_BYTES];
     header[offset::MAGIC..offset::VERSION].copy_from_slice(&SEGMENT_MAGIC);
     header[offset::VERSION..offset::SALT].copy_from_slice(&SEGMENT_VERSION.to_le_bytes());

@@ -10,7 +10,7 @@ use crossbeam_utils::CachePadded;
 
 use super::appender::{AppendState, LogAppender};
 use super::discover::discover;
-use super::frame::{CommitMark, FRAME_BYTES_MAX_BESIDE_BODY, FrameKind};
+use super::frame::{CommitMark, FrameKind};
 use super::options::{WalOptions, WalStats, WalSync};
 use super::segment::{Segment, SegmentHeader};
 use super::segments::Segments;
@@ -119,7 +119,7 @@ impl Wal {
         let found = discover(&*vfs, dir, Some(options.database_id))?;
         let before = found.iter().find(|file| file.holds(after)).cloned();
         let mut segments = Segments::new(Arc::clone(&vfs), &options, found, after)?;
-        let sync = segments.choose_sync(options.sync)?;
+        let sync = segments.choose_sync(options.sync, after)?;
         let before = before.map(|file| segments.open_live(file)).transpose()?.flatten();
         let first = segments.take(after, after)?;
         vfs.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
@@ -161,7 +161,7 @@ impl Wal {
             segments,
             poison,
             durable: CachePadded::new(AtomicU64::new(begin.0)),
-            frame_bytes_usual: (options.page_size + FRAME_BYTES_MAX_BESIDE_BODY + 64) as u64,
+            frame_bytes_usual: options.frame_bytes_usual() as u64,
             vfs,
             append: CachePadded::new(Mutex::new(AppendState::new(first))),
             writer: CachePadded::new(Mutex::new(Writer::new(sync == WalSync::Direct))),
@@ -285,6 +285,48 @@ impl Wal {
         let position = self.end();
         self.noted.store(position.0, Ordering::Release);
         position
+    }
+
+    /// No commit is being applied: spares that the last one was promised may be removed.
+    pub(crate) fn end_promise(&self) {
+        self.segments.end_promise();
+    }
+
+    /// Makes the log as small as that of a database without load: for one that is idle, or about to be closed. Spares are
+    /// removed, and a large segment is left, which a checkpoint after this removes. No commit is being applied.
+    ///
+    /// # Errors
+    /// I/O errors; they do not poison the log.
+    pub(crate) fn forget_need(&self) -> Result<()> {
+        self.segments.forget_need()?;
+        self.appender().leave_oversize()?;
+        self.flush().map(drop)
+    }
+
+    /// Bytes of all segment files, spares among them.
+    pub(crate) fn file_bytes(&self) -> u64 {
+        self.segments.file_bytes()
+    }
+
+    /// Goes over to the last spare if a commit has found no room for more of them: the next checkpoint gives the segments
+    /// before it back. No commit is being applied.
+    pub(crate) fn leave_if_starved(&self) -> Result<()> {
+        if self.segments.take_starved() {
+            self.appender().leave_for_spare()?;
+            // With its header: a checkpoint is about to name a position in it.
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Whether [`Wal::forget_need`] would make the log smaller.
+    pub(crate) fn is_larger_than_needed(&self) -> bool {
+        self.segments.file_bytes() > 4 * self.segments.smallest()
+    }
+
+    /// Sequence number of the segment that is being written.
+    pub(crate) fn segment_sequence(&self) -> u64 {
+        self.appender().segment_sequence()
     }
 
     /// Tells the log that a durable checkpoint needs nothing before `position`: segments wholly before it become

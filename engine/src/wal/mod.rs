@@ -1,10 +1,10 @@
 //! The write-ahead log: what makes a commit durable before its pages are.
 //!
 //! The log is a sequence of *frames*, each one change of one page, in commit order (`frame`). It lives in *segment*
-//! files of fixed size that are zeroed ahead of use and recycled, so that a flush changes no metadata (`segment`,
+//! files of fixed sizes that are zeroed ahead of use and recycled, so that a flush changes no metadata (`segment`,
 //! `segments`). The one applier appends frames to a buffer in memory (`appender`); whoever wants durability
 //! flushes the buffer for everybody (`log`, `writer`). A position ([`crate::ids::LogPosition`]) is
-//! `sequence * segment size + offset in the file`, and only grows.
+//! where its segment starts plus the offset in the file, and only grows.
 //!
 //! [`Wal::recover`] reads it back (`reader`) and decides what a damaged end means (`tail`).
 //!

@@ -24,7 +24,8 @@ pub enum WalSync {
 pub struct WalOptions {
     /// The directory of the segment files; nothing else belongs in it.
     pub dir: PathBuf,
-    /// Size of a segment file in bytes, a multiple of 4096. Segments of an earlier size are still read.
+    /// Size of the largest segment files in bytes, a multiple of 4096. A log begins with small ones; see
+    /// [`WalOptions::SEGMENT_SIZE_SMALL`].
     pub segment_size: u64,
     /// How a flush makes the log durable.
     pub sync: WalSync,
@@ -43,6 +44,8 @@ pub struct WalOptions {
 impl WalOptions {
     /// The default segment size: 16 MiB.
     pub const SEGMENT_SIZE_DEFAULT: u64 = 16 << 20;
+    /// The size that a log without load has, where pages are not too large for it: 256 KiB.
+    pub const SEGMENT_SIZE_SMALL: u64 = 256 << 10;
     /// The largest segment size: 1 GiB.
     pub const SEGMENT_SIZE_MAX: u64 = 1 << 30;
 
@@ -62,8 +65,19 @@ impl WalOptions {
 
     /// Smallest segment that holds a page image, in bytes.
     pub(super) fn segment_size_min(&self) -> u64 {
-        let image = self.page_size + FRAME_BYTES_MAX_BESIDE_BODY + 64;
-        (2 * HEADER_BYTES + image.next_multiple_of(BLOCK_BYTES)) as u64
+        (2 * HEADER_BYTES + self.frame_bytes_usual().next_multiple_of(BLOCK_BYTES)) as u64
+    }
+
+    /// Size of the segments that the log begins with.
+    pub(super) fn segment_size_smallest(&self) -> u64 {
+        Self::SEGMENT_SIZE_SMALL
+            .max(4 * self.page_size as u64)
+            .min(self.segment_size)
+    }
+
+    /// Most that a frame with a page image takes, in bytes.
+    pub(super) fn frame_bytes_usual(&self) -> usize {
+        self.page_size + FRAME_BYTES_MAX_BESIDE_BODY + 64
     }
 
     /// Checks the ranges.

@@ -1,4 +1,4 @@
-//! A segment: one file of fixed size, `<sequence in 16 hex digits>.wal`. Its first and its last 4096 bytes hold a copy each
+//! A segment: one file whose size is fixed when it is made, `<sequence in 16 hex digits>.wal`. Its first and its last 4096 bytes hold a copy each
 //! of its header; between them are frames, then zeros or whatever an earlier use left (which the salt makes unreadable).
 //! The two copies are as far apart as they can be, because a disk loses blocks, and blocks beside each other.
 //!
@@ -7,7 +7,7 @@
 //! | offset | bytes | field |
 //! |---|---|---|
 //! | 0 | 8 | magic `PALIMWAL` |
-//! | 8 | 4 | format version, 2 |
+//! | 8 | 4 | format version, 3 |
 //! | 12 | 4 | salt that seeds the CRC of each frame |
 //! | 16 | 8 | sequence number; 0 in a file that was never used |
 //! | 24 | 8 | segment size in bytes |
@@ -17,7 +17,8 @@
 //! | 56 | 8 | ID of the database |
 //! | 64 | 8 | time line: drawn by each opening that writes, for the stretch of log that it writes |
 //! | 72 | 8 | time line of the segment before |
-//! | 80 | 428 | zeros |
+//! | 80 | 8 | start: the log position of the first byte of the file |
+//! | 88 | 420 | zeros |
 //! | 508 | 4 | CRC-32 of everything before it |
 //!
 //! The header, not the file name, says which segment a file is: a rename may not have been durable. Of two copies that
@@ -43,7 +44,7 @@ pub(crate) const HEADER_BYTES: usize = BLOCK_BYTES;
 /// First eight bytes of a segment.
 pub(crate) const SEGMENT_MAGIC: [u8; 8] = *b"PALIMWAL";
 /// The format that this build writes and reads.
-pub(crate) const SEGMENT_VERSION: u32 = 2;
+pub(crate) const SEGMENT_VERSION: u32 = 3;
 /// Bytes of one copy of the header.
 pub(crate) const COPY_BYTES: usize = 512;
 /// Offsets of the header's fields.
@@ -59,8 +60,9 @@ pub(crate) mod offset {
     pub(crate) const DATABASE_ID: usize = 56;
     pub(crate) const TIME_LINE: usize = 64;
     pub(crate) const PREVIOUS_TIME_LINE: usize = 72;
+    pub(crate) const START: usize = 80;
     #[cfg(any(test, fuzzing))]
-    pub(crate) const END: usize = 80;
+    pub(crate) const END: usize = 88;
     pub(crate) const CRC: usize = super::COPY_BYTES - 4;
     /// Where version 1 had its CRC.
     pub(crate) const CRC_OF_VERSION_1: usize = 56;
@@ -81,6 +83,8 @@ pub(crate) struct SegmentHeader {
     pub(crate) database_id: u64,
     pub(crate) time_line: u64,
     pub(crate) previous_time_line: u64,
+    /// Log position of the first byte of the file.
+    pub(crate) start: LogPosition,
 }
 
 impl SegmentHeader {
@@ -96,17 +100,18 @@ impl SegmentHeader {
             database_id,
             time_line: 0,
             previous_time_line: 0,
+            start: LogPosition(0),
         }
     }
 
     /// Log position of the first byte of the file.
     pub(crate) fn start(&self) -> LogPosition {
-        LogPosition(self.sequence * self.segment_size)
+        self.start
     }
 
     /// Log position of the first frame.
     pub(crate) fn first_frame(&self) -> LogPosition {
-        LogPosition(self.start().0 + HEADER_BYTES as u64)
+        LogPosition(self.start.0 + HEADER_BYTES as u64)
     }
 
     /// Log position behind the last byte that a frame can be in.
@@ -116,7 +121,7 @@ impl SegmentHeader {
 
     /// Log position behind the last byte of the file.
     pub(crate) fn end(&self) -> LogPosition {
-        LogPosition(self.start().0 + self.segment_size)
+        LogPosition(self.start.0 + self.segment_size)
     }
 
     /// Whether `position` is that of a frame, or of the end of the frames, in this segment.
@@ -146,6 +151,7 @@ impl SegmentHeader {
             (offset::DATABASE_ID, self.database_id),
             (offset::TIME_LINE, self.time_line),
             (offset::PREVIOUS_TIME_LINE, self.previous_time_line),
+            (offset::START, self.start.0),
         ] {
             copy[at..at + 8].copy_from_slice(&number.to_le_bytes());
         }
@@ -189,6 +195,7 @@ impl SegmentHeader {
             database_id: u64_at(copy, offset::DATABASE_ID),
             time_line: u64_at(copy, offset::TIME_LINE),
             previous_time_line: u64_at(copy, offset::PREVIOUS_TIME_LINE),
+            start: LogPosition(u64_at(copy, offset::START)),
         };
         header.check(path)?;
         Ok(Some(header))
@@ -216,19 +223,13 @@ impl SegmentHeader {
             && (3 * BLOCK_BYTES as u64..=WalOptions::SEGMENT_SIZE_MAX).contains(&size);
         let what = if !size_fits {
             format!("segment size {size}")
-        } else if self
-            .sequence
-            .checked_add(1)
-            .and_then(|next| next.checked_mul(size))
-            .is_none()
+        } else if !self.start.0.is_multiple_of(BLOCK_BYTES as u64) || self.start.0.checked_add(size).is_none()
         {
-            format!("segment sequence {}", self.sequence)
-        } else if self.previous_end > self.start() || self.durable > self.previous_end {
+            format!("start position {}", self.start)
+        } else if self.previous_end > self.start || self.durable > self.previous_end {
             format!(
                 "positions out of order: durable {}, previous end {}, start {}",
-                self.durable,
-                self.previous_end,
-                self.start()
+                self.durable, self.previous_end, self.start
             )
         } else {
             return Ok(());
@@ -286,6 +287,17 @@ pub(crate) fn create(vfs: &dyn Vfs, path: &Path, segment_size: u64, database_id:
     result
 }
 
+/// Makes a file of this size that was in use look as if it never had been, durably.
+pub(crate) fn make_unused(vfs: &dyn Vfs, path: &Path, segment_size: u64, database_id: u64) -> Result<()> {
+    let file = open(vfs, path, false)?;
+    let header = SegmentHeader::unused(segment_size, database_id).encode();
+    for at in [0, segment_size - HEADER_BYTES as u64] {
+        file.write_at(&header, at)
+            .map_err(|e| Error::io("write", path, e))?;
+    }
+    file.sync_data().map_err(|e| Error::io("sync", path, e))
+}
+
 fn write_unused(vfs: &dyn Vfs, path: &Path, segment_size: u64, database_id: u64) -> Result<FileId> {
     let mode = OpenMode {
         create: true,
@@ -339,6 +351,7 @@ mod tests {
             database_id: 0xDA7A,
             time_line: 77,
             previous_time_line: 76,
+            start: LogPosition(3 * (64 << 10)),
         }
     }
 
@@ -397,7 +410,11 @@ mod tests {
                 ..header()
             },
             SegmentHeader {
-                sequence: u64::MAX,
+                start: LogPosition(u64::MAX - 4095),
+                ..header()
+            },
+            SegmentHeader {
+                start: LogPosition(3 * (64 << 10) + 512),
                 ..header()
             },
             SegmentHeader {
@@ -412,14 +429,18 @@ mod tests {
             let error = decode(&bad.encode()).unwrap_err();
             assert!(matches!(error, Error::Corruption { .. }), "{error}");
         }
-        for (version, crc_at, word) in [(1, offset::CRC_OF_VERSION_1, "older"), (3, offset::CRC, "newer")] {
+        for (version, crc_at, word) in [
+            (1, offset::CRC_OF_VERSION_1, "older"),
+            (2, offset::CRC, "older"),
+            (4, offset::CRC, "newer"),
+        ] {
             let mut other = header().encode();
             other[offset::VERSION] = version;
             let crc = checksum(&other[..crc_at], 0);
             other[crc_at..crc_at + 4].copy_from_slice(&crc.to_le_bytes());
             let error = decode(&other).unwrap_err();
             assert!(
-                matches!(error, Error::UnsupportedVersion { found, supported: 2, .. } if found == u32::from(version)),
+                matches!(error, Error::UnsupportedVersion { found, supported: 3, .. } if found == u32::from(version)),
                 "{error}"
             );
             assert!(error.to_string().contains(word), "{error}");

@@ -5,6 +5,12 @@
 //! with its first frames. Spares are made ahead in the background ([`Segments::prepare`]); when there is none, the
 //! appender makes one itself and its commits wait for it.
 //!
+//! How large segments are and how many spares are kept follows the *need*: the bytes of the segments that went into use
+//! between the last two checkpoints, or since the last one, whichever is more. A new segment is half of it, between
+//! [`WalOptions::segment_size_smallest`] and [`WalOptions::segment_size`], and the spares together are no more than it. So the
+//! log of a small database is small, one under load has large segments, and after a load it becomes small again
+//! ([`Segments::forget_need`]).
+//!
 //! Files are known by name, and people move names: so before a name is created, changed or removed, directory and file are
 //! compared with what they were, and no name is ever taken that something has already. The log of another database
 //! that was put in this one's place is left alone.
@@ -27,6 +33,10 @@ use crate::vfs::{self, FileId, Vfs};
 
 /// However busy the log is, no more spares than this are kept.
 const SPARES_MAX: usize = 16;
+/// Spares that no commit may take: the next opening needs one, or the checkpoint that gives others back, on a full disk.
+const KEPT_SPARES: usize = 1;
+/// A segment that is more times larger or smaller than a new one would be is not kept for later.
+const MISFIT: u64 = 4;
 
 /// A file that part of the log is in, or was in.
 #[derive(Debug)]
@@ -34,7 +44,7 @@ struct Live {
     path: PathBuf,
     id: FileId,
     end: LogPosition,
-    segment_size: u64,
+    size: u64,
 }
 
 /// A file ready for use.
@@ -43,6 +53,26 @@ struct Spare {
     sequence: u64,
     path: PathBuf,
     id: FileId,
+    size: u64,
+}
+
+/// Bytes of segments that are needed between two checkpoints.
+#[derive(Clone, Copy, Debug, Default)]
+struct Need {
+    before_last: u64,
+    since_last: u64,
+    /// Spares that the commit which is being applied may take: they are not removed.
+    promised: u64,
+}
+
+impl Need {
+    fn bytes(self) -> u64 {
+        self.before_last.max(self.since_last)
+    }
+
+    fn at_checkpoint(&mut self) {
+        self.before_last = std::mem::take(&mut self.since_last);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -52,9 +82,17 @@ struct State {
     next_sequence: u64,
     /// Of the segment that was taken last.
     time_line: u64,
-    taken_since_checkpoint: usize,
-    /// Most spares that somebody wanted at once since the last checkpoint.
-    wanted_since_checkpoint: usize,
+    /// Where the next segment starts.
+    next_start: LogPosition,
+    need: Need,
+    /// A spare that was wanted could not be made for want of room.
+    is_starved: bool,
+}
+
+impl State {
+    fn spare_bytes(&self) -> u64 {
+        self.spares.iter().map(|spare| spare.size).sum()
+    }
 }
 
 /// Live and spare segment files.
@@ -66,7 +104,11 @@ pub(super) struct Segments {
     database_id: u64,
     /// Of every segment that is taken.
     time_line: u64,
-    segment_size: u64,
+    /// Between these two, in bytes.
+    smallest: u64,
+    largest: u64,
+    /// Of a spare, this may stay unused.
+    frame_bytes_usual: u64,
     prepare_ahead: usize,
     direct: bool,
     state: Mutex<State>,
@@ -85,9 +127,9 @@ impl Segments {
         found: Vec<FoundFile>,
         after: LogPosition,
     ) -> Result<Self> {
-        let segment_size = options.segment_size;
         let mut state = State {
-            next_sequence: first_sequence(&found, segment_size, after)?,
+            next_sequence: first_sequence(&found)?,
+            next_start: first_start(&found, after)?,
             time_line: time_line_at(&found, after),
             ..State::default()
         };
@@ -100,8 +142,8 @@ impl Segments {
         segments.time_line = time_line(segments.vfs.random(), state.next_sequence);
         for file in found {
             let spare = file.is_spare();
-            if spare && file.len == segment_size && state.spares.len() <= options.prepare_ahead {
-                let spare = segments.rename_to_spare(&file.path, file.id, state.next_sequence)?;
+            if spare && segments.can_be_used(file.len) && state.spares.len() <= options.prepare_ahead {
+                let spare = segments.rename_to_spare(&file.path, file.id, file.len, state.next_sequence)?;
                 state.next_sequence = spare.sequence + 1;
                 state.spares.push_back(spare);
             } else if spare {
@@ -111,7 +153,7 @@ impl Segments {
                     path: file.path,
                     id: file.id,
                     end: header.end(),
-                    segment_size: file.len,
+                    size: file.len,
                 });
             }
         }
@@ -127,7 +169,9 @@ impl Segments {
             dir_id: FileId::default(),
             database_id: options.database_id,
             time_line: 0,
-            segment_size: options.segment_size,
+            smallest: options.segment_size_smallest(),
+            largest: options.segment_size,
+            frame_bytes_usual: options.frame_bytes_usual() as u64,
             prepare_ahead: options.prepare_ahead,
             direct: false,
             state: Mutex::default(),
@@ -139,17 +183,22 @@ impl Segments {
     }
 
     /// Chooses how a flush makes this log durable, by measuring it on a spare where the options leave it open. To be
-    /// called before the first [`Segments::take`].
-    pub(super) fn choose_sync(&mut self, wanted: WalSync) -> Result<WalSync> {
-        self.prepare_count(1)?;
+    /// called before the first [`Segments::take`]. The log goes on behind `after`.
+    pub(super) fn choose_sync(&mut self, wanted: WalSync, after: LogPosition) -> Result<WalSync> {
+        if let Err(error) = self.prepare_count(1)
+            && !(error.is_disk_full() && self.reuse_abandoned(after)?)
+        {
+            return Err(error);
+        }
         let state = self.state.get_mut();
-        let path = &state.spares.front().expect("one was just made").path;
+        let spare = state.spares.front().expect("one was just made");
+        let path = &spare.path;
         let vfs = &*self.vfs;
         let chosen = match wanted {
             WalSync::Auto => match segment::open(vfs, path, true) {
                 Ok(direct) => {
                     let cached = segment::open(vfs, path, false)?;
-                    faster_sync(vfs, &*cached, &*direct, self.segment_size)
+                    faster_sync(vfs, &*cached, &*direct, spare.size)
                         .map_err(|e| Error::io("probe", path, e))?
                 }
                 Err(_) => WalSync::Fdatasync,
@@ -158,6 +207,29 @@ impl Segments {
         };
         self.direct = chosen == WalSync::Direct;
         Ok(chosen)
+    }
+
+    /// Makes a spare of a segment that was begun behind the end of the log: by an opening that came to nothing, or before
+    /// the end was lost. Returns whether there was one.
+    fn reuse_abandoned(&self, after: LogPosition) -> Result<bool> {
+        let abandoned = {
+            let mut state = self.state.lock();
+            let is_abandoned = |live: &Live| live.end.0 - live.size >= after.0 && self.can_be_used(live.size);
+            let index = state.live.iter().rposition(is_abandoned);
+            index.and_then(|index| state.live.remove(index))
+        };
+        let Some(live) = abandoned else {
+            return Ok(false);
+        };
+        self.check_place(&live.path, live.id)?;
+        // Nothing of it is left before its name says that it is a spare.
+        segment::make_unused(&*self.vfs, &live.path, live.size, self.database_id)?;
+        let sequence = self.state.lock().next_sequence;
+        let spare = self.rename_to_spare(&live.path, live.id, live.size, sequence)?;
+        let mut state = self.state.lock();
+        state.next_sequence = spare.sequence + 1;
+        state.spares.push_back(spare);
+        Ok(true)
     }
 
     /// A segment of before, to write a guard into it.
@@ -193,7 +265,10 @@ impl Segments {
                 let _making = self.making.lock();
                 match self.pop_spare() {
                     Some(spare) => spare,
-                    None => self.create_spare()?,
+                    None => {
+                        let size = self.new_size(self.state.lock().need.bytes());
+                        self.create_spare(size)?
+                    }
                 }
             }
         };
@@ -203,20 +278,22 @@ impl Segments {
         let header = SegmentHeader {
             salt: salt(self.vfs.random(), spare.sequence),
             sequence: spare.sequence,
-            segment_size: self.segment_size,
+            segment_size: spare.size,
             wall_clock_ms: segment::wall_clock_ms(&*self.vfs),
             previous_end,
             durable,
             database_id: self.database_id,
             time_line: self.time_line,
             previous_time_line: std::mem::replace(&mut state.time_line, self.time_line),
+            start: state.next_start,
         };
-        state.taken_since_checkpoint += 1;
+        state.next_start = header.end();
+        state.need.since_last += spare.size;
         state.live.push_back(Live {
             path: spare.path.clone(),
             id: spare.id,
             end: header.end(),
-            segment_size: self.segment_size,
+            size: spare.size,
         });
         Ok(Segment {
             header,
@@ -232,19 +309,102 @@ impl Segments {
 
     /// Makes spares until there are `count`.
     pub(super) fn prepare_count(&self, count: usize) -> Result<()> {
+        self.prepare_until(|state| state.spares.len() >= count, 0)
+    }
+
+    /// Makes spares until frames of `bytes` in total fit in them for certain. They stay until the next
+    /// [`Segments::end_promise`].
+    pub(super) fn promise(&self, bytes: u64) -> Result<()> {
         {
             let mut state = self.state.lock();
-            state.wanted_since_checkpoint = state.wanted_since_checkpoint.max(count);
+            state.need.promised = state.need.promised.max(bytes);
         }
-        while self.spare_count() < count {
-            let _making = self.making.lock();
-            if self.spare_count() >= count {
-                break;
+        let is_enough = |state: &State| {
+            let ahead = state.spares.len().saturating_sub(KEPT_SPARES);
+            let usable = state
+                .spares
+                .iter()
+                .take(ahead)
+                .map(|spare| self.usable(spare.size));
+            usable.sum::<u64>() >= bytes
+        };
+        self.prepare_until(is_enough, bytes).inspect_err(|error| {
+            if error.is_disk_full() {
+                self.state.lock().is_starved = true;
             }
-            let spare = self.create_spare()?;
+        })
+    }
+
+    /// Whether a spare that was wanted could not be made for want of room, since this was asked last.
+    pub(super) fn take_starved(&self) -> bool {
+        std::mem::take(&mut self.state.lock().is_starved)
+    }
+
+    /// No commit is being applied: nobody relies on spares any more.
+    pub(super) fn end_promise(&self) {
+        self.state.lock().need.promised = 0;
+    }
+
+    fn prepare_until(&self, is_enough: impl Fn(&State) -> bool, wanted: u64) -> Result<()> {
+        while !is_enough(&self.state.lock()) {
+            let _making = self.making.lock();
+            let need = {
+                let state = self.state.lock();
+                if is_enough(&state) {
+                    break;
+                }
+                state.need.bytes()
+            };
+            let spare = self.create_spare(self.new_size(need.max(wanted)))?;
             self.state.lock().spares.push_back(spare);
         }
         Ok(())
+    }
+
+    /// Bytes of frames that fit in a fresh segment of this size for certain: up to one frame of room at its end stays
+    /// unused.
+    fn usable(&self, size: u64) -> u64 {
+        let room = size - 2 * segment::HEADER_BYTES as u64;
+        room.saturating_sub(self.frame_bytes_usual).max(room / 2)
+    }
+
+    /// Size of a segment that is made when so many bytes are needed.
+    fn new_size(&self, need: u64) -> u64 {
+        let half = (need / 2).checked_next_power_of_two().unwrap_or(self.largest);
+        half.clamp(self.smallest, self.largest)
+    }
+
+    /// Whether a file of this length can be a segment of this log.
+    fn can_be_used(&self, len: u64) -> bool {
+        (self.smallest..=self.largest).contains(&len) && len.is_multiple_of(super::block::BLOCK_BYTES as u64)
+    }
+
+    /// Whether a segment of this size is worth keeping when so many bytes are needed.
+    fn fits_need(&self, size: u64, need: u64) -> bool {
+        let new = self.new_size(need);
+        self.can_be_used(size) && new / MISFIT <= size && size <= new.saturating_mul(MISFIT)
+    }
+
+    /// Body bytes of the longest frame that fits in any segment.
+    pub(super) fn frame_room(&self) -> u64 {
+        self.smallest - 2 * segment::HEADER_BYTES as u64
+    }
+
+    /// Bytes of all files.
+    pub(super) fn file_bytes(&self) -> u64 {
+        let state = self.state.lock();
+        state.spare_bytes() + state.live.iter().map(|live| live.size).sum::<u64>()
+    }
+
+    pub(super) fn smallest(&self) -> u64 {
+        self.smallest
+    }
+
+    /// Whether a segment of this size is larger than this log needs by now.
+    pub(super) fn is_oversize(&self, size: u64) -> bool {
+        size > self
+            .new_size(self.state.lock().need.bytes())
+            .saturating_mul(MISFIT)
     }
 
     /// Checks that the spares are still where they were, before something relies on taking them.
@@ -267,19 +427,31 @@ impl Segments {
         self.state.lock().spares.len()
     }
 
+    /// Forgets what was needed: from now on the log is as that of a database that was just opened. Spares that this needs no
+    /// more are removed.
+    pub(super) fn forget_need(&self) -> Result<()> {
+        let _making = self.making.lock();
+        {
+            let need = &mut self.state.lock().need;
+            need.before_last = 0;
+            need.since_last = 0;
+        }
+        self.remove_spares()
+    }
+
     /// Makes spares of the segments that end at or before `position`, and removes those that are too many.
     pub(super) fn recycle_before(&self, position: LogPosition) -> Result<()> {
         let _making = self.making.lock();
-        let kept_max = {
+        let need = {
             let mut state = self.state.lock();
-            let taken = std::mem::take(&mut state.taken_since_checkpoint);
-            let wanted = std::mem::take(&mut state.wanted_since_checkpoint);
-            (taken + wanted).min(SPARES_MAX).max(self.prepare_ahead)
+            let need = state.need.bytes();
+            state.need.at_checkpoint();
+            need
         };
         while let Some(live) = self.pop_live(position) {
-            if live.segment_size == self.segment_size && self.spare_count() < kept_max {
+            if self.fits_need(live.size, need) && self.wants_spare(live.size, need) {
                 let sequence = self.state.lock().next_sequence;
-                let spare = self.rename_to_spare(&live.path, live.id, sequence)?;
+                let spare = self.rename_to_spare(&live.path, live.id, live.size, sequence)?;
                 let mut state = self.state.lock();
                 state.next_sequence = spare.sequence + 1;
                 state.spares.push_back(spare);
@@ -287,7 +459,35 @@ impl Segments {
                 self.remove(&live.path, live.id)?;
             }
         }
+        self.remove_spares()
+    }
+
+    fn wants_spare(&self, size: u64, need: u64) -> bool {
+        let state = self.state.lock();
+        let is_short = state.spares.len() < self.prepare_ahead || state.spare_bytes() + size <= need;
+        is_short && state.spares.len() < SPARES_MAX.max(self.prepare_ahead)
+    }
+
+    /// Removes spares that are more, or larger, than what is needed. The caller holds `making`.
+    fn remove_spares(&self) -> Result<()> {
+        while let Some(spare) = self.pop_superfluous() {
+            self.remove(&spare.path, spare.id)?;
+        }
         Ok(())
+    }
+
+    fn pop_superfluous(&self) -> Option<Spare> {
+        let mut state = self.state.lock();
+        let need = state.need.bytes();
+        let usable: u64 = state.spares.iter().map(|spare| self.usable(spare.size)).sum();
+        let is_superfluous = |spare: &Spare| {
+            let is_promised = state.need.promised > 0
+                && usable < self.usable(spare.size) + state.need.promised + self.largest;
+            let is_extra = state.spares.len() > self.prepare_ahead && state.spare_bytes() > need;
+            !is_promised && (is_extra || !self.fits_need(spare.size, need))
+        };
+        let index = state.spares.iter().rposition(is_superfluous)?;
+        state.spares.remove(index)
     }
 
     /// Adds this part's counters.
@@ -304,7 +504,7 @@ impl Segments {
     fn pop_live(&self, position: LogPosition) -> Option<Live> {
         let mut state = self.state.lock();
         let is_mistaken = state.live.len() > 1 && crate::planted::makes(crate::planted::Fault::RecycleTooFar);
-        let too_far = if is_mistaken { self.segment_size } else { 0 };
+        let too_far = if is_mistaken { self.largest } else { 0 };
         let oldest_is_past = state
             .live
             .front()
@@ -317,20 +517,25 @@ impl Segments {
     }
 
     /// A new file. The caller holds `making`, which keeps the numbers in order.
-    fn create_spare(&self) -> Result<Spare> {
+    fn create_spare(&self, size: u64) -> Result<Spare> {
         self.check_directory()?;
         let sequence = self.free_name(self.state.lock().next_sequence)?;
         let path = segment::path_of(&self.dir, sequence);
-        let id = segment::create(&*self.vfs, &path, self.segment_size, self.database_id)?;
+        let id = segment::create(&*self.vfs, &path, size, self.database_id)?;
         self.state.lock().next_sequence = sequence + 1;
         self.created.fetch_add(1, Ordering::Relaxed);
         crate::reach::mark(crate::reach::Mechanism::SegmentCreated);
-        Ok(Spare { sequence, path, id })
+        Ok(Spare {
+            sequence,
+            path,
+            id,
+            size,
+        })
     }
 
     /// A file of an earlier use under a new name, with `sequence` or a higher number. Its old header stays until its first
     /// flush, and says which it is.
-    fn rename_to_spare(&self, from: &Path, id: FileId, sequence: u64) -> Result<Spare> {
+    fn rename_to_spare(&self, from: &Path, id: FileId, size: u64, sequence: u64) -> Result<Spare> {
         self.check_place(from, id)?;
         let sequence = self.free_name(sequence)?;
         let path = segment::path_of(&self.dir, sequence);
@@ -339,7 +544,12 @@ impl Segments {
             .map_err(|e| Error::io("rename", from, e))?;
         self.recycled.fetch_add(1, Ordering::Relaxed);
         crate::reach::mark(crate::reach::Mechanism::SegmentRecycled);
-        Ok(Spare { sequence, path, id })
+        Ok(Spare {
+            sequence,
+            path,
+            id,
+            size,
+        })
     }
 
     fn remove(&self, path: &Path, id: FileId) -> Result<()> {
@@ -404,26 +614,37 @@ fn salt(random: u64, sequence: u64) -> u32 {
     crc32fast::hash(&bytes)
 }
 
-/// A sequence number above all in names and headers, whose segment starts at or behind every existing position.
-fn first_sequence(found: &[FoundFile], segment_size: u64, after: LogPosition) -> Result<u64> {
+/// The log's positions end here: what is left above is for arithmetic.
+const POSITION_MAX: u64 = 1 << 62;
+
+/// A sequence number above all in names and headers.
+fn first_sequence(found: &[FoundFile]) -> Result<u64> {
     let named = found.iter().map(|file| file.name_sequence);
     let headed = found.iter().filter_map(|file| file.header.as_ref());
-    let newest = named.chain(headed.clone().map(|header| header.sequence)).max();
-    let last_end = headed.map(|header| header.end().0).chain([after.0]).max();
-    let sequence = newest
-        .map_or(Some(1), |newest| newest.checked_add(1))
-        .map(|above| above.max(last_end.unwrap_or(0).div_ceil(segment_size)).max(1));
-    // Positions of the next thousand million segments must exist too.
-    sequence
-        .filter(|&sequence| {
-            sequence
-                .checked_add(1 << 30)
-                .and_then(|far| far.checked_mul(segment_size))
-                .is_some()
+    let newest = named.chain(headed.map(|header| header.sequence)).max();
+    // Numbers of the next thousand million segments must exist too.
+    newest
+        .unwrap_or(0)
+        .checked_add(1)
+        .filter(|sequence| *sequence <= u64::MAX - (1 << 30))
+        .ok_or(Error::CapacityExceeded {
+            what: "the log's segment numbers",
+            limit: u64::MAX,
         })
+}
+
+/// Where a log begins that continues at `after`: behind every position that any header speaks of.
+fn first_start(found: &[FoundFile], after: LogPosition) -> Result<LogPosition> {
+    let ends = found
+        .iter()
+        .filter_map(|file| Some(file.header.as_ref()?.end().0));
+    let end = ends.chain([after.0, 1]).max().unwrap_or(1);
+    end.checked_next_multiple_of(super::block::BLOCK_BYTES as u64)
+        .filter(|start| *start <= POSITION_MAX)
+        .map(LogPosition)
         .ok_or(Error::CapacityExceeded {
             what: "the log's position space",
-            limit: u64::MAX,
+            limit: POSITION_MAX,
         })
 }
 

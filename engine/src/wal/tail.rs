@@ -105,6 +105,7 @@ mod tests {
         SegmentHeader {
             salt: 77,
             sequence: 1,
+            start: LogPosition(64 << 10),
             ..SegmentHeader::unused(64 << 10, 9)
         }
     }

@@ -160,7 +160,7 @@ fn a_torn_last_flush_ends_the_log_at_any_byte() {
     assert_eq!(wal.torn, None);
     // Everything was one flush: any prefix of it, with anything behind, is a legal end.
     let (path, bytes) = &written.image[0];
-    let end = (written.end().0 - SEGMENT) as usize;
+    let end = (written.end().0 - START) as usize;
     for at in HEADER_BYTES..end {
         let vfs = restore(&written.image);
         let zeros = vec![0; bytes.len() - HEADER_BYTES - at];
@@ -168,7 +168,7 @@ fn a_torn_last_flush_ends_the_log_at_any_byte() {
         let count = written.check(&vfs, written.begin, &format!("zeros from {at}"));
         // A commit whose last bytes, those of a CRC, happen to be zeros loses nothing with them.
         let is_whole = |end: &LogPosition| {
-            let end = (end.0 - SEGMENT) as usize;
+            let end = (end.0 - START) as usize;
             end <= at || bytes[at..end].iter().all(|&byte| byte == 0)
         };
         let expected = written.ends.iter().take_while(|end| is_whole(end)).count();
@@ -221,7 +221,7 @@ fn holes_in_unsynced_bytes_are_a_torn_tail() {
     wal.write_out().unwrap();
     assert_eq!(wal.durable(), synced);
     // The power fails; some unsynced bytes made it, some did not.
-    let offset = hole_at.0 - SEGMENT;
+    let offset = hole_at.0 - START;
     overwrite(&vfs, Path::new("/db/wal/0000000000000001.wal"), &[0; 30], offset);
     let (recovered, read) = recover(&vfs, begin, synced).unwrap();
     assert_eq!(read, [commit(1, 60), commit(2, 60)]);

@@ -138,7 +138,7 @@ fn a_newer_format_is_named() {
                 error,
                 Error::UnsupportedVersion {
                     found: 9,
-                    supported: 2,
+                    supported: 3,
                     ..
                 }
             ),

@@ -100,6 +100,7 @@ fn the_segment_header_is_as_documented() {
             (offset::DATABASE_ID, 8, "database ID"),
             (offset::TIME_LINE, 8, "time line"),
             (offset::PREVIOUS_TIME_LINE, 8, "previous time line"),
+            (offset::START, 8, "start"),
             (offset::END, offset::CRC - offset::END, "reserved"),
             (offset::CRC, 4, "CRC"),
         ],

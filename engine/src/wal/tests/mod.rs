@@ -25,6 +25,8 @@ const CLOCK_MS: u64 = 1_700_000_000_000;
 
 /// The smallest segments, so that a short log has several: 4096 bytes of frames each.
 const SEGMENT: u64 = 12_288;
+/// Where the first segment of a log starts.
+const START: u64 = 4096;
 
 fn options() -> WalOptions {
     WalOptions {
@@ -146,4 +148,20 @@ fn overwrite(vfs: &MemoryVfs, path: &Path, bytes: &[u8], offset: u64) {
         ..OpenMode::default()
     };
     vfs.open(path, create).unwrap().write_at(bytes, offset).unwrap();
+}
+
+/// Names of the segment files, short.
+fn names(vfs: &dyn Vfs) -> Vec<String> {
+    let files = vfs.list(Path::new(DIR)).unwrap();
+    files
+        .iter()
+        .map(|path| {
+            path.file_stem()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .trim_start_matches('0')
+                .to_owned()
+        })
+        .collect()
 }

@@ -48,7 +48,7 @@ fn what_a_crash_left_behind_the_recovered_end_is_abandoned() {
     wal.write_out().unwrap();
     drop(wal);
     // Commit 2 is lost; later ones, over several segments, are still there.
-    let hole = durable.0 - SEGMENT;
+    let hole = durable.0 - START;
     overwrite(&vfs, Path::new("/db/wal/0000000000000001.wal"), &[0; 25], hole);
     let (recovered, read) = recover(&vfs, begin, durable).unwrap();
     assert_eq!((read.len(), recovered.end), (1, durable));
@@ -97,10 +97,11 @@ fn unused_segments_are_taken_over() {
     let wal = start(&vfs, LogPosition(0));
     let stats = wal.stats();
     assert_eq!((stats.segments_created, stats.segments_recycled), (0, 1));
+    assert_eq!(names(&vfs), ["1", "3"], "above every existing number");
     assert_eq!(
         wal.end(),
-        LogPosition(3 * SEGMENT + 4096),
-        "above every existing number"
+        LogPosition(START + SEGMENT + 4096),
+        "behind every position"
     );
 }
 
@@ -111,7 +112,7 @@ fn half_made_segments_and_other_files_are_told_apart() {
     overwrite(&vfs, Path::new("/db/wal/0000000000000007.wal"), &[0; 5000], 0);
     overwrite(&vfs, Path::new("/db/wal/notes.txt"), b"mine", 0);
     let wal = start(&vfs, LogPosition(0));
-    assert_eq!(wal.end(), LogPosition(8 * SEGMENT + 4096));
+    assert_eq!(names(&vfs), ["8", "notes"]);
     assert!(!vfs.exists(Path::new("/db/wal/0000000000000007.wal")).unwrap());
     assert!(vfs.exists(Path::new("/db/wal/notes.txt")).unwrap());
     assert_eq!(wal.stats().segments_removed, 1);
@@ -147,7 +148,7 @@ fn another_segment_size_takes_over_at_a_higher_position() {
 }
 
 #[test]
-fn an_exhausted_position_space_is_an_error() {
+fn exhausted_segment_numbers_are_an_error() {
     let vfs = MemoryVfs::default();
     vfs.create_dir(Path::new(DIR)).unwrap();
     overwrite(
@@ -157,7 +158,7 @@ fn an_exhausted_position_space_is_an_error() {
         0,
     );
     let error = Wal::start(Arc::new(vfs), options(), LogPosition(0)).unwrap_err();
-    assert!(error.to_string().contains("position space"), "{error}");
+    assert!(error.to_string().contains("segment numbers"), "{error}");
 }
 
 /// However often a creation is cut off before its first checkpoint, what it leaves is not taken for a log that was in use.

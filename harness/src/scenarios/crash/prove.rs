@@ -125,6 +125,7 @@ pub(crate) const ELSEWHERE: &[(Fault, &str)] = &[
     (Fault::AbandonedSegmentRead, "engine/src/wal/chain.rs"),
     (Fault::LogNotReserved, "engine/tests/suite/nearly_full.rs"),
     (Fault::ReservationNotHeld, "engine/tests/suite/nearly_full.rs"),
+    (Fault::RoomNotSetAside, "engine/tests/suite/emptied.rs"),
     (Fault::RetiredFreedTooEarly, "engine/tests/suite/given_back.rs"),
     // It takes two threads in a particular order.
     (Fault::ReadNotValidated, SCHEDULES),

@@ -1,0 +1,179 @@
+//! Room that the data file sets aside, so that a checkpoint can always be completed, and rows be deleted on a full disk.
+//!
+//! A page that was created is in the cache and in the log only; the next checkpoint must find room for it, or the log could
+//! never be given up, and nothing be deleted for want of log. So before a commit that adds rows is applied, extents are set
+//! aside for every page that has no place in the file yet. They go back to free space when such a page is about to be
+//! written, which then finds room there. A page that replaces an older image of itself needs no room for good: a
+//! checkpoint that runs out of it makes durable what it has written, which frees what that replaced, and goes on
+//! (`checkpoint.rs`). To do that it needs some extents of any kind: those are set aside too, and are used when nothing else
+//! is left, the last ones for the page map only.
+//!
+//! Not exact: a commit can split more pages than its bytes would fill; some pages ahead are set aside for that.
+//!
+//! Lock order: what is set aside, before the space.
+
+use super::allocator::UnitRange;
+use super::data_file::DataFile;
+use super::extent::{OVERHEAD_BYTES, units_for};
+use super::page_map::CHUNK_ENTRIES;
+use crate::error::Result;
+use crate::planted::{self, Fault};
+use crate::sync::atomic::Ordering;
+
+/// Pages that are looked after ahead of need.
+const AHEAD: u64 = 8;
+/// Extents for pages whose replacement waits for a checkpoint: one for so many pages of the file, between these two.
+const PAGES_OF_KEPT: u64 = 64;
+const KEPT: std::ops::RangeInclusive<u64> = 4..=32;
+/// Bytes of a page map's entry, at most.
+const ENTRY_BYTES: usize = 32;
+
+/// Extents that are reserved and not written.
+#[derive(Debug, Default)]
+pub(super) struct SetAside {
+    /// One for each page without a place.
+    new_pages: Vec<UnitRange>,
+    /// For anything, when nothing is free.
+    kept: Vec<UnitRange>,
+}
+
+/// What room is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Pages, so many of which have no place yet.
+    Pages { new: usize },
+    /// Pieces of the page map.
+    Map,
+}
+
+impl DataFile {
+    /// Sets room aside for all pages in use that have none, and for `new_pages` more. To be called before a commit adds to
+    /// them; nothing is looked at if few pages have been created since the last time.
+    ///
+    /// # Errors
+    /// [`crate::Error::Io`] when the device is full.
+    pub(crate) fn ensure_room(&self, new_pages: u64) -> Result<()> {
+        let created = self.created.load(Ordering::Relaxed);
+        let is_enough = self.created_with_room.load(Ordering::Relaxed) >= created + new_pages;
+        if is_enough || planted::makes(Fault::RoomNotSetAside) {
+            return Ok(());
+        }
+        self.keeps_room.store(true, Ordering::Relaxed);
+        let ahead = new_pages.max(AHEAD);
+        let mut aside = self.set_aside.lock();
+        let page = units_for(self.page_size() + OVERHEAD_BYTES);
+        let lacking = (self.pages_without_place() + ahead).saturating_sub(aside.new_pages.len() as u64);
+        self.extend_aside(&mut aside.new_pages, page, lacking)?;
+        let lacking = (self.map_extents() + self.kept_extents()).saturating_sub(aside.kept.len() as u64);
+        self.extend_aside(&mut aside.kept, self.kept_units(), lacking)?;
+        self.created_with_room.store(created + ahead, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// From now on room is kept for a full disk, as far as there is any.
+    pub(crate) fn keep_room(&self) {
+        self.keeps_room.store(true, Ordering::Relaxed);
+        self.settle_aside();
+    }
+
+    /// After a checkpoint: sets aside anew what is kept, as far as there is room, at the front of the file; and gives back
+    /// what is set aside for pages that have a place by now.
+    pub(super) fn settle_aside(&self) {
+        if !self.keeps_room.load(Ordering::Relaxed) || planted::makes(Fault::RoomNotSetAside) {
+            return;
+        }
+        self.created_with_room.store(0, Ordering::Relaxed);
+        let wanted = (self.map_extents() + self.kept_extents()) as usize;
+        let new_pages = self.pages_without_place() as usize;
+        let len = self.kept_units();
+        let mut aside = self.set_aside.lock();
+        let mut space = self.space.lock();
+        let too_many = aside.new_pages.len().saturating_sub(new_pages);
+        aside
+            .new_pages
+            .drain(..too_many)
+            .for_each(|range| space.cancel(range));
+        aside.kept.drain(..).for_each(|range| space.cancel(range));
+        let mut starts = Vec::with_capacity(wanted);
+        space.reserve_below(u64::MAX, &vec![len; wanted], &mut starts);
+        aside
+            .kept
+            .extend(starts.into_iter().map(|start| UnitRange { start, len }));
+    }
+
+    /// Gives everything back that is set aside: it may lie at the end of a file that is to be made shorter.
+    pub(super) fn release_aside(&self) {
+        self.created_with_room.store(0, Ordering::Relaxed);
+        let mut aside = self.set_aside.lock();
+        let mut space = self.space.lock();
+        let SetAside { new_pages, kept } = std::mem::take(&mut *aside);
+        new_pages
+            .into_iter()
+            .chain(kept)
+            .for_each(|range| space.cancel(range));
+    }
+
+    /// Gives room back that was set aside for pages which are about to be written.
+    pub(super) fn release_for_new(&self, pages: usize) {
+        let mut aside = self.set_aside.lock();
+        let rest = aside.new_pages.len().saturating_sub(pages);
+        let mut space = self.space.lock();
+        aside
+            .new_pages
+            .drain(rest..)
+            .for_each(|range| space.cancel(range));
+    }
+
+    /// Room for extents of so many units each from what is kept for a full disk, if there is that much.
+    pub(super) fn take_kept(&self, units: &[u64], purpose: Purpose) -> Option<Vec<u64>> {
+        let for_others = match purpose {
+            Purpose::Map => 0,
+            Purpose::Pages { .. } if planted::makes(Fault::ReservationNotHeld) => return None,
+            Purpose::Pages { .. } => self.map_extents() as usize,
+        };
+        let mut aside = self.set_aside.lock();
+        let left = aside.kept.len().checked_sub(units.len())?;
+        if left < for_others || units.iter().any(|units| *units > self.kept_units()) {
+            return None;
+        }
+        let taken: Vec<_> = aside.kept.drain(left..).collect();
+        let mut space = self.space.lock();
+        for (range, units) in taken.iter().zip(units) {
+            if range.len > *units {
+                space.cancel_tail(*range, *units);
+            }
+        }
+        crate::reach::mark(crate::reach::Mechanism::KeptRoomUsed);
+        Some(taken.iter().map(|range| range.start).collect())
+    }
+
+    fn extend_aside(&self, aside: &mut Vec<UnitRange>, len: u64, count: u64) -> Result<()> {
+        if count > 0 {
+            let starts = self.reserve(&vec![len; count as usize])?;
+            aside.extend(starts.into_iter().map(|start| UnitRange { start, len }));
+        }
+        Ok(())
+    }
+
+    fn pages_without_place(&self) -> u64 {
+        let in_use = {
+            let numbers = self.numbers.lock();
+            u64::from(numbers.count() - numbers.free_count())
+        };
+        in_use.saturating_sub(self.map.totals().pages)
+    }
+
+    /// Pieces that the page map can have, its root among them.
+    fn map_extents(&self) -> u64 {
+        u64::from(self.numbers.lock().count()).div_ceil(CHUNK_ENTRIES as u64) + 2
+    }
+
+    fn kept_extents(&self) -> u64 {
+        (self.map.totals().pages / PAGES_OF_KEPT).clamp(*KEPT.start(), *KEPT.end())
+    }
+
+    /// Units of an extent that holds a page or a piece of the page map.
+    fn kept_units(&self) -> u64 {
+        units_for(self.page_size().max(CHUNK_ENTRIES * ENTRY_BYTES) + OVERHEAD_BYTES)
+    }
+}

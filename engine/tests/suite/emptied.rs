@@ -1,0 +1,211 @@
+//! A disk that is full to the brim: the database opens on it, reads, and lets its rows be deleted until there is room again.
+
+use std::sync::Arc;
+
+use engine::planted::{self, Fault};
+use engine::vfs::MemoryVfs;
+use engine::{Database, Error, Options};
+
+use crate::common::{PATH, assert_sound, nosync};
+
+/// What fills the disk.
+#[derive(Clone, Copy, Debug)]
+struct Filling {
+    page_size: usize,
+    cache_pages: usize,
+    value_bytes: usize,
+    /// Whether keys come in order.
+    is_ordered: bool,
+    /// Whether a refused commit is tried again behind a checkpoint, until nothing helps any more.
+    to_the_brim: bool,
+}
+
+impl Filling {
+    fn options(self, vfs: &MemoryVfs) -> Options {
+        Options::new()
+            .page_size(self.page_size)
+            .cache_size(self.page_size * self.cache_pages)
+            .background(false)
+            .vfs(Arc::new(vfs.clone()))
+    }
+
+    fn key(self, n: u32) -> [u8; 4] {
+        if self.is_ordered {
+            n.to_be_bytes()
+        } else {
+            n.wrapping_mul(0x9E37_79B1).to_be_bytes()
+        }
+    }
+
+    /// Inserts rows until the disk is full; returns how many.
+    fn fill(self, db: &Database) -> u32 {
+        let table = db.create_table("rows").unwrap();
+        let (mut rows, mut tries) = (0, 0);
+        while tries < 3 {
+            let mut tx = db.begin_with(nosync()).unwrap();
+            for n in rows..rows + 50 {
+                tx.put(table, &self.key(n), &vec![n as u8; self.value_bytes])
+                    .unwrap();
+            }
+            match tx.commit().and_then(|commit| db.sync().map(|()| commit)) {
+                Ok(_) => {
+                    rows += 50;
+                    tries = 0;
+                }
+                Err(error) => {
+                    assert!(error.is_disk_full(), "{error}");
+                    if !self.to_the_brim {
+                        break;
+                    }
+                    tries += 1;
+                    make_room(db);
+                }
+            }
+        }
+        rows
+    }
+
+    fn delete(self, db: &Database, rows: std::ops::Range<u32>) -> engine::Result<()> {
+        let table = db.table("rows")?;
+        let mut tx = db.begin_with(nosync())?;
+        for n in rows {
+            assert!(tx.delete(table, &self.key(n))?);
+        }
+        tx.commit().map(drop)
+    }
+}
+
+fn make_room(db: &Database) {
+    db.gc(1);
+    match db.checkpoint() {
+        Ok(_) => {}
+        Err(error) => assert!(error.is_disk_full(), "{error}"),
+    }
+}
+
+fn count(db: &Database) -> usize {
+    let table = db.table("rows").unwrap();
+    db.snapshot().scan(table, ..).unwrap().map(Result::unwrap).count()
+}
+
+/// Fills a disk, opens the database on it anew if that is wanted, and deletes everything.
+fn run(filling: Filling, reopens: Option<bool>) {
+    let context = format!("{filling:?}, {reopens:?}");
+    let vfs = MemoryVfs::default();
+    vfs.set_capacity(Some(16 << 20));
+    let mut db = filling.options(&vfs).open(PATH).unwrap();
+    let rows = filling.fill(&db);
+    assert_eq!(count(&db) as u32, rows, "{context}");
+    let killed;
+    let vfs = match reopens {
+        None => vfs,
+        Some(is_killed) => {
+            killed = if is_killed {
+                let files = vfs.fork();
+                drop(db);
+                files
+            } else {
+                drop(db);
+                vfs
+            };
+            killed.set_capacity(Some(killed.used_bytes()));
+            db = filling
+                .options(&killed)
+                .open(PATH)
+                .unwrap_or_else(|error| panic!("{context}: {error}"));
+            assert_eq!(count(&db) as u32, rows, "{context}");
+            killed.clone()
+        }
+    };
+    for from in (0..rows).step_by(50) {
+        let mut tries = 0;
+        while let Err(error) = filling.delete(&db, from..from + 50) {
+            assert!(error.is_disk_full(), "{context}: {error}");
+            tries += 1;
+            assert!(tries < 4, "{context}: {} rows of {rows} are left", rows - from);
+            make_room(&db);
+        }
+    }
+    assert_eq!(count(&db), 0);
+    make_room(&db);
+    let table = db.table("rows").unwrap();
+    for n in 0..100u32 {
+        let result = db.write(|tx| tx.put(table, &n.to_be_bytes(), &vec![1; filling.value_bytes]));
+        match result {
+            Ok(()) => {}
+            Err(Error::Io { .. }) if n == 0 => make_room(&db),
+            Err(error) => panic!("{context}: {error}"),
+        }
+    }
+    assert_sound(&db);
+    drop(db);
+    assert_sound(&filling.options(&vfs).open(PATH).unwrap());
+}
+
+const FILLING: Filling = Filling {
+    page_size: 4096,
+    cache_pages: 1 << 13,
+    value_bytes: 1000,
+    is_ordered: true,
+    to_the_brim: true,
+};
+
+#[test]
+fn everything_can_be_deleted_from_a_database_that_filled_its_disk_once() {
+    run(
+        Filling {
+            page_size: 16 << 10,
+            cache_pages: 2048,
+            to_the_brim: false,
+            ..FILLING
+        },
+        None,
+    );
+}
+
+#[test]
+fn everything_can_be_deleted_when_checkpoints_have_used_up_the_last_room() {
+    for is_ordered in [true, false] {
+        for cache_pages in [0, 1 << 13] {
+            for value_bytes in [100, 1000] {
+                let filling = Filling {
+                    is_ordered,
+                    cache_pages,
+                    value_bytes,
+                    ..FILLING
+                };
+                run(filling, None);
+            }
+        }
+    }
+}
+
+#[test]
+fn without_room_that_is_kept_the_disk_stays_full() {
+    let filling = Filling {
+        is_ordered: false,
+        cache_pages: 0,
+        value_bytes: 100,
+        ..FILLING
+    };
+    let answer = planted::with(Some(Fault::RoomNotSetAside), || {
+        std::panic::catch_unwind(|| run(filling, None))
+    });
+    assert_eq!(answer.is_err(), planted::are_possible());
+}
+
+#[test]
+fn a_database_opens_on_the_disk_that_it_filled_and_can_be_emptied() {
+    for is_killed in [true, false] {
+        for cache_pages in [0, 1 << 13] {
+            run(
+                Filling {
+                    cache_pages,
+                    is_ordered: false,
+                    ..FILLING
+                },
+                Some(is_killed),
+            );
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Files are as long as what is in them asks for: the log and the data file, small databases, large ones after a deletion,
+//! and any number of lives.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use engine::vfs::simulated::{SimulatedVfs, Survival, choices};
+use engine::vfs::{MemoryVfs, Vfs};
+use engine::{Database, Options};
+
+use crate::common::{PATH, assert_sound, nosync, put};
+
+fn files(vfs: &dyn Vfs) -> (u64, Vec<u64>) {
+    let length = |path: &Path| {
+        let file = vfs.open(path, engine::vfs::OpenMode::default()).unwrap();
+        file.len().unwrap()
+    };
+    let dir = format!("{PATH}-wal");
+    let log = vfs.list(Path::new(&dir)).unwrap();
+    (
+        length(Path::new(PATH)),
+        log.iter().map(|path| length(path)).collect(),
+    )
+}
+
+fn fill(db: &Database, rows: u32, len: usize) {
+    let table = db.create_table("rows").unwrap();
+    for batch in (0..rows).collect::<Vec<_>>().chunks(1000) {
+        let mut tx = db.begin_with(nosync()).unwrap();
+        for n in batch {
+            tx.put(table, &n.to_be_bytes(), &vec![*n as u8; len]).unwrap();
+        }
+        tx.commit().unwrap();
+    }
+}
+
+fn delete(db: &Database, rows: std::ops::Range<u32>) {
+    let table = db.table("rows").unwrap();
+    for batch in rows.collect::<Vec<_>>().chunks(1000) {
+        let mut tx = db.begin_with(nosync()).unwrap();
+        for n in batch {
+            assert!(tx.delete(table, &n.to_be_bytes()).unwrap());
+        }
+        tx.commit().unwrap();
+    }
+}
+
+fn assert_rows(db: &Database, rows: std::ops::Range<u32>) {
+    let table = db.table("rows").unwrap();
+    let snapshot = db.snapshot();
+    let mut found = snapshot.scan(table, ..).unwrap();
+    for n in rows {
+        let (key, value) = found.next().unwrap().unwrap();
+        assert_eq!((key, value[0]), (n.to_be_bytes().to_vec(), n as u8));
+    }
+    assert!(found.next().is_none());
+    drop(found);
+    assert_sound(db);
+}
+
+/// Bytes of the data file and of all log files.
+fn footprint(vfs: &MemoryVfs) -> (u64, u64) {
+    let (data, log) = files(vfs);
+    (data, log.iter().sum())
+}
+
+#[test]
+fn a_database_of_one_row_is_small_and_stays_small_over_a_thousand_lives() {
+    let mut vfs = MemoryVfs::default();
+    let open = |vfs: &MemoryVfs, background| {
+        let options = Options::new().cache_size(0).background(background);
+        options.vfs(Arc::new(vfs.clone())).open(PATH).unwrap()
+    };
+    let db = open(&vfs, true);
+    fill(&db, 1, 100);
+    db.close().unwrap();
+    let (data, log) = footprint(&vfs);
+    assert!(data + log <= 2 << 20, "{data} bytes and {log} of log");
+    let mut files_at_most = 0;
+    for life in 0..1000u32 {
+        let db = open(&vfs, life % 100 == 0);
+        let table = db.table("rows").unwrap();
+        if life % 5 < 2 {
+            put(&db, table, &0u32.to_be_bytes(), &[0; 100]);
+        }
+        match life % 7 {
+            0..3 => db.close().unwrap(),
+            3..5 => drop(db),
+            // Killed.
+            _ => vfs = vfs.fork(),
+        }
+        files_at_most = files_at_most.max(files(&vfs).1.len());
+    }
+    assert!(files_at_most <= 5, "{files_at_most} log files at a time");
+    open(&vfs, false).close().unwrap();
+    let (data_after, log_after) = footprint(&vfs);
+    assert!(data_after <= 2 * data, "{data} bytes before, {data_after} now");
+    assert!(log_after <= 1 << 20, "{log} bytes of log before, {log_after} now");
+    assert_rows(&open(&vfs, false), 0..1);
+}
+
+#[test]
+fn the_log_of_a_load_is_given_back_when_the_database_is_closed_and_by_compacting() {
+    for closes in [true, false] {
+        let vfs = MemoryVfs::default();
+        let options = Options::new().background(false).vfs(Arc::new(vfs.clone()));
+        let db = options.clone().open(PATH).unwrap();
+        for _ in 0..3 {
+            db.create_table("rows").ok();
+            let table = db.table("rows").unwrap();
+            for _ in 0..200 {
+                let mut tx = db.begin_with(nosync()).unwrap();
+                for n in 0..1000u32 {
+                    tx.put(table, &n.to_be_bytes(), &[0; 150]).unwrap();
+                }
+                tx.commit().unwrap();
+            }
+            db.checkpoint().unwrap();
+        }
+        let (_, loaded) = files(&vfs);
+        assert!(
+            loaded.iter().any(|file| *file >= 8 << 20),
+            "segments grow under load: {loaded:?}"
+        );
+        let db = if closes {
+            db.close().unwrap();
+            options.clone().open(PATH).unwrap()
+        } else {
+            let report = db.compact().unwrap();
+            assert_eq!(report.wal_bytes_before, loaded.iter().sum::<u64>());
+            db
+        };
+        let (_, log) = footprint(&vfs);
+        assert!(log <= 1 << 20, "{log} bytes of log");
+        put(&db, db.table("rows").unwrap(), b"after", b"it goes on");
+        let killed = vfs.fork();
+        let db = options.vfs(Arc::new(killed)).open(PATH).unwrap();
+        assert_sound(&db);
+    }
+}
+
+#[test]
+fn the_file_gets_shorter_when_its_front_was_deleted() {
+    let vfs = MemoryVfs::default();
+    let options = || {
+        Options::new()
+            .background(false)
+            .cache_size(8 << 20)
+            .vfs(Arc::new(vfs.clone()))
+    };
+    let db = options().open(PATH).unwrap();
+    fill(&db, 60_000, 100);
+    db.close().unwrap();
+    let (full, _) = footprint(&vfs);
+    let db = options().open(PATH).unwrap();
+    delete(&db, 0..54_000);
+    let report = db.compact().unwrap();
+    let (now, _) = footprint(&vfs);
+    assert_eq!(
+        (report.file_bytes_before >= full, report.file_bytes_after),
+        (true, now)
+    );
+    assert!(now * 10 <= full * 3, "{full} bytes before, {now} now");
+    assert_rows(&db, 54_000..60_000);
+    // And again: nothing is left to be done, and nothing is lost.
+    let again = db.compact().unwrap();
+    assert!(
+        again.file_bytes_after <= now + (128 << 10),
+        "{report:?}, {again:?}"
+    );
+    db.close().unwrap();
+    let db = options().open(PATH).unwrap();
+    assert_rows(&db, 54_000..60_000);
+    assert!(footprint(&vfs).0 <= now + (128 << 10));
+}
+
+#[test]
+fn the_background_shortens_the_file_of_a_database_that_is_left_alone() {
+    let vfs = MemoryVfs::default();
+    let options = Options::new()
+        .checkpoint_interval(Some(Duration::from_millis(20)))
+        .vfs(Arc::new(vfs.clone()));
+    let db = options.open(PATH).unwrap();
+    fill(&db, 60_000, 100);
+    db.checkpoint().unwrap();
+    let (full, log) = footprint(&vfs);
+    delete(&db, 0..54_000);
+    let start = Instant::now();
+    loop {
+        let (now, log_now) = footprint(&vfs);
+        if now * 10 <= full * 3 && log_now <= 1 << 20 {
+            break;
+        }
+        assert!(
+            start.elapsed() < Duration::from_secs(120),
+            "{full} and {log} bytes before, {now} and {log_now} still"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_rows(&db, 54_000..60_000);
+}
+
+#[test]
+fn power_may_fail_while_the_file_is_made_shorter() {
+    let vfs = SimulatedVfs::new(3);
+    let options = Options::new()
+        .page_size(4096)
+        .cache_size(0)
+        .wal_segment_size(64 << 10)
+        .background(false);
+    let db = options.clone().vfs(Arc::new(vfs.clone())).open(PATH).unwrap();
+    fill(&db, 2_000, 1000);
+    db.checkpoint().unwrap();
+    delete(&db, 0..1_700);
+    db.sync().unwrap();
+    let vfs = SimulatedVfs::from_image(&vfs.crash(Survival::All), 4);
+    vfs.record();
+    let db = options.clone().vfs(Arc::new(vfs.clone())).open(PATH).unwrap();
+    let report = db.compact().unwrap();
+    assert!(
+        report.file_bytes_after * 3 < report.file_bytes_before,
+        "{report:?}"
+    );
+    let trace = vfs.take_trace();
+    let mut replay = trace.replay();
+    let mut images = 0;
+    while replay.step().is_some() {
+        for survival in choices(replay.pending(), 3, 3, replay.point() as u64) {
+            let image = replay.medium().image(survival);
+            let vfs = SimulatedVfs::from_image(&image, 5);
+            let db = options.clone().vfs(Arc::new(vfs)).open(PATH).unwrap();
+            assert_rows(&db, 1_700..2_000);
+            images += 1;
+        }
+    }
+    assert!(images > 60, "{images} images");
+}
