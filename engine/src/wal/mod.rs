@@ -17,6 +17,7 @@ mod block;
 mod buffer;
 mod chain;
 mod commit;
+mod cursor;
 mod discover;
 mod frame;
 #[cfg(any(test, fuzzing))]
@@ -28,6 +29,7 @@ mod probe;
 mod reader;
 mod segment;
 mod segments;
+mod source;
 mod survey;
 mod tail;
 mod varint;
