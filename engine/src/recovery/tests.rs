@@ -1,5 +1,7 @@
 //! Redo of logs written by hand onto data files written by hand: what each state of a start leads to.
 
+mod steps;
+
 use std::path::Path;
 use std::sync::Arc;
 
