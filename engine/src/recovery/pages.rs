@@ -16,16 +16,67 @@ const PAGES_AT_ONCE: usize = 16;
 /// Fewest pages for which there are several threads.
 const PAGES_FOR_THREADS: usize = 64;
 
+/// Pages that the system is asked to fetch at once, before they are needed.
+const PAGES_AHEAD: usize = 256;
+
+/// The pages of a batch, in the order of their numbers, which is mostly that of the file.
+struct Work<'b> {
+    pool: &'b Pool,
+    batch: &'b Batch,
+    /// Not taken yet.
+    left: &'b [u64],
+    /// Not asked for yet; a part of the end of `left`.
+    unasked: &'b [u64],
+}
+
+impl<'b> Work<'b> {
+    fn new(pool: &'b Pool, batch: &'b Batch) -> Self {
+        Self {
+            pool,
+            batch,
+            left: batch.order(),
+            unasked: batch.order(),
+        }
+    }
+
+    /// Takes a few pages; none are left when it is empty.
+    fn take(&mut self) -> &'b [u64] {
+        let asked = &self.left[..self.left.len().saturating_sub(self.unasked.len())];
+        if !self.unasked.is_empty() && by_page(asked).nth(PAGES_AHEAD / 2).is_none() {
+            let (asked, unasked) = split(self.unasked, PAGES_AHEAD);
+            self.unasked = unasked;
+            let needs_image = |keys: &[u64]| {
+                let page = page_of(keys[0]);
+                let is_delta = self.batch.frame(keys[0]).kind == FrameKind::Delta;
+                (is_delta && self.pool.resident(page).is_none()).then_some(page)
+            };
+            self.pool.store().will_read(by_page(asked).filter_map(needs_image));
+        }
+        let (taken, left) = split(self.left, PAGES_AT_ONCE);
+        self.left = left;
+        taken
+    }
+}
+
+/// The keys of each page.
+fn by_page(keys: &[u64]) -> impl Iterator<Item = &[u64]> {
+    keys.chunk_by(|one, other| page_of(*one) == page_of(*other))
+}
+
+/// The keys of the first `pages` pages, and the others.
+fn split(keys: &[u64], pages: usize) -> (&[u64], &[u64]) {
+    keys.split_at(by_page(keys).take(pages).map(<[u64]>::len).sum())
+}
+
 /// Redoes the batch, leaves it empty, and returns how many pages it had.
 pub(super) fn redo(pool: &Pool, batch: &mut Batch, aside: &mut Aside, threads: usize) -> Result<u64> {
     batch.sort();
-    let is_same = |one: &u64, other: &u64| page_of(*one) == page_of(*other);
-    let pages = batch.order().chunk_by(is_same).count();
+    let pages = by_page(batch.order()).count();
+    let work = Work::new(pool, batch);
     let answer = if threads <= 1 || pages < PAGES_FOR_THREADS {
-        let mut pages = batch.order().chunk_by(is_same);
-        pages.try_for_each(|keys| redo_page(pool, batch, keys, aside))
+        redo_alone(work, aside)
     } else {
-        redo_beside(pool, batch, aside, threads)
+        redo_beside(work, aside, threads)
     };
     batch.clear();
     answer?;
@@ -33,39 +84,40 @@ pub(super) fn redo(pool: &Pool, batch: &mut Batch, aside: &mut Aside, threads: u
     Ok(pages as u64)
 }
 
-fn redo_beside(pool: &Pool, batch: &Batch, aside: &Aside, threads: usize) -> Result<()> {
-    crate::reach::mark(crate::reach::Mechanism::RedoParallel);
-    let inherited = planted::inherit();
-    let left = Mutex::new(batch.order());
-    // In the order of the file, so that reads are too.
-    let take = || {
-        let mut left = left.lock();
-        let pages = left.chunk_by(|one, other| page_of(*one) == page_of(*other));
-        let (taken, rest) = left.split_at(pages.take(PAGES_AT_ONCE).map(<[u64]>::len).sum());
-        *left = rest;
-        taken
-    };
-    if planted::makes(Fault::ParallelRedoLosesBatch) {
-        take();
+fn redo_alone(mut work: Work<'_>, aside: &Aside) -> Result<()> {
+    loop {
+        let keys = work.take();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        by_page(keys).try_for_each(|keys| redo_page(work.pool, work.batch, keys, aside))?;
     }
+}
+
+fn redo_beside(mut work: Work<'_>, aside: &Aside, threads: usize) -> Result<()> {
+    crate::reach::mark(crate::reach::Mechanism::RedoParallel);
+    if planted::makes(Fault::ParallelRedoLosesBatch) {
+        work.take();
+    }
+    let inherited = planted::inherit();
+    let (pool, batch) = (work.pool, work.batch);
+    let work = Mutex::new(work);
     let failure = Mutex::new(None);
+    let redo_taken = || {
+        while failure.lock().is_none() {
+            let keys = work.lock().take();
+            if keys.is_empty() {
+                return;
+            }
+            let answer = by_page(keys).try_for_each(|keys| redo_page(pool, batch, keys, aside));
+            if let Err(error) = answer {
+                failure.lock().get_or_insert(error);
+            }
+        }
+    };
     thread::scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| {
-                inherited.with(|| {
-                    while failure.lock().is_none() {
-                        let keys = take();
-                        if keys.is_empty() {
-                            return;
-                        }
-                        let mut pages = keys.chunk_by(|one, other| page_of(*one) == page_of(*other));
-                        if let Err(error) = pages.try_for_each(|keys| redo_page(pool, batch, keys, aside)) {
-                            failure.lock().get_or_insert(error);
-                            return;
-                        }
-                    }
-                });
-            });
+            scope.spawn(|| inherited.with(redo_taken));
         }
     });
     failure.into_inner().map_or(Ok(()), Err)
