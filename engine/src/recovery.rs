@@ -10,7 +10,8 @@
 //! | damage before what is known to have been durable | reports corruption and opens nothing |
 //!
 //! The log is read once, in batches of a bounded size ([`batch`]), each of which is redone before the next is read: what is
-//! needed beside the cache does not grow with the log. The frames of a batch are sorted by page. Frames of different pages are
+//! needed beside the cache is a constant (a batch, a part of a commit and the windows of the reader: less than 32 MiB) and does not
+//! grow with the log. The frames of a batch are sorted by page. Frames of different pages are
 //! independent, so pages are redone in parallel ([`pages`]). A page needs only what follows its last whole image (or its
 //! freeing) in the batch, and of that only what is newer than the page in the data file. There is no undo: pages never hold
 //! uncommitted data.

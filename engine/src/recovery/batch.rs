@@ -47,7 +47,8 @@ impl Batch {
 
     /// Whether the batch with these frames keeps to its bound, or has nothing yet.
     pub(super) fn has_room_for(&self, commit: &Commit<'_>) -> bool {
-        self.frames.is_empty() || self.bytes + commit.frames().map(|frame| bytes_of(frame.body)).sum::<usize>() <= self.bound
+        self.frames.is_empty()
+            || self.bytes + commit.frames().map(|frame| bytes_of(frame.body)).sum::<usize>() <= self.bound
     }
 
     /// Takes the frames of a commit, or of a part of one.

@@ -50,7 +50,9 @@ impl<'b> Work<'b> {
                 let is_delta = self.batch.frame(keys[0]).kind == FrameKind::Delta;
                 (is_delta && self.pool.resident(page).is_none()).then_some(page)
             };
-            self.pool.store().will_read(by_page(asked).filter_map(needs_image));
+            self.pool
+                .store()
+                .will_read(by_page(asked).filter_map(needs_image));
         }
         let (taken, left) = split(self.left, PAGES_AT_ONCE);
         self.left = left;
@@ -141,7 +143,11 @@ fn redo_page(pool: &Pool, batch: &Batch, keys: &[u64], aside: &Aside) -> Result<
         .map(|pair| (batch.frame(pair[0]), batch.frame(pair[1])))
         .find(|(one, other)| one.commit >= other.commit);
     if let Some((_, frame)) = second {
-        return Err(bad(pool, frame, "it is the second one of its commit for this page"));
+        return Err(bad(
+            pool,
+            frame,
+            "it is the second one of its commit for this page",
+        ));
     }
     // All before the last frame that says everything about the page can be left out.
     let whole = keys

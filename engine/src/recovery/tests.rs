@@ -10,12 +10,12 @@ use crate::compress::Codec;
 use crate::ids::TableId;
 use crate::page::builder::{NodeBuilder, NodeHeader};
 use crate::page::delta::Operation;
-use crate::page::image;
 use crate::page::edit::NodeMut;
+use crate::page::image;
 use crate::page::words::{Words, private_page};
 use crate::store::{CreateOptions, DataFile, PageImage};
-use crate::vfs::{MemoryVfs, OpenMode};
 use crate::txn::IMAGE_CODEC_NONE;
+use crate::vfs::{MemoryVfs, OpenMode};
 use crate::wal::{CommitMark, FrameKind};
 
 const DATA: &str = "/db/data";

@@ -126,11 +126,7 @@ mod tests {
         let at = 2 * BLOCK_BYTES - GUARD_BYTES;
         assert_eq!(all_in(&bytes).collect::<Vec<_>>(), [(at, guard)]);
         assert_eq!(all_in(&bytes[2 * BLOCK_BYTES..]).count(), 0);
-        assert_eq!(
-            all_in(&bytes[..at + GUARD_BYTES - 1]).count(),
-            0,
-            "cut short"
-        );
+        assert_eq!(all_in(&bytes[..at + GUARD_BYTES - 1]).count(), 0, "cut short");
         for bit in at * 8..2 * BLOCK_BYTES * 8 {
             bytes[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(all_in(&bytes).count(), 0, "bit {bit}");

@@ -6,7 +6,7 @@
 //! flushes the buffer for everybody (`log`, `writer`). A position ([`crate::ids::LogPosition`]) is
 //! `sequence * segment size + offset in the file`, and only grows.
 //!
-//! [`Wal::recover`] reads it back (`reader`) and decides what a damaged end means (`tail`).
+//! [`Wal::recover`] reads it back (`reader`), frame by frame (`cursor`), through windows over the files (`source`), and decides what a damaged end means (`tail`).
 //!
 //! Invariants: commit IDs in the log are dense; a frame's CRC is seeded with its segment's salt, so that nothing that an
 //! earlier use left in the file can be taken for a frame; a failed write or sync is final (`poison.rs`); the durable

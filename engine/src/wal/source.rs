@@ -49,7 +49,8 @@ impl Windows {
 
     /// A buffer of `len` bytes that nobody else has.
     fn take(&mut self, len: usize) -> Vec<u8> {
-        let is_free = |given: &mut Arc<Vec<u8>>| Arc::get_mut(given).is_some_and(|bytes| bytes.capacity() == len);
+        let is_free =
+            |given: &mut Arc<Vec<u8>>| Arc::get_mut(given).is_some_and(|bytes| bytes.capacity() == len);
         let found = self.given.iter_mut().position(is_free);
         match found.and_then(|index| Arc::into_inner(self.given.swap_remove(index))) {
             Some(mut buffer) => {
@@ -208,7 +209,12 @@ impl Source {
     }
 
     /// The next place from `offset` on, before `end`, where a frame's magic is.
-    pub(super) fn next_magic(&mut self, windows: &mut Windows, mut offset: u64, end: u64) -> Result<Option<u64>> {
+    pub(super) fn next_magic(
+        &mut self,
+        windows: &mut Windows,
+        mut offset: u64,
+        end: u64,
+    ) -> Result<Option<u64>> {
         const MAGIC_BYTES: usize = size_of::<u32>();
         loop {
             let rest = end.saturating_sub(offset);

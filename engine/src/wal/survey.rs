@@ -199,13 +199,9 @@ pub(crate) fn find_contents(vfs: &dyn Vfs, dir: &Path) -> Result<Option<PathBuf>
     for found in discover(vfs, dir, None)? {
         let mut source = Source::open(vfs, &found.path, found.len)?;
         let holds_something = match &found.header {
-            Some(header) => {
-                continues_something(header) || holds_frame(&mut source, &mut windows, header)?
-            }
+            Some(header) => continues_something(header) || holds_frame(&mut source, &mut windows, header)?,
             // Without a salt a frame cannot be told from noise, and need not be.
-            None => {
-                found.guard.is_some() || source.next_magic(&mut windows, 0, found.len)?.is_some()
-            }
+            None => found.guard.is_some() || source.next_magic(&mut windows, 0, found.len)?.is_some(),
         };
         if holds_something {
             return Ok(Some(found.path));

@@ -113,7 +113,10 @@ pub(super) fn next_magic(bytes: &[u8], mut offset: usize) -> Option<usize> {
     let magic = FRAME_MAGIC.to_le_bytes();
     while offset + magic.len() <= bytes.len() {
         let step = &bytes[offset..bytes.len().min(offset + STEP)];
-        if !step.iter().fold(false, |is_here, byte| is_here | (*byte == magic[0])) {
+        if !step
+            .iter()
+            .fold(false, |is_here, byte| is_here | (*byte == magic[0]))
+        {
             offset += step.len();
             continue;
         }
@@ -160,7 +163,15 @@ mod tests {
     fn evidence(bytes: &[u8], offset: u64, hole: u64, last: Option<CommitId>) -> Option<Evidence> {
         let mut found = [64 << 10, 5000, 25].map(|window| {
             let (mut source, mut windows) = source_of(bytes, window);
-            find_evidence(&mut source, &mut windows, offset, &header(), LogPosition(hole), last).unwrap()
+            find_evidence(
+                &mut source,
+                &mut windows,
+                offset,
+                &header(),
+                LogPosition(hole),
+                last,
+            )
+            .unwrap()
         });
         assert!(found.iter().all(|one| *one == found[0]), "{found:?}");
         found[0].take()

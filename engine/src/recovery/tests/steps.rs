@@ -84,7 +84,8 @@ fn steps_of_any_size_lead_to_the_same_pages() {
             for threads in [1, 3] {
                 let options = limits(&crashed.options, window, part);
                 let (pool, redone) = crashed.recover_within(threads, batch, &options).unwrap();
-                let what = format!("seed {seed}, batch {batch}, window {window}, part {part}, {threads} threads");
+                let what =
+                    format!("seed {seed}, batch {batch}, window {window}, part {part}, {threads} threads");
                 assert!(pages_of(&pool) == model, "{what}");
                 assert_eq!(redone.report.commits, 60, "{what}");
                 let allocated = pool.store().allocated_pages();
@@ -141,11 +142,7 @@ fn damage_further_on_leaves_the_durable_checkpoint_and_the_log_as_they_were() {
     let (crashed, model) = random_log(&mut random, 60);
     let whole = crashed.vfs.fork();
     // The last but one of the segments, which holds what was durable long before the end.
-    let paths: Vec<_> = whole
-        .list(Path::new("/db/wal"))
-        .unwrap()
-        .into_iter()
-        .collect();
+    let paths: Vec<_> = whole.list(Path::new("/db/wal")).unwrap().into_iter().collect();
     let mode = OpenMode::default();
     let file = crashed.vfs.open(&paths[paths.len() - 2], mode).unwrap();
     let mut byte = [0];
@@ -157,7 +154,12 @@ fn damage_further_on_leaves_the_durable_checkpoint_and_the_log_as_they_were() {
     let pool = Pool::new(Arc::new(store), PAGE_SIZE as usize, 0);
     let error = recover(&vfs, &pool, &crashed.options, 2, 3000).unwrap_err();
     assert!(matches!(error, crate::Error::Corruption { .. }), "{error}");
-    assert!(pool.counters.evicted_dirty.load(std::sync::atomic::Ordering::Relaxed) > 0);
+    assert!(
+        pool.counters
+            .evicted_dirty
+            .load(std::sync::atomic::Ordering::Relaxed)
+            > 0
+    );
     drop(pool);
     // With the byte as it was everything is there, on the data file that the failed recovery has left.
     let file = vfs.open(&paths[paths.len() - 2], mode).unwrap();
@@ -192,6 +194,9 @@ fn a_second_frame_for_a_page_in_a_later_part_of_its_commit_is_corruption() {
     let options = limits(&crashed.options, 4096, 300);
     for threads in [1, 4] {
         let error = crashed.recover_within(threads, 300, &options).unwrap_err();
-        assert!(error.to_string().contains("the second one of its commit"), "{error}");
+        assert!(
+            error.to_string().contains("the second one of its commit"),
+            "{error}"
+        );
     }
 }

@@ -98,7 +98,10 @@ fn recover_with(
             .map(|frame| (frame.page.0, frame.kind, frame.to_body().to_vec()));
         let is_part = std::mem::replace(&mut goes_on, !commit.is_last_part);
         if let Some(before) = commits.last_mut().filter(|_| is_part) {
-            assert_eq!((before.id, before.wall_clock_ms), (commit.id.0, commit.wall_clock_ms));
+            assert_eq!(
+                (before.id, before.wall_clock_ms),
+                (commit.id.0, commit.wall_clock_ms)
+            );
             before.frames.extend(frames);
             return Ok(());
         }

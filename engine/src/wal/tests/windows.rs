@@ -82,7 +82,11 @@ fn damage_is_found_through_small_windows_as_through_large_ones() {
             };
             let expected = read(1 << 20, 1 << 20);
             for (window, part) in [(60, 1 << 20), (5000, 300), (9000, 1)] {
-                assert!(read(window, part) == expected, "{} at {offset}, {window}, {part}", path.display());
+                assert!(
+                    read(window, part) == expected,
+                    "{} at {offset}, {window}, {part}",
+                    path.display()
+                );
             }
         }
     }
