@@ -2,6 +2,8 @@
 //!
 //! It is a test binary of its own, since its allocator counts what the whole process has.
 
+#![expect(clippy::unwrap_used, reason = "helpers of a test fail it by panicking")]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::Path;
 use std::sync::atomic::AtomicUsize;
