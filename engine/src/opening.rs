@@ -258,7 +258,13 @@ fn redo(store: DataFile, options: &Options, dir: &Path) -> Result<Redone> {
     wal_options.read_only = store.is_read_only();
     let page_size = store.page_size();
     let pool = Pool::new(Arc::new(store), page_size, options.cache_size);
-    let redone = recovery::recover(&*options.vfs, &pool, &wal_options, options.redo_threads)?;
+    let redone = recovery::recover(
+        &*options.vfs,
+        &pool,
+        &wal_options,
+        options.redo_threads,
+        recovery::BATCH_BYTES,
+    )?;
     let mut checkpoint = if redone.report.commits > 0 {
         FirstCheckpoint::Wanted
     } else {

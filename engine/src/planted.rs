@@ -45,6 +45,7 @@ faults! {
     NoFrameCrc: "the CRC of log frames is not checked",
     CrcWithoutSalt: "the CRC of log frames is not seeded with the segment's salt",
     IncompleteCommitRedone: "recovery redoes the frames of a commit that has no mark",
+    LongCommitNotAwaited: "recovery hands out what it has of a long commit before it knows that the commit is complete",
     DamageTruncatesLog: "damage in the middle of the log ends it, as if it were a torn tail",
     AbandonedSegmentRead: "of several segments that continue the log, recovery takes the oldest",
     RecycleTooEarly: "log segments are recycled before the checkpoint that makes them superfluous is durable",
@@ -97,6 +98,8 @@ faults! {
     LastCommitNotRedone: "recovery leaves out the last complete commit",
     FreedNotRedone: "recovery does not redo that a page was freed",
     RedoneNumberStaysFree: "the number of a page that recovery brought back is handed out again",
+    RedoBatchLosesLast: "redo in several steps leaves out the commit that fills a step",
+    PageFreedInCacheStays: "a page that one step of redo changed and a later one freed stays in the cache",
     ParallelRedoLosesBatch: "one batch of pages is lost between the threads of a parallel redo",
     // What takes two threads in a particular order: found under controlled schedules.
     SnapshotLooksOnce: "a snapshot does not look at the visible commit again once it is registered",

@@ -282,6 +282,19 @@ impl Pool {
         self.dirty_count.fetch_add(pages.len(), Relaxed);
     }
 
+    /// Leaves in the dirty set only what is in memory and dirty, once each: pages that had to make way are written, and may be
+    /// there again. Nobody changes pages meanwhile.
+    pub(crate) fn tidy_dirty(&self) {
+        let mut dirty = self.dirty.lock();
+        dirty.sort_unstable();
+        dirty.dedup();
+        dirty.retain(|page| match self.table.get(*page) {
+            Residence::Frame(index) => self.frame(index).is_dirty(),
+            Residence::Absent | Residence::Claimed => false,
+        });
+        self.dirty_count.store(dirty.len(), Relaxed);
+    }
+
     /// Forgets a page that the applier has freed. The caller holds its latch and has removed it from the store.
     pub(crate) fn discard(&self, mut latched: Latched<'_>) {
         let page = latched.frame().page_number();

@@ -1,5 +1,7 @@
 //! Redo of logs written by hand onto data files written by hand: what each state of a start leads to.
 
+mod steps;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,10 +11,12 @@ use crate::ids::TableId;
 use crate::page::builder::{NodeBuilder, NodeHeader};
 use crate::page::delta::Operation;
 use crate::page::edit::NodeMut;
+use crate::page::image;
 use crate::page::words::{Words, private_page};
 use crate::store::{CreateOptions, DataFile, PageImage};
+use crate::txn::IMAGE_CODEC_NONE;
 use crate::vfs::{MemoryVfs, OpenMode};
-use crate::wal::CommitMark;
+use crate::wal::{CommitMark, FrameKind};
 
 const DATA: &str = "/db/data";
 const PAGE_SIZE: u32 = 4096;
@@ -89,10 +93,19 @@ impl Crashed {
     }
 
     fn recover(&self, threads: usize) -> Result<(Pool, Redone)> {
+        self.recover_within(threads, BATCH_BYTES, &self.options)
+    }
+
+    fn recover_within(
+        &self,
+        threads: usize,
+        batch_bytes: usize,
+        options: &WalOptions,
+    ) -> Result<(Pool, Redone)> {
         let vfs = self.vfs.fork();
         let store = DataFile::open(Arc::new(vfs.clone()), Path::new(DATA), open_file(&vfs))?;
         let pool = Pool::new(Arc::new(store), PAGE_SIZE as usize, 4 << 20);
-        let redone = recover(&vfs, &pool, &self.options, threads)?;
+        let redone = recover(&vfs, &pool, options, threads, batch_bytes)?;
         Ok((pool, redone))
     }
 
@@ -373,7 +386,7 @@ fn a_data_file_that_cannot_be_read_or_grown_ends_recovery_with_that_error() {
     let pool = Pool::new(Arc::new(store), PAGE_SIZE as usize, 0);
     vfs.set_capacity(Some(vfs.used_bytes()));
     for threads in [1, 4] {
-        let error = recover(&vfs, &pool, &crashed.options, threads).unwrap_err();
+        let error = recover(&vfs, &pool, &crashed.options, threads, BATCH_BYTES).unwrap_err();
         assert!(error.is_disk_full(), "{error}");
     }
 }

@@ -1,6 +1,6 @@
 //! What recovery hands out: one complete commit at a time, its frames with their bodies by reference. A body that has
-//! to outlive the callback (redo in parallel by page) is kept with [`Frame::to_body`], which shares the segment's
-//! bytes and copies nothing.
+//! to outlive the callback (redo in parallel by page) is kept with [`Frame::to_body`], which shares the window that was read
+//! and copies nothing.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -17,8 +17,11 @@ pub struct Commit<'a> {
     pub wall_clock_ms: u64,
     /// Position behind its last frame.
     pub end: LogPosition,
+    /// Whether nothing more comes of it. A commit that is longer than [`super::WalOptions::commit_part`] is handed out in
+    /// parts, once it is known that all of it is there.
+    pub is_last_part: bool,
     pub(super) frames: &'a [ReadFrame],
-    pub(super) segments: &'a [Arc<Vec<u8>>],
+    pub(super) windows: &'a [Arc<Vec<u8>>],
 }
 
 /// A frame of a [`Commit`].
@@ -36,7 +39,7 @@ pub struct Frame<'a> {
     start: u32,
 }
 
-/// The body of a frame, kept by sharing the bytes of its segment. Dereferences to the bytes.
+/// The body of a frame, kept by sharing what was read. Dereferences to the bytes.
 #[derive(Clone, Debug)]
 pub struct FrameBody {
     bytes: Arc<Vec<u8>>,
@@ -44,13 +47,13 @@ pub struct FrameBody {
     len: u32,
 }
 
-/// A frame's place in the segments that were read.
+/// A frame's place in the windows that were read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ReadFrame {
     pub(super) page: PageNumber,
     pub(super) kind: FrameKind,
     pub(super) position: LogPosition,
-    pub(super) segment: usize,
+    pub(super) window: u32,
     pub(super) start: u32,
     pub(super) len: u32,
 }
@@ -58,9 +61,9 @@ pub(super) struct ReadFrame {
 impl<'a> Commit<'a> {
     /// The frames in log order.
     pub fn frames(&self) -> impl ExactSizeIterator<Item = Frame<'a>> + use<'a> {
-        let segments = self.segments;
+        let windows = self.windows;
         self.frames.iter().map(move |frame| {
-            let bytes = &segments[frame.segment];
+            let bytes = &windows[frame.window as usize];
             let start = frame.start as usize;
             Frame {
                 page: frame.page,
@@ -75,7 +78,12 @@ impl<'a> Commit<'a> {
 }
 
 impl Frame<'_> {
-    /// Keeps the body beyond the callback; the whole segment stays in memory as long as one of its bodies.
+    /// The window that the body is in, and where it begins there.
+    pub(crate) fn window(&self) -> (&Arc<Vec<u8>>, u32) {
+        (self.bytes, self.start)
+    }
+
+    /// Keeps the body beyond the callback; the window that it is in stays in memory as long as one of its bodies.
     #[must_use]
     pub fn to_body(&self) -> FrameBody {
         FrameBody {

@@ -12,8 +12,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::block::BLOCK_BYTES;
 use super::guard::{self, Guard};
 use super::segment::{COPY_BYTES, HEADER_BYTES, SegmentHeader, sequence_of};
+use super::source::{Source, Windows};
 use crate::error::{Error, Result};
 use crate::ids::LogPosition;
 use crate::vfs::{FileId, OpenMode, Vfs, VfsFile};
@@ -55,7 +57,7 @@ pub(super) fn open_for_reading(vfs: &dyn Vfs, path: &Path) -> Result<Arc<dyn Vfs
 }
 
 /// Reads from `offset` on until `buf` is full or the file ends, and returns how much that was.
-fn fill(file: &dyn VfsFile, path: &Path, buf: &mut [u8], offset: u64) -> Result<usize> {
+pub(super) fn fill(file: &dyn VfsFile, path: &Path, buf: &mut [u8], offset: u64) -> Result<usize> {
     let mut filled = 0;
     while filled < buf.len() {
         let count = file
@@ -107,7 +109,7 @@ pub(super) fn discover(vfs: &dyn Vfs, dir: &Path, database_id: Option<u64>) -> R
         }
         let guard = match header {
             Some(_) => None,
-            None => newest_guard(&read_file(&*file, &path, len)?, database_id),
+            None => newest_guard(vfs, &path, len, database_id)?,
         };
         found.push(FoundFile {
             id: file.identity().map_err(|e| Error::io("look at", &path, e))?,
@@ -135,12 +137,24 @@ fn read_header(file: &dyn VfsFile, path: &Path, len: u64) -> Result<Option<Segme
     Ok(SegmentHeader::choose(first, last))
 }
 
-/// The guard in `bytes` that tells of the most.
-fn newest_guard(bytes: &[u8], database_id: Option<u64>) -> Option<Guard> {
-    guard::all_from(bytes, 0)
-        .map(|(_, guard)| guard)
-        .filter(|guard| database_id.is_none_or(|own| guard.database_id == own))
-        .max_by_key(|guard| guard.durable)
+/// The guard in the file that tells of the most.
+fn newest_guard(vfs: &dyn Vfs, path: &Path, len: u64, database_id: Option<u64>) -> Result<Option<Guard>> {
+    let mut source = Source::open(vfs, path, len)?;
+    let mut windows = Windows::default();
+    let mut newest: Option<Guard> = None;
+    let mut at = 0;
+    loop {
+        let bytes = source.bytes(&mut windows, at, BLOCK_BYTES)?;
+        let blocks = &bytes[..bytes.len() / BLOCK_BYTES * BLOCK_BYTES];
+        if blocks.is_empty() {
+            return Ok(newest);
+        }
+        let own = guard::all_in(blocks)
+            .map(|(_, guard)| guard)
+            .filter(|guard| database_id.is_none_or(|own| guard.database_id == own));
+        newest = newest.into_iter().chain(own).max_by_key(|guard| guard.durable);
+        at += blocks.len() as u64;
+    }
 }
 
 /// Whether any file of the log is in `dir`.

@@ -208,24 +208,57 @@ fn salt_used(salt: u32) -> u32 {
     }
 }
 
-/// The frame at the start of `bytes`, which reach to the end of the segment.
-pub(crate) fn decode(bytes: &[u8], salt: u32) -> Result<Decoded, FrameFault> {
-    if bytes.len() < FRAME_BYTES_MIN {
+/// The CRC of a frame that is computed in parts.
+pub(super) struct Check(crc32fast::Hasher);
+
+impl Check {
+    /// Of a frame in a segment with this salt.
+    pub(super) fn new(salt: u32) -> Self {
+        Self(crc32fast::Hasher::new_with_initial(salt_used(salt)))
+    }
+
+    /// The next part of what the CRC covers.
+    pub(super) fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// What is wrong, if anything is.
+    pub(super) fn fault(self, stored: u32, commit: CommitId) -> Option<FrameFault> {
+        let computed = self.0.finalize();
+        (stored != computed && !planted::makes(Fault::NoFrameCrc)).then_some(FrameFault::Crc {
+            stored,
+            computed,
+            commit,
+        })
+    }
+}
+
+/// The size of the frame that begins with the bytes `head`, where `room` bytes are left for it. Nothing but the size is
+/// checked. `head` has as many bytes as the smallest frame, unless there is no room for it.
+pub(super) fn size_of(head: &[u8], room: usize) -> Result<usize, FrameFault> {
+    if head.len() < FRAME_BYTES_MIN {
         return Err(FrameFault::Absent);
     }
-    match u32_at(bytes, 0) {
+    match u32_at(head, 0) {
         FRAME_MAGIC => {}
         0 => return Err(FrameFault::Absent),
         other => return Err(FrameFault::Magic(other)),
     }
-    let stored_size = u32_at(bytes, SIZE_OFFSET);
-    let size = stored_size as usize;
-    if !(FRAME_BYTES_MIN..=bytes.len()).contains(&size) {
-        return Err(FrameFault::Size {
-            size: stored_size,
-            room: bytes.len(),
-        });
+    let size = u32_at(head, SIZE_OFFSET);
+    if !(FRAME_BYTES_MIN..=room).contains(&(size as usize)) {
+        return Err(FrameFault::Size { size, room });
     }
+    Ok(size as usize)
+}
+
+/// The commit ID of the frame that begins with the bytes `head`, unchecked.
+pub(super) fn commit_of(head: &[u8]) -> CommitId {
+    CommitId(u64_at(head, COMMIT_OFFSET))
+}
+
+/// The frame at the start of `bytes`, which reach to the end of the segment.
+pub(crate) fn decode(bytes: &[u8], salt: u32) -> Result<Decoded, FrameFault> {
+    let size = size_of(bytes, bytes.len())?;
     let page = PageNumber(u32_at(bytes, PAGE_OFFSET));
     let commit = CommitId(u64_at(bytes, COMMIT_OFFSET));
     let data_end = size - CRC_BYTES;

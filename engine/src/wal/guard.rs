@@ -102,13 +102,12 @@ impl Guard {
     }
 }
 
-/// All guards in a file's `bytes`, from the block that `offset` is in.
-pub(super) fn all_from(bytes: &[u8], offset: usize) -> impl Iterator<Item = (usize, Guard)> {
-    let first = (offset / BLOCK_BYTES * BLOCK_BYTES).min(bytes.len());
-    bytes[first..]
+/// The guards in `bytes`, which begin with a block, and where each is.
+pub(super) fn all_in(bytes: &[u8]) -> impl Iterator<Item = (usize, Guard)> {
+    bytes
         .chunks_exact(BLOCK_BYTES)
-        .zip((first..).step_by(BLOCK_BYTES))
-        .filter_map(|(block, at)| Some((at + BLOCK_BYTES - GUARD_BYTES, Guard::take(block)?)))
+        .zip((BLOCK_BYTES..).step_by(BLOCK_BYTES))
+        .filter_map(|(block, end)| Some((end - GUARD_BYTES, Guard::take(block)?)))
 }
 
 #[cfg(test)]
@@ -125,18 +124,12 @@ mod tests {
         let mut bytes = vec![0xEE; 3 * BLOCK_BYTES];
         guard.put(&mut bytes[BLOCK_BYTES..2 * BLOCK_BYTES]);
         let at = 2 * BLOCK_BYTES - GUARD_BYTES;
-        for offset in [0, 1, BLOCK_BYTES, 2 * BLOCK_BYTES - 1] {
-            assert_eq!(all_from(&bytes, offset).collect::<Vec<_>>(), [(at, guard)]);
-        }
-        assert_eq!(all_from(&bytes, 2 * BLOCK_BYTES).count(), 0);
-        assert_eq!(
-            all_from(&bytes[..at + GUARD_BYTES - 1], 0).count(),
-            0,
-            "cut short"
-        );
+        assert_eq!(all_in(&bytes).collect::<Vec<_>>(), [(at, guard)]);
+        assert_eq!(all_in(&bytes[2 * BLOCK_BYTES..]).count(), 0);
+        assert_eq!(all_in(&bytes[..at + GUARD_BYTES - 1]).count(), 0, "cut short");
         for bit in at * 8..2 * BLOCK_BYTES * 8 {
             bytes[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(all_from(&bytes, 0).count(), 0, "bit {bit}");
+            assert_eq!(all_in(&bytes).count(), 0, "bit {bit}");
             bytes[bit / 8] ^= 1 << (bit % 8);
         }
     }

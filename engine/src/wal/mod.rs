@@ -6,7 +6,7 @@
 //! flushes the buffer for everybody (`log`, `writer`). A position ([`crate::ids::LogPosition`]) is
 //! where its segment starts plus the offset in the file, and only grows.
 //!
-//! [`Wal::recover`] reads it back (`reader`) and decides what a damaged end means (`tail`).
+//! [`Wal::recover`] reads it back (`reader`), frame by frame (`cursor`), through windows over the files (`source`), and decides what a damaged end means (`tail`).
 //!
 //! Invariants: commit IDs in the log are dense; a frame's CRC is seeded with its segment's salt, so that nothing that an
 //! earlier use left in the file can be taken for a frame; a failed write or sync is final (`poison.rs`); the durable
@@ -17,6 +17,7 @@ mod block;
 mod buffer;
 mod chain;
 mod commit;
+mod cursor;
 mod discover;
 mod frame;
 #[cfg(any(test, fuzzing))]
@@ -28,6 +29,7 @@ mod probe;
 mod reader;
 mod segment;
 mod segments;
+mod source;
 mod survey;
 mod tail;
 mod varint;

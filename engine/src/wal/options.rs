@@ -39,6 +39,10 @@ pub struct WalOptions {
     pub time_line: Option<u64>,
     /// Whether [`super::Wal::recover`] changes nothing, so that it does not sync what it reads.
     pub read_only: bool,
+    /// How much of the log [`super::Wal::recover`] reads at a time, in bytes.
+    pub read_window: usize,
+    /// How much of one commit [`super::Wal::recover`] has in memory, in bytes: a longer one is handed out in parts.
+    pub commit_part: usize,
 }
 
 impl WalOptions {
@@ -48,6 +52,11 @@ impl WalOptions {
     pub const SEGMENT_SIZE_SMALL: u64 = 256 << 10;
     /// The largest segment size: 1 GiB.
     pub const SEGMENT_SIZE_MAX: u64 = 1 << 30;
+
+    /// The default of [`WalOptions::read_window`]: 1 MiB.
+    pub const READ_WINDOW_DEFAULT: usize = 1 << 20;
+    /// The default of [`WalOptions::commit_part`]: 4 MiB.
+    pub const COMMIT_PART_DEFAULT: usize = 4 << 20;
 
     /// The defaults for a log in `dir`: segments of 16 MiB, one prepared ahead, the faster way to flush, 16 KiB pages.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
@@ -60,6 +69,8 @@ impl WalOptions {
             database_id: 0,
             time_line: None,
             read_only: false,
+            read_window: Self::READ_WINDOW_DEFAULT,
+            commit_part: Self::COMMIT_PART_DEFAULT,
         }
     }
 

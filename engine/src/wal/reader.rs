@@ -1,8 +1,10 @@
 //! Reading the log back, from a checkpoint's position to its end.
 //!
 //! 1. Find the segment that holds the position, by header.
-//! 2. Read each segment whole and walk its frames; collect them until one has a commit mark, then hand out the commit.
-//! 3. Go over to the segment that claims to continue at the position reached.
+//! 2. Walk its frames, in windows ([`super::source`]), and go over to the segment that claims to continue at the position
+//!    reached ([`super::cursor`]); collect frames until one has a commit mark, then hand out the commit.
+//! 3. A commit that is longer than a limit is not collected: once its mark is found it is read again, and handed out in parts.
+//!    So memory is needed for a window and that limit, however long the log, a segment or a commit is.
 //! 4. At the first place without a valid frame the log ends, if that is legal:
 //!
 //! | the hole | and | then |
@@ -16,62 +18,69 @@
 //! its own and the one before it. Anything else is refused: it is a log of the past of another copy.
 //!
 //! A frame with a good CRC that does not continue its predecessor (commit ID, frame count) is corruption anywhere: no
-//! crash makes one. What was read is synced before it is reported, so that what a recovery shows cannot be lost by a
+//! crash makes one. What was read is synced before the end is reported, so that what a recovery shows cannot be lost by a
 //! power failure right after it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use super::block::BLOCK_BYTES;
-use super::chain::{Chain, Link};
+use super::chain::Chain;
 use super::commit::{Commit, ReadFrame, Recovered, TornTail};
-use super::discover::{discover, open_for_reading, read_file};
-use super::frame::{self, Decoded, FrameFault};
-use super::guard::Guard;
+use super::cursor::{Cursor, Hole, Next, Place, check_time_line};
+use super::discover::discover;
+use super::frame::{Decoded, FrameFault};
 use super::log::Wal;
 use super::options::WalOptions;
+use super::segment::HEADER_BYTES;
+use super::source::{Source, Windows};
 use super::tail::find_evidence;
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition};
 use crate::planted::{self, Fault};
-use crate::vfs::{Vfs, VfsFile};
+use crate::vfs::Vfs;
 
-/// A place without a valid frame.
-struct Hole {
-    position: LogPosition,
-    fault: FrameFault,
+/// The commit that has no mark yet.
+struct Open {
+    commit: CommitId,
+    /// Of its first frame.
+    place: Place,
+    frames: u64,
+    bytes: u64,
+    /// It has passed the limit: its frames are not kept, and will be read again.
+    is_long: bool,
 }
 
-/// Why the walk through a segment stopped.
-enum Stop {
-    /// The log goes on in another segment.
-    Continues,
-    Hole(Hole),
-}
-
-/// A segment in memory; shorter than its header says when the file was cut.
-struct Loaded {
-    file: Arc<dyn VfsFile>,
-    bytes: Arc<Vec<u8>>,
+/// Frames that wait to be handed out, with the windows that they are in.
+#[derive(Default)]
+struct Kept {
+    frames: Vec<ReadFrame>,
+    windows: Vec<Arc<Vec<u8>>>,
+    /// Memory for them, in bytes; windows not counted, which are a part of one longer at each end.
+    bytes: usize,
 }
 
 /// What has been read so far.
 struct Reader {
+    windows: Windows,
+    commit_part: usize,
     result: Recovered,
-    /// Frames of the commit that has no mark yet.
-    open_commit: Option<CommitId>,
-    open_frames: Vec<ReadFrame>,
-    open_bytes: u64,
-    /// The segments that the open frames are in, the current one last.
-    segments: Vec<Arc<Vec<u8>>>,
-    /// Of the guards in the last blocks of the segments that were read, the one that tells of the most, and where it is.
-    told: Option<(PathBuf, LogPosition)>,
+    open: Option<Open>,
+    kept: Kept,
+}
+
+/// What is known of a commit when its mark is.
+#[derive(Clone, Copy)]
+struct Marked {
+    id: CommitId,
+    wall_clock_ms: u64,
+    end: LogPosition,
 }
 
 impl Wal {
     /// Reads the log in `options.dir` from position `from` (a commit boundary: a checkpoint's redo position) and gives
-    /// each complete commit, in order, to `on_commit`. `must_reach` is a position that is known to have been durable;
-    /// `from` itself when nothing is known. Segments are read with the size in their headers.
+    /// each complete commit, in order, to `on_commit`; one that is longer than `options.commit_part` in several parts.
+    /// `must_reach` is a position that is known to have been durable; `from` itself when nothing is known. Segments are read
+    /// with the size in their headers.
     ///
     /// # Errors
     /// [`Error::Corruption`] naming file and offset when the log is damaged before its end, or ends before
@@ -84,8 +93,21 @@ impl Wal {
         mut on_commit: impl FnMut(&Commit<'_>) -> Result<()>,
     ) -> Result<Recovered> {
         let chain = Chain::new(discover(vfs, &options.dir, Some(options.database_id))?, from)?;
-        let mut reader = Reader::new(from);
-        let Some((mut index, mut position)) = chain.locate(from) else {
+        let mut reader = Reader {
+            windows: Windows::new(options.read_window),
+            commit_part: options.commit_part,
+            result: Recovered {
+                end: from,
+                last_commit: None,
+                frames: 0,
+                commits: 0,
+                bytes: 0,
+                torn: None,
+            },
+            open: None,
+            kept: Kept::default(),
+        };
+        let Some((index, position)) = chain.locate(from) else {
             return no_segment(vfs, &chain, &options.dir, from, must_reach).map(|()| reader.result);
         };
         if let Some(expected) = options.time_line {
@@ -97,153 +119,142 @@ impl Wal {
             };
             check_time_line(first, found, expected)?;
         }
-        let mut files = Vec::new();
+        let mut cursor = Cursor::new(vfs, &chain, options, Place { index, position });
         let hole = loop {
-            let link = chain.link(index);
-            let successor = chain.successor(index);
-            let continued_at = successor.map(|next| chain.link(next).header.previous_end);
-            let loaded = load(vfs, link)?;
-            if link.len < link.header.segment_size {
-                let what = format!(
-                    "the segment ends here; it had {} bytes before it was used, so it was cut",
-                    link.header.segment_size
-                );
-                return Err(Error::corruption(&link.path, None, link.len, what));
-            }
-            reader.note_last_guard(link, &loaded.bytes);
-            files.push((loaded.file, link));
-            reader.enter(loaded.bytes);
-            match (
-                reader.walk(link, position, continued_at, &mut on_commit)?,
-                successor,
-            ) {
-                (Stop::Continues, Some(next)) => {
-                    let found = chain.link(next).header.previous_time_line;
-                    check_time_line(chain.link(next), found, link.header.time_line)?;
-                    index = next;
-                    position = chain.link(next).header.first_frame();
-                }
-                (Stop::Hole(hole), _) => break hole,
-                (Stop::Continues, None) => unreachable!("the walk stops at a hole when nothing continues it"),
+            match cursor.next(&mut reader.windows)? {
+                Next::Frame(decoded) => reader.take(&cursor, &decoded, &mut on_commit)?,
+                Next::Hole(hole) => break hole,
             }
         };
         if planted::makes(Fault::IncompleteCommitRedone)
-            && let Some(open) = reader.open_commit
+            && let Some(open) = &reader.open
         {
-            reader.complete(open, 0, hole.position, &mut on_commit)?;
+            let marked = Marked {
+                id: open.commit,
+                wall_clock_ms: 0,
+                end: hole.position,
+            };
+            reader.complete(&cursor, marked, &mut on_commit)?;
         }
-        reader.judge(vfs, &chain, chain.link(index), &hole, must_reach)?;
-        for (file, link) in files.into_iter().filter(|_| !options.read_only) {
-            file.sync_data().map_err(|e| Error::io("sync", &link.path, e))?;
-        }
+        reader.judge(vfs, &chain, &mut cursor, &hole, must_reach)?;
+        cursor.sync()?;
         Ok(reader.result)
     }
 }
 
-impl Reader {
-    fn new(from: LogPosition) -> Self {
-        Self {
-            result: Recovered {
-                end: from,
-                last_commit: None,
-                frames: 0,
-                commits: 0,
-                bytes: 0,
-                torn: None,
-            },
-            open_commit: None,
-            open_frames: Vec::new(),
-            open_bytes: 0,
-            segments: Vec::new(),
-            told: None,
+impl Kept {
+    /// Keeps the frame that the cursor has just passed.
+    fn push(&mut self, cursor: &Cursor<'_>, decoded: &Decoded) {
+        let source = cursor.source();
+        let is_new = |last: &Arc<Vec<u8>>| !Arc::ptr_eq(last, source.window());
+        if self.windows.last().is_none_or(is_new) {
+            self.windows.push(Arc::clone(source.window()));
         }
+        let link = cursor.link();
+        let position = LogPosition(cursor.place().position.0 - decoded.size as u64);
+        let start = source.place(position.0 - link.header.start().0) + decoded.body.start;
+        self.bytes += decoded.size + size_of::<ReadFrame>();
+        self.frames.push(ReadFrame {
+            page: decoded.page,
+            kind: decoded.kind,
+            position,
+            window: self.windows.len() as u32 - 1,
+            start: start as u32,
+            len: decoded.body.len() as u32,
+        });
     }
 
-    /// Makes `bytes` the current segment; earlier ones stay only while an open commit has frames in them.
-    fn enter(&mut self, bytes: Arc<Vec<u8>>) {
-        if self.open_frames.is_empty() {
-            self.segments.clear();
-        }
-        self.segments.push(bytes);
-    }
-
-    /// Notes what the last block of a segment tells of the one behind it, which may be lost.
-    fn note_last_guard(&mut self, link: &Link, bytes: &[u8]) {
-        let last_block = &bytes[bytes.len().saturating_sub(BLOCK_BYTES)..];
-        let told = self.told.as_ref().map_or(LogPosition(0), |(_, durable)| *durable);
-        if let Some(guard) = Guard::take(last_block)
-            && (guard.database_id, guard.sequence) == (link.header.database_id, link.header.sequence)
-            && guard.durable > told
-        {
-            self.told = Some((link.path.clone(), guard.durable));
-        }
-    }
-
-    /// Reads frames of the current segment from `position` to `continued_at` or to a hole.
-    fn walk(
+    fn hand_out(
         &mut self,
-        link: &Link,
-        mut position: LogPosition,
-        continued_at: Option<LogPosition>,
+        marked: Marked,
+        is_last_part: bool,
         on_commit: &mut impl FnMut(&Commit<'_>) -> Result<()>,
-    ) -> Result<Stop> {
-        let start = link.header.start().0;
-        let segment = self.segments.len() - 1;
-        let bytes = Arc::clone(&self.segments[segment]);
-        loop {
-            let offset = (position.0 - start) as usize;
-            let damaged = |what: String| Error::corruption(&link.path, None, offset as u64, what);
-            if let Some(end) = continued_at.filter(|&end| end <= position) {
-                if end < position {
-                    return Err(damaged(format!(
-                        "the log is said to continue elsewhere from {end}, before {position}"
-                    )));
-                }
-                return Ok(Stop::Continues);
-            }
-            let rest = link.header.frames(&bytes).get(offset..).unwrap_or_default();
-            let decoded = match frame::decode(rest, link.header.salt) {
-                Ok(decoded) => decoded,
-                Err(fault @ FrameFault::Malformed(_)) => return Err(damaged(fault.to_string())),
-                Err(fault) => return Ok(Stop::Hole(Hole { position, fault })),
-            };
-            self.check_order(&decoded).map_err(damaged)?;
-            self.open_commit = Some(decoded.commit);
-            self.open_bytes += decoded.size as u64;
-            self.open_frames.push(ReadFrame {
-                page: decoded.page,
-                kind: decoded.kind,
+    ) -> Result<()> {
+        on_commit(&Commit {
+            id: marked.id,
+            wall_clock_ms: marked.wall_clock_ms,
+            end: marked.end,
+            is_last_part,
+            frames: &self.frames,
+            windows: &self.windows,
+        })?;
+        self.clear();
+        Ok(())
+    }
+
+    fn clear(&mut self) {
+        self.frames.clear();
+        self.windows.clear();
+        self.bytes = 0;
+    }
+}
+
+impl Reader {
+    /// Takes the frame that the cursor has just passed.
+    fn take(
+        &mut self,
+        cursor: &Cursor<'_>,
+        decoded: &Decoded,
+        on_commit: &mut impl FnMut(&Commit<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let end = cursor.place().position;
+        let position = LogPosition(end.0 - decoded.size as u64);
+        self.check_order(decoded)
+            .map_err(|what| cursor.damaged(position, what))?;
+        let open = self.open.get_or_insert_with(|| Open {
+            commit: decoded.commit,
+            place: Place {
                 position,
-                segment,
-                start: (offset + decoded.body.start) as u32,
-                len: decoded.body.len() as u32,
-            });
-            let frame_start = position;
-            position = LogPosition(position.0 + decoded.size as u64);
-            if let Some(mark) = decoded.mark {
-                if mark.frame_count != self.open_frames.len() as u64 {
-                    return Err(damaged(format!(
-                        "commit {} is marked as {} frames, but has {}",
-                        decoded.commit,
-                        mark.frame_count,
-                        self.open_frames.len()
-                    )));
+                ..cursor.place()
+            },
+            frames: 0,
+            bytes: 0,
+            is_long: false,
+        });
+        open.frames += 1;
+        open.bytes += decoded.size as u64;
+        if !open.is_long {
+            self.kept.push(cursor, decoded);
+            if self.kept.bytes > self.commit_part {
+                if planted::makes(Fault::LongCommitNotAwaited) {
+                    let marked = Marked {
+                        id: decoded.commit,
+                        wall_clock_ms: 0,
+                        end,
+                    };
+                    return self.kept.hand_out(marked, false, on_commit);
                 }
-                if mark.durable_distance > frame_start.0 {
-                    return Err(damaged(
-                        "a commit mark with an impossible durable position".into(),
-                    ));
-                }
-                let segment_clock = link.header.wall_clock_ms as i64;
-                let wall_clock_ms = segment_clock.wrapping_add(mark.wall_clock_delta_ms) as u64;
-                self.complete(decoded.commit, wall_clock_ms, position, on_commit)?;
+                open.is_long = true;
+                self.kept.clear();
             }
         }
+        let Some(mark) = decoded.mark else {
+            return Ok(());
+        };
+        if mark.frame_count != open.frames {
+            return Err(cursor.damaged(
+                position,
+                format!(
+                    "commit {} is marked as {} frames, but has {}",
+                    decoded.commit, mark.frame_count, open.frames
+                ),
+            ));
+        }
+        if mark.durable_distance > position.0 {
+            return Err(cursor.damaged(position, "a commit mark with an impossible durable position"));
+        }
+        let segment_clock = cursor.link().header.wall_clock_ms as i64;
+        let marked = Marked {
+            id: decoded.commit,
+            wall_clock_ms: segment_clock.wrapping_add(mark.wall_clock_delta_ms) as u64,
+            end,
+        };
+        self.complete(cursor, marked, on_commit)
     }
 
     fn check_order(&self, decoded: &Decoded) -> Result<(), String> {
-        let expected = match (self.open_commit, self.result.last_commit) {
-            (Some(open), _) => open,
+        let expected = match (&self.open, self.result.last_commit) {
+            (Some(open), _) => open.commit,
             (None, Some(last)) => last.next(),
             (None, None) => return Ok(()),
         };
@@ -259,39 +270,59 @@ impl Reader {
     /// The open commit is complete: hands it out.
     fn complete(
         &mut self,
-        id: CommitId,
-        wall_clock_ms: u64,
-        end: LogPosition,
+        cursor: &Cursor<'_>,
+        marked: Marked,
         on_commit: &mut impl FnMut(&Commit<'_>) -> Result<()>,
     ) -> Result<()> {
-        on_commit(&Commit {
-            id,
-            wall_clock_ms,
-            end,
-            frames: &self.open_frames,
-            segments: &self.segments,
-        })?;
-        self.result.end = end;
-        self.result.last_commit = Some(id);
+        let open = self.open.take().expect("a commit has a frame");
+        if open.is_long {
+            self.read_again(cursor, &open, marked, on_commit)?;
+        } else {
+            self.kept.hand_out(marked, true, on_commit)?;
+        }
+        self.result.end = marked.end;
+        self.result.last_commit = Some(marked.id);
         self.result.commits += 1;
-        self.result.frames += self.open_frames.len() as u64;
-        self.result.bytes += self.open_bytes;
-        self.open_commit = None;
-        self.open_bytes = 0;
-        self.open_frames.clear();
+        self.result.frames += open.frames;
+        self.result.bytes += open.bytes;
         Ok(())
     }
 
-    /// Whether the log may end at `hole`, in the segment `link`.
+    /// Reads a long commit once more, and hands it out in parts.
+    fn read_again(
+        &mut self,
+        cursor: &Cursor<'_>,
+        open: &Open,
+        marked: Marked,
+        on_commit: &mut impl FnMut(&Commit<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let mut again = cursor.back_at(open.place);
+        for left in (0..open.frames).rev() {
+            match again.next(&mut self.windows)? {
+                Next::Frame(decoded) if decoded.commit == open.commit => self.kept.push(&again, &decoded),
+                _ => {
+                    let what = "a frame that was there when it was read before";
+                    return Err(again.damaged(again.place().position, format!("{what} is not any more")));
+                }
+            }
+            if left == 0 || self.kept.bytes > self.commit_part {
+                self.kept.hand_out(marked, left == 0, on_commit)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the log may end at `hole`, where the cursor is.
     fn judge(
         &mut self,
         vfs: &dyn Vfs,
         chain: &Chain,
-        link: &Link,
+        cursor: &mut Cursor<'_>,
         hole: &Hole,
         must_reach: LogPosition,
     ) -> Result<()> {
         let Hole { position, fault } = hole;
+        let link = cursor.link();
         let offset = position.0 - link.header.start().0;
         if planted::makes(Fault::DamageTruncatesLog) {
             return Ok(());
@@ -304,26 +335,26 @@ impl Reader {
             return corrupt(format!("the log was durable up to {must_reach}"));
         }
         let last = self.result.last_commit;
-        let bytes = self.segments.last().expect("a segment was entered");
-        if let Some(found) = find_evidence(bytes, offset as usize, &link.header, *position, last) {
+        let (source, windows) = (cursor.source_mut(), &mut self.windows);
+        if let Some(found) = find_evidence(source, windows, offset, &link.header, *position, last)? {
             return corrupt(format!(
                 "what is at {} says that the log was durable up to {}",
                 found.place, found.durable
             ));
         }
-        if let Some((path, durable)) = self.told.as_ref().filter(|(_, durable)| durable > position) {
+        if let Some((path, durable)) = cursor.told().filter(|(_, durable)| durable > position) {
             return corrupt(format!(
                 "the end of {} says that the log was durable up to {durable}",
                 path.display()
             ));
         }
-        if let Some(proof) = proof_behind(vfs, chain, *position, last)? {
+        if let Some(proof) = proof_behind(vfs, chain, &mut self.windows, *position, last)? {
             return corrupt(proof);
         }
-        let what = if let Some(open) = self.open_commit {
+        let what = if let Some(open) = &self.open {
             Some(format!(
-                "commit {open} has {} frames and no mark, then {fault}",
-                self.open_frames.len()
+                "commit {} has {} frames and no mark, then {fault}",
+                open.commit, open.frames
             ))
         } else {
             match fault {
@@ -345,6 +376,7 @@ impl Reader {
 fn proof_behind(
     vfs: &dyn Vfs,
     chain: &Chain,
+    windows: &mut Windows,
     hole: LogPosition,
     last: Option<CommitId>,
 ) -> Result<Option<String>> {
@@ -356,8 +388,9 @@ fn proof_behind(
                 link.header.durable
             )));
         }
-        let bytes = load(vfs, link)?.bytes;
-        if let Some(found) = find_evidence(&bytes, super::segment::HEADER_BYTES, &link.header, hole, last) {
+        let mut source = Source::open(vfs, &link.path, link.header.segment_size)?;
+        let from = HEADER_BYTES as u64;
+        if let Some(found) = find_evidence(&mut source, windows, from, &link.header, hole, last)? {
             return Ok(Some(format!(
                 "what is at {} in {name} says that the log was durable up to {}",
                 found.place, found.durable
@@ -371,18 +404,6 @@ fn proof_behind(
             path.display()
         )
     }))
-}
-
-/// Whether a segment continues the time line that leads to it.
-fn check_time_line(link: &Link, found: u64, expected: u64) -> Result<()> {
-    if found == expected {
-        return Ok(());
-    }
-    let what = format!(
-        "this log segment continues time line {found:016x} of the database, and not {expected:016x}: data file and log \
-         come from copies that went different ways; put the data file and the log of one copy together"
-    );
-    Err(Error::mismatch(&link.path, what))
 }
 
 /// The error for a database without its log.
@@ -404,7 +425,7 @@ fn no_segment(
     let proof = if from < must_reach {
         Some(format!("the log was durable up to {must_reach}"))
     } else {
-        proof_behind(vfs, chain, from, None)?
+        proof_behind(vfs, chain, &mut Windows::default(), from, None)?
     };
     match proof {
         None if from.0 == 0 => Ok(()),
@@ -419,11 +440,4 @@ fn no_segment(
             Err(Error::corruption(dir, None, 0, what))
         }
     }
-}
-
-/// Reads a segment's file, as much of it as there is.
-fn load(vfs: &dyn Vfs, link: &Link) -> Result<Loaded> {
-    let file = open_for_reading(vfs, &link.path)?;
-    let bytes = Arc::new(read_file(&*file, &link.path, link.header.segment_size)?);
-    Ok(Loaded { file, bytes })
 }

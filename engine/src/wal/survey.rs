@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 use super::commit::FrameBody;
 use super::discover::{FoundFile, discover, open_for_reading, read_file};
-use super::frame::{self, FRAME_MAGIC, FrameFault, FrameKind};
+use super::frame::{self, FrameFault, FrameKind};
 use super::segment::{HEADER_BYTES, SegmentHeader};
+use super::source::{Source, Windows};
 use super::tail::next_magic;
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition, PageNumber};
@@ -194,15 +195,13 @@ fn related(segments: &[Segment], time_line: u64) -> BTreeSet<u64> {
 /// # Errors
 /// I/O errors, and a log of another version of the format.
 pub(crate) fn find_contents(vfs: &dyn Vfs, dir: &Path) -> Result<Option<PathBuf>> {
+    let mut windows = Windows::default();
     for found in discover(vfs, dir, None)? {
-        let bytes = read(vfs, &found.path, found.len)?;
+        let mut source = Source::open(vfs, &found.path, found.len)?;
         let holds_something = match &found.header {
-            Some(header) => continues_something(header) || holds_frame(header.frames(&bytes), header.salt),
+            Some(header) => continues_something(header) || holds_frame(&mut source, &mut windows, header)?,
             // Without a salt a frame cannot be told from noise, and need not be.
-            None => {
-                let magic = FRAME_MAGIC.to_le_bytes();
-                found.guard.is_some() || bytes.windows(magic.len()).any(|window| window == magic)
-            }
+            None => found.guard.is_some() || source.next_magic(&mut windows, 0, found.len)?.is_some(),
         };
         if holds_something {
             return Ok(Some(found.path));
@@ -248,15 +247,16 @@ fn continues_something(header: &SegmentHeader) -> bool {
     header.previous_end > LogPosition(0) || header.durable > LogPosition(0) || header.previous_time_line != 0
 }
 
-fn holds_frame(bytes: &[u8], salt: u32) -> bool {
-    let mut offset = HEADER_BYTES;
-    while let Some(found) = next_magic(bytes, offset) {
-        if frame::decode(&bytes[found..], salt).is_ok() {
-            return true;
+fn holds_frame(source: &mut Source, windows: &mut Windows, header: &SegmentHeader) -> Result<bool> {
+    let end = header.frames_end().0 - header.start().0;
+    let mut offset = HEADER_BYTES as u64;
+    while let Some(found) = source.next_magic(windows, offset, end)? {
+        if source.frame(windows, found, end, header.salt)?.is_ok() {
+            return Ok(true);
         }
         offset = found + 1;
     }
-    false
+    Ok(false)
 }
 
 fn read(vfs: &dyn Vfs, path: &Path, len: u64) -> Result<Arc<Vec<u8>>> {

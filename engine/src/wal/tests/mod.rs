@@ -10,6 +10,7 @@ mod recycling;
 mod restart;
 mod round_trip;
 mod sweep;
+mod windows;
 mod witnesses;
 
 use std::path::{Path, PathBuf};
@@ -91,11 +92,21 @@ fn recover_with(
     from: LogPosition,
     must_reach: LogPosition,
 ) -> Result<(Recovered, Vec<TestCommit>)> {
-    let mut commits = Vec::new();
+    let mut commits: Vec<TestCommit> = Vec::new();
+    let mut goes_on = false;
     let recovered = Wal::recover(vfs, options, from, must_reach, |commit| {
         let frames = commit
             .frames()
             .map(|frame| (frame.page.0, frame.kind, frame.to_body().to_vec()));
+        let is_part = std::mem::replace(&mut goes_on, !commit.is_last_part);
+        if let Some(before) = commits.last_mut().filter(|_| is_part) {
+            assert_eq!(
+                (before.id, before.wall_clock_ms),
+                (commit.id.0, commit.wall_clock_ms)
+            );
+            before.frames.extend(frames);
+            return Ok(());
+        }
         commits.push(TestCommit {
             id: commit.id.0,
             wall_clock_ms: commit.wall_clock_ms,

@@ -127,6 +127,10 @@ pub(crate) const ELSEWHERE: &[(Fault, &str)] = &[
     (Fault::ReservationNotHeld, "engine/tests/suite/nearly_full.rs"),
     (Fault::RoomNotSetAside, "engine/tests/suite/emptied.rs"),
     (Fault::RetiredFreedTooEarly, "engine/tests/suite/given_back.rs"),
+    // It takes a log of more than a batch of redo, or a commit of more than a part of one.
+    (Fault::LongCommitNotAwaited, STEPS),
+    (Fault::RedoBatchLosesLast, STEPS),
+    (Fault::PageFreedInCacheStays, STEPS),
     // It takes two threads in a particular order.
     (Fault::ReadNotValidated, SCHEDULES),
     (Fault::LeadNotPassed, SCHEDULES),
@@ -144,6 +148,9 @@ pub(crate) const ELSEWHERE: &[(Fault, &str)] = &[
     (Fault::HorizonLooksBackwards, SCHEDULES),
     (Fault::EvictionDoesNotLookAgain, SCHEDULES),
 ];
+
+#[cfg(test)]
+const STEPS: &str = "engine/src/recovery/tests/steps.rs";
 
 #[cfg(test)]
 const SCHEDULES: &str = "harness/schedules/src/prove.rs";
