@@ -32,7 +32,7 @@ pub(crate) const REACHED: &[Mechanism] = &[
     Mechanism::LeafMerge,
 ];
 
-/// How often each of [`REACHED`] was gone through since the process began, with its name and what it is; nothing in a build
+/// How often each of these was gone through since the process began, with its name and what it is. Nothing in a build
 /// that does not count.
 #[must_use]
 pub fn reached() -> Vec<(String, &'static str, u64)> {
