@@ -51,10 +51,13 @@ mod many;
 mod one;
 mod plan;
 mod prove;
+mod reached;
 mod reader;
 #[cfg(test)]
 mod tests;
 
-pub use many::{Limit, Summary, run};
+pub use engine::planted;
+pub use many::{Limit, Summary, run, watched};
 pub use one::{Outcome, replay};
 pub use prove::{Proof, QUICK, SLOW, prove};
+pub use reached::{REACHED_AFTER, reached};

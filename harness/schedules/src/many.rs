@@ -9,6 +9,9 @@ use engine::planted::Fault;
 
 use crate::one::{Outcome, Source, describe, run_all};
 
+/// Between two looks of who watches.
+const WATCHED_EVERY: Duration = Duration::from_millis(100);
+
 /// When to stop.
 #[derive(Clone, Copy, Debug)]
 pub enum Limit {
@@ -65,6 +68,7 @@ struct Seeds {
     begun: Instant,
     next: AtomicU64,
     has_failed: AtomicBool,
+    is_stopped: AtomicBool,
     summary: Mutex<Summary>,
 }
 
@@ -74,7 +78,23 @@ impl Seeds {
             Limit::Schedules(most) => self.next.load(Relaxed) >= most,
             Limit::Time(most) => self.begun.elapsed() >= most,
         };
-        is_past || self.has_failed.load(Relaxed)
+        is_past || self.has_failed.load(Relaxed) || self.is_stopped.load(Relaxed)
+    }
+}
+
+impl Seeds {
+    /// How far it has come.
+    fn so_far(&self) -> Summary {
+        let summary = self.summary.lock();
+        let so_far = summary.map(|summary| Summary {
+            fingerprints: Vec::new(),
+            failures: summary.failures.clone(),
+            ..*summary
+        });
+        Summary {
+            elapsed: self.begun.elapsed(),
+            ..so_far.unwrap_or_default()
+        }
     }
 }
 
@@ -102,17 +122,38 @@ impl Source for Seeds {
 /// or at the limit.
 #[must_use]
 pub fn run(first: u64, limit: Limit, threads: usize, fault: Option<Fault>) -> Summary {
+    watched(first, limit, threads, fault, None)
+}
+
+/// As [`run`]; meanwhile `watch` is told how far it has come, several times a second, and says whether to go on.
+#[must_use]
+pub fn watched(
+    first: u64,
+    limit: Limit,
+    threads: usize,
+    fault: Option<Fault>,
+    watch: Option<&mut dyn FnMut(&Summary) -> bool>,
+) -> Summary {
     let seeds = Arc::new(Seeds {
         first,
         limit,
         begun: Instant::now(),
         next: AtomicU64::new(0),
         has_failed: AtomicBool::new(false),
+        is_stopped: AtomicBool::new(false),
         summary: Mutex::default(),
     });
     std::thread::scope(|scope| {
-        for _ in 0..threads.max(1) {
-            scope.spawn(|| run_all(&seeds, fault));
+        let workers: Vec<_> = (0..threads.max(1))
+            .map(|_| scope.spawn(|| run_all(&seeds, fault)))
+            .collect();
+        if let Some(watch) = watch {
+            while workers.iter().any(|worker| !worker.is_finished()) {
+                std::thread::sleep(WATCHED_EVERY);
+                if !watch(&seeds.so_far()) {
+                    seeds.is_stopped.store(true, Relaxed);
+                }
+            }
         }
     });
     let mut summary = seeds

@@ -8,38 +8,12 @@ use engine::sync::controlled::trail;
 
 use crate::one::{Source, describe, run_here};
 use crate::prove::{QUICK, SLOW};
+use crate::reached::REACHED;
 use crate::{Limit, Outcome, prove, replay, run};
 
 /// Schedules of a test run.
-const SCHEDULES: u64 = 800;
+const SCHEDULES: u64 = crate::REACHED_AFTER;
 const THREADS: usize = 2;
-
-/// What schedules are there to bring together: a run that never came to one of these shows nothing.
-const REACHED: &[Mechanism] = &[
-    Mechanism::GroupFlush,
-    Mechanism::LeadPassed,
-    Mechanism::CommitQueued,
-    Mechanism::CommitUnsynced,
-    Mechanism::CleanEviction,
-    Mechanism::DirtyEviction,
-    Mechanism::CheckpointBesideCommits,
-    Mechanism::PageChangedBehindCopy,
-    Mechanism::PagePutAside,
-    Mechanism::BackgroundCheckpoint,
-    Mechanism::VersionsCollected,
-    Mechanism::GhostPurged,
-    Mechanism::FormerVersionRead,
-    Mechanism::FormerAbsenceRead,
-    Mechanism::DropUnderSnapshot,
-    Mechanism::ChainFreed,
-    Mechanism::LockWait,
-    Mechanism::LockTimeout,
-    Mechanism::WriteConflict,
-    Mechanism::SegmentSwitchInCommit,
-    Mechanism::SegmentRecycled,
-    Mechanism::LeafSplit,
-    Mechanism::LeafMerge,
-];
 
 /// Counters of what was reached are the process's: one test at a time.
 fn alone() -> MutexGuard<'static, ()> {

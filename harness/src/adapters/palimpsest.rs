@@ -98,6 +98,7 @@ fn engine_options(options: &OpenOptions) -> Result<Options, TargetError> {
         engine = match (name.as_str(), value.as_str()) {
             ("page_size", _) => engine.page_size(number()?),
             ("redo_threads", _) => engine.redo_threads(number()?),
+            ("version_budget", _) => engine.version_budget(number()?),
             ("checkpoint", "automatic") => engine,
             ("checkpoint", "manual") => engine
                 .checkpoint_pages(usize::MAX)
@@ -110,7 +111,7 @@ fn engine_options(options: &OpenOptions) -> Result<Options, TargetError> {
             }
             _ => {
                 return Err(TargetError::unsupported(format!(
-                    "palimpsest has no setting `{name}` (there are page_size, redo_threads, checkpoint)"
+                    "palimpsest has no setting `{name}` (there are page_size, redo_threads, version_budget, checkpoint)"
                 )));
             }
         };

@@ -20,6 +20,8 @@ Examples:
       Your own specification; the machine-readable record on standard output.
   harness --workload ratios --rows 1000000
       The speed table: ratios to bounds that are measured in the same run.
+  harness --workload space
+      What the data file takes at every moment of a random-order load and updates, drawn over time.
   harness --workload recovery --rounds 200
       Kill a working process again and again; every acknowledged commit must survive.
   harness --workload powerloss --engine palimpsest,sqlite
@@ -160,7 +162,8 @@ pub(crate) struct RunArgs {
     /// Seed of everything random: the same seed offers the same operations [default: the specification's].
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// For the workload `crash`: many more survival choices, random mixes for --duration (10m), damage of every kind in
+    /// For the workload `crash`: many more survival choices, random mixes for --duration (10m), controlled schedules of
+    /// the engine's threads for as long (in a build with --features schedules), damage of every kind in
     /// many more places, and --rounds (3000) of killing real processes.
     #[arg(long)]
     pub deep: bool,

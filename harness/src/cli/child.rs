@@ -13,6 +13,7 @@ use crate::runner::{Job, child, interrupt};
 use crate::scenarios::powerloss;
 use crate::scenarios::ratios;
 use crate::scenarios::recovery::{self, Role};
+use crate::scenarios::space;
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
@@ -43,6 +44,10 @@ pub(crate) fn work(job: &Path) -> Result<()> {
         }
         Job::Ratios(job) => {
             let result = ratios::measure(&job, &STOP)?;
+            write_json(job.result, &result)?;
+        }
+        Job::Space(job) => {
+            let result = space::measure(&job, &STOP)?;
             write_json(job.result, &result)?;
         }
         Job::Recovery {

@@ -16,7 +16,7 @@ use crate::runner::interrupt;
 use crate::runner::parent::{MixRun, run_mix};
 #[cfg(all(feature = "fuse", target_os = "linux"))]
 use crate::scenarios::powerloss;
-use crate::scenarios::{crash, ratios, recovery};
+use crate::scenarios::{crash, ratios, recovery, space};
 
 /// Makes the run that the command line asks for.
 ///
@@ -64,6 +64,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
         )?,
         Workload::Ratios => ratios::run(&directories, args)?,
         Workload::Recovery => recovery::run(&directories, args)?,
+        Workload::Space => space::run(&directories, args)?,
         #[cfg(all(feature = "fuse", target_os = "linux"))]
         Workload::PowerLoss => powerloss::run(&directories, args)?,
         Workload::Crash => crash::run(&directories, args)?,

@@ -23,6 +23,10 @@ pub(crate) const SCENARIOS: &[(&str, &str)] = &[
         "recovery",
         "kill a process in the middle of synchronous commits, reopen, verify that nothing acknowledged is lost",
     ),
+    (
+        "space",
+        "what the data file takes at every moment of a random-order load and of updates, beside the live rows",
+    ),
     #[cfg(all(feature = "fuse", target_os = "linux"))]
     (
         "powerloss",
@@ -37,6 +41,8 @@ pub(crate) enum Workload {
     Ratios,
     /// Kill and reopen.
     Recovery,
+    /// Space over time.
+    Space,
     /// Cut the power and reopen.
     #[cfg(all(feature = "fuse", target_os = "linux"))]
     PowerLoss,
@@ -61,6 +67,7 @@ pub(crate) fn resolve(name: &str, overrides: &Overrides) -> Result<Workload> {
         "ratios" => return Ok(Workload::Ratios),
         "crash" => return Ok(Workload::Crash),
         "recovery" => return Ok(Workload::Recovery),
+        "space" => return Ok(Workload::Space),
         #[cfg(all(feature = "fuse", target_os = "linux"))]
         "powerloss" => return Ok(Workload::PowerLoss),
         #[cfg(not(all(feature = "fuse", target_os = "linux")))]

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::scenarios::ratios::RatioJob;
 use crate::scenarios::recovery::{RecoveryJob, Role};
+use crate::scenarios::space::SpaceJob;
 
 /// Whatever a child can be asked to do: the content of its job file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -31,6 +32,8 @@ pub(crate) enum Job {
     Run(job::RunJob),
     /// The speed table.
     Ratios(RatioJob),
+    /// Space over time.
+    Space(SpaceJob),
     /// One process of the kill-and-reopen scenario.
     Recovery {
         /// What all its processes know.

@@ -5,3 +5,4 @@ pub(crate) mod crash;
 pub(crate) mod powerloss;
 pub(crate) mod ratios;
 pub(crate) mod recovery;
+pub(crate) mod space;

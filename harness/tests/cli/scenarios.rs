@@ -15,9 +15,42 @@ fn the_speed_table_measures_every_row() {
         );
         assert!(!row["samples"].as_array().unwrap().is_empty(), "{row}");
     }
-    assert_eq!(record["ratios"].as_array().unwrap().len(), 14);
+    assert_eq!(record["ratios"].as_array().unwrap().len(), 15);
     assert_eq!(record["checks"][0]["status"], "passed");
     assert!(finished.stdout().contains("point get"), "{}", finished.stdout());
+}
+
+#[test]
+fn space_is_drawn_over_time_beside_live_bytes() {
+    let run = harness("--workload space --rows 5000 --value-size 2KiB");
+    let finished = run.finish();
+    // Nothing is asked of a database as small as this.
+    assert!([0, 1].contains(&finished.code()), "{}", finished.stderr());
+    let record = finished.record();
+    let space = &record["space"][0];
+    assert_eq!(space["updates"], 5000);
+    assert_eq!(space["cache_size_bytes"].as_u64().unwrap(), 5000 * (2048 + 8) / 8);
+    let samples = space["samples"].as_array().unwrap();
+    assert_eq!(samples.last().unwrap()["live_bytes"], 5000 * (2048 + 8));
+    assert!(samples.last().unwrap()["log_bytes"].as_u64().unwrap() > 0);
+    assert!(space["largest_ratio"].as_f64().unwrap() >= 1.0, "{space}");
+    assert_eq!(record["checks"][0]["status"], "passed");
+    let verdicts = record["verdicts"].as_array().unwrap();
+    let judged = verdicts.iter().find(|verdict| verdict["id"] == "space-over-time");
+    assert_ne!(judged.unwrap()["outcome"], "not_measured");
+    for plot in ["ratio", "bytes"] {
+        let path = run
+            .out()
+            .join(format!("plots/space-{plot}-over-time-palimpsest.png"));
+        assert!(path.is_file(), "{}", path.display());
+    }
+    harness("--workload space --engine memory")
+        .finish()
+        .expect_code(2);
+    harness("--workload space --rows 10")
+        .finish()
+        .expect_code(2)
+        .expect_error(&["4.00 MiB"]);
 }
 
 #[test]
@@ -76,4 +109,27 @@ fn a_build_without_sqlite_says_how_to_get_it() {
         .finish()
         .expect_code(2)
         .expect_error(&["--features sqlite"]);
+}
+
+/// A planted fault that almost any order of threads shows.
+const SCHEDULE: &str =
+    r#"{"palimpsest_schedule_replay":1,"seed":1,"planted":"RowsNotLocked","finding":"as recorded"}"#;
+
+#[test]
+fn a_schedule_is_replayed_from_its_file_or_the_build_says_what_it_lacks() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("schedule-1.json");
+    std::fs::write(&path, SCHEDULE).unwrap();
+    let finished = harness(&format!("replay {}", path.display())).finish();
+    if cfg!(feature = "schedules") {
+        finished.expect_code(3).expect_error(&["it fails again: "]);
+        assert!(finished.stdout().contains("as recorded"), "{}", finished.stdout());
+    } else {
+        finished.expect_code(2).expect_error(&["--features schedules"]);
+    }
+    std::fs::write(&path, SCHEDULE.replace("replay\":1", "replay\":2")).unwrap();
+    harness(&format!("replay {}", path.display()))
+        .finish()
+        .expect_code(2)
+        .expect_error(&["version 2"]);
 }

@@ -4,7 +4,7 @@ use crate::synthetic::{self, Noise};
 use reports::RunRecord;
 use reports::record::{
     CrashFailure, CrashPhase, CrashScenario, CrashTest, DamageSweep, DamagedBlock, FaultSweep, PlantedFault,
-    RandomMixes, Reached,
+    PlantedOrder, RandomMixes, Reached, Schedules,
 };
 
 const SCENARIOS: [(&str, &str); 17] = [
@@ -213,6 +213,26 @@ pub(crate) fn record(seed: u64) -> RunRecord {
         faults: faults(&mut noise),
         damage: Some(damage()),
         planted: planted(&mut noise),
+        schedules: Some(Schedules {
+            first_seed: seed,
+            schedules: 120_000,
+            distinct: 119_204,
+            points: 402_118_000,
+            commits: 1_320_000,
+            images: 240_000,
+            threads: 2,
+            duration_ns: 600_000_000_000,
+            planted: vec![PlantedOrder {
+                name: "WaiterNotWoken".to_owned(),
+                description: "who waits for a flush is not woken".to_owned(),
+                caught: true,
+                schedules: vec![Some(2), Some(3), Some(1)],
+                schedules_max: Some(3),
+                duration_ns: 80_000_000,
+                finding: Some("deadlock".to_owned()),
+            }],
+            ..Schedules::default()
+        }),
         failures: Vec::new(),
         duration_ns: 61_000_000_000,
     });
@@ -237,6 +257,7 @@ pub(crate) fn failed(seed: u64) -> RunRecord {
             finding: "lost: commit 17 was acknowledged as durable, and the database ends with commit 16"
                 .to_owned(),
             replay: Some("target/harness/demo-crash/failure-1.toml".to_owned()),
+            feature: None,
         });
     }
     record

@@ -218,7 +218,7 @@ mod tests {
         let count = |section: &str| criteria.iter().filter(|c| c.section == section).count();
         assert_eq!(count("Part 1: Concurrency"), 10);
         assert_eq!(count("Part 2: Storage"), 7);
-        assert_eq!(count("Reliability"), 3);
+        assert_eq!(count("Reliability"), 6);
         assert!(
             criteria
                 .iter()

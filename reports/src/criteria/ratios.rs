@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn targets_have_unique_ids_and_a_stretch_beyond_the_target() {
         let targets = ratio_targets();
-        assert_eq!(targets.len(), 14);
+        assert_eq!(targets.len(), 15);
         for (index, target) in targets.iter().enumerate() {
             assert!(
                 targets[..index].iter().all(|other| other.id != target.id),

@@ -3,7 +3,7 @@
 use super::context::{Fact, Picture};
 use super::sections::fact;
 use super::tables::{Cell, Table, filled, number, table};
-use crate::record::{CrashTest, RunRecord};
+use crate::record::{CrashTest, Reached, RunRecord, Schedules};
 use crate::units::{self, MISSING, or_missing};
 use serde::Serialize;
 
@@ -13,6 +13,7 @@ pub(super) struct CrashSection {
     class: &'static str,
     headline: String,
     facts: Vec<Fact>,
+    schedules: Option<String>,
     failures: Vec<FailureLine>,
     plots: Vec<Picture>,
     tables: Vec<CrashTable>,
@@ -41,12 +42,15 @@ pub(super) fn crash(record: &RunRecord, plots: Vec<Picture>) -> Option<CrashSect
         ("Failing file operations", faults(crash)),
         ("Damage at rest", damage(crash)),
         ("Planted faults", planted(crash)),
+        ("Schedules: planted faults that take two threads", orders(crash)),
+        ("Schedules: reach", schedules_reach(crash)),
         ("Reach", reach(crash)),
     ];
     Some(CrashSection {
         class: if crash.is_good() { "pass" } else { "fail" },
         headline: headline(crash),
         facts: facts(crash),
+        schedules: crash.schedules.as_ref().map(Schedules::headline),
         plots,
         failures: crash
             .failures
@@ -278,13 +282,45 @@ fn planted(crash: &CrashTest) -> Option<Table> {
     filled(table)
 }
 
-fn reach(crash: &CrashTest) -> Option<Table> {
+fn orders(crash: &CrashTest) -> Option<Table> {
     let mut table = table(
+        "Mistakes planted in the engine that only a particular order of threads shows. Schedules are counted from each of \
+         several first seeds on, until one fails.",
+        &["Fault", "Mistake", "#Found after", "#Time", "What was found"],
+    );
+    for fault in crash.schedules.iter().flat_map(|schedules| &schedules.planted) {
+        table.rows.push(vec![
+            fault.name.clone().into(),
+            long(&fault.description),
+            Cell {
+                text: fault.schedules_text(),
+                class: if fault.caught { "pass" } else { "fail" },
+            },
+            units::duration(fault.duration_ns).into(),
+            long(fault.finding.as_deref().unwrap_or(MISSING)),
+        ]);
+    }
+    filled(table)
+}
+
+fn reach(crash: &CrashTest) -> Option<Table> {
+    reached(
         "What the engine does only now and then, and how often it did so in this run, planted faults not counted. What is \
          never gone through is not checked.",
-        &["Mechanism", "What happens", "#Times"],
-    );
-    for reached in &crash.reach {
+        &crash.reach,
+    )
+}
+
+fn schedules_reach(crash: &CrashTest) -> Option<Table> {
+    reached(
+        "What schedules are there to bring together, and how often they came to it.",
+        &crash.schedules.as_ref()?.reach,
+    )
+}
+
+fn reached(caption: &str, all: &[Reached]) -> Option<Table> {
+    let mut table = table(caption, &["Mechanism", "What happens", "#Times"]);
+    for reached in all {
         let class = if reached.count > 0 { "" } else { "fail" };
         table.rows.push(vec![
             reached.name.clone().into(),

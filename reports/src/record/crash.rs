@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::environment::quote;
+use super::schedules::Schedules;
 
 /// Crash tests of one engine.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -26,6 +27,8 @@ pub struct CrashTest {
     pub damage: Option<DamageSweep>,
     /// Faults planted in the engine, to prove that the checks find them.
     pub planted: Vec<PlantedFault>,
+    /// Controlled schedules of the engine's threads, if they were asked for.
+    pub schedules: Option<Schedules>,
     /// How often each mechanism of the engine was gone through; empty where that is not counted, or the run was cut short.
     pub reach: Vec<Reached>,
     /// What was wrong, up to a limit.
@@ -199,6 +202,9 @@ pub struct CrashFailure {
     pub finding: String,
     /// A file for `harness replay`.
     pub replay: Option<String>,
+    /// Feature of the build that replaying it takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub feature: Option<String>,
 }
 
 impl CrashScenario {
@@ -236,7 +242,9 @@ impl CrashFailure {
     #[must_use]
     pub fn command(&self) -> Option<String> {
         let file = self.replay.as_ref()?;
-        Some(format!("cargo run -p harness -- replay {}", quote(file)))
+        let feature = self.feature.as_ref();
+        let feature = feature.map_or_else(String::new, |feature| format!(" --features {}", quote(feature)));
+        Some(format!("cargo run -p harness{feature} -- replay {}", quote(file)))
     }
 }
 
@@ -311,7 +319,9 @@ impl CrashTest {
         let faults = self.faults.iter().map(|sweep| sweep.failures);
         let damage = self.damage.iter().flat_map(|damage| &damage.blocks);
         let missed = damage.map(|block| block.missed);
-        total([self.images_lost()].into_iter().chain(faults).chain(missed))
+        let schedules = self.schedules.iter().map(|schedules| schedules.failures);
+        let all = [self.images_lost()].into_iter().chain(faults);
+        total(all.chain(missed).chain(schedules))
     }
 
     /// Whether nothing was lost, every planted fault was found, and every mechanism was reached.
@@ -320,6 +330,7 @@ impl CrashTest {
         self.failure_count() == 0
             && self.failures.is_empty()
             && self.planted.iter().all(|fault| fault.caught)
+            && self.schedules.as_ref().is_none_or(Schedules::is_good)
             && self.unreached().next().is_none()
     }
 

@@ -20,7 +20,9 @@ mod probe;
 mod ratio;
 mod recovery;
 mod resources;
+mod schedules;
 mod settings;
+mod space;
 mod verdict;
 mod verification;
 mod warning;
@@ -40,7 +42,9 @@ pub use probe::{FlushSample, Probes};
 pub use ratio::{Direction, RatioRow};
 pub use recovery::{Check, CheckStatus, Figure, Recovery, RecoveryKind};
 pub use resources::Resources;
+pub use schedules::{PlantedOrder, Schedules};
 pub use settings::Settings;
+pub use space::{SpaceOverTime, SpaceSample};
 pub use verdict::{Outcome, Verdict};
 pub use verification::Verification;
 pub use warning::Warning;
@@ -86,6 +90,9 @@ pub struct RunRecord {
     /// What crash tests found, when the workload does that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crash: Option<CrashTest>,
+    /// What the files took while rows were written, one entry for each engine, when the workload looks at that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub space: Vec<SpaceOverTime>,
     /// Single named figures of scenarios, for instance the compression ratio of one codec.
     #[serde(default)]
     pub figures: Vec<Figure>,

@@ -10,11 +10,15 @@ pub(super) fn crash(record: &RunRecord, width: usize) -> String {
         return String::new();
     };
     let mut text = headline(crash, width);
+    if let Some(schedules) = &crash.schedules {
+        text.push_str(&wrapped(&schedules.headline(), width, ""));
+    }
     let tables = [
         scenarios(crash),
         faults(crash),
         damage(crash),
         planted(crash),
+        orders(crash),
         reach(crash),
     ];
     for table in tables.into_iter().flatten() {
@@ -183,6 +187,23 @@ fn planted(crash: &CrashTest) -> Option<Table> {
         ]);
     }
     (!crash.planted.is_empty()).then_some(table)
+}
+
+fn orders(crash: &CrashTest) -> Option<Table> {
+    let schedules = crash.schedules.as_ref()?;
+    let mut table = Table::new()
+        .column("planted fault, by schedules", Align::Left, 0)
+        .column("found after", Align::Left, 0)
+        .column("time", Align::Right, 1);
+    for fault in &schedules.planted {
+        let mark = if fault.caught { "" } else { " !" };
+        table.row(vec![
+            fault.name.clone(),
+            format!("{}{mark}", fault.schedules_text()),
+            units::duration(fault.duration_ns),
+        ]);
+    }
+    (!schedules.planted.is_empty()).then_some(table)
 }
 
 fn reach(crash: &CrashTest) -> Option<Table> {

@@ -129,3 +129,38 @@ fn a_record_with_crash_tests_is_the_same_after_saving() {
     record.save(&path).unwrap();
     assert_eq!(RunRecord::load(&path).unwrap(), record);
 }
+
+#[test]
+fn schedules_are_judged_and_shown_and_their_absence_is_said() {
+    let ids = ["schedules-nothing-broken", "schedules-planted-found"];
+    let outcomes = |record: &RunRecord| ids.map(|id| verdict(record, id).outcome);
+    let record = crash_test::record(3);
+    // One planted fault is too few for a pass.
+    assert_eq!(outcomes(&record), [Outcome::Pass, Outcome::Fail]);
+    let text = reports::text_table(&record);
+    assert!(
+        text.contains("200 a second") && text.contains("WaiterNotWoken"),
+        "{text}"
+    );
+    let page = reports::render_report(&record).unwrap();
+    assert!(page.contains("2; 3; 1") && page.contains("119,204 of them different"));
+    let failed = changed(|crash| crash.schedules.as_mut().unwrap().failures = 1);
+    assert_eq!(outcomes(&failed)[0], Outcome::Fail);
+    assert!(failed.verification_failed());
+    let missed = changed(|crash| crash.schedules.as_mut().unwrap().planted[0].caught = false);
+    assert!(missed.verification_failed());
+    let absent = changed(|crash| {
+        crash.schedules = Some(reports::record::Schedules {
+            not_run: Some("not in this build".into()),
+            ..Default::default()
+        });
+    });
+    assert_eq!(outcomes(&absent), [Outcome::NotMeasured; 2]);
+    assert!(!absent.verification_failed());
+    assert!(reports::text_table(&absent).contains("not in this build"));
+    assert!(
+        reports::render_report(&absent)
+            .unwrap()
+            .contains("not in this build")
+    );
+}

@@ -75,11 +75,30 @@ const BY_MEASUREMENT: [&str; 8] = [
 #[test]
 fn nothing_passes_without_a_measurement() {
     let verdicts = reports::evaluate(&record(vec![]));
-    assert_eq!(verdicts.len(), 10 + 7 + 3 + 14);
+    assert_eq!(verdicts.len(), 10 + 7 + 6 + 15);
     for verdict in verdicts {
         assert_eq!(verdict.outcome, Outcome::NotMeasured, "{}", verdict.id);
         assert_eq!(verdict.value, None, "{}", verdict.id);
         assert!(!verdict.detail.is_empty(), "{}", verdict.id);
+    }
+}
+
+#[test]
+fn a_file_that_was_too_large_at_one_moment_fails() {
+    for (largest, outcome) in [
+        (Some(2.0), Outcome::Pass),
+        (Some(2.01), Outcome::Fail),
+        (None, Outcome::NotMeasured),
+    ] {
+        let mut record = record(vec![]);
+        for (id, value) in [("largest", largest), ("last", Some(1.5))] {
+            record.figures.push(reports::record::Figure {
+                id: format!("space.{id}"),
+                value,
+                ..reports::record::Figure::default()
+            });
+        }
+        assert_eq!(verdict(&record, "space-over-time").outcome, outcome);
     }
 }
 

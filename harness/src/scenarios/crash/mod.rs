@@ -9,7 +9,8 @@
 //!
 //! Scripts are scripted ([`scripts`]) or random ([`random`]); what fails is made shorter ([`minimise`]) and can be replayed
 //! ([`mod@replay`]). The checks are proven on faults planted in the engine ([`prove`]). Files at rest are damaged as well
-//! ([`damage`]), and file operations made to fail ([`faults`]).
+//! ([`damage`]), and file operations made to fail ([`faults`]). With `--deep` the threads of the engine are scheduled
+//! ([`schedules`]).
 
 mod check;
 mod company;
@@ -29,6 +30,11 @@ mod random;
 mod replay;
 mod rescue;
 mod run;
+#[cfg(feature = "schedules")]
+mod schedules;
+#[cfg(not(feature = "schedules"))]
+#[path = "schedules_absent.rs"]
+mod schedules;
 mod script;
 mod scripts;
 mod seen;

@@ -8,6 +8,7 @@ use super::check::quietly;
 use super::explore::{Loss, check_losses};
 use super::minimise::Failing;
 use super::play::record;
+use super::schedules;
 use super::script::Script;
 use crate::error::{Exit, HarnessError, Result};
 
@@ -32,6 +33,52 @@ struct Replay {
     script: Script,
 }
 
+/// A schedule of threads that failed: its number is all that it takes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct ScheduleReplay {
+    palimpsest_schedule_replay: u32,
+    pub seed: u64,
+    /// The planted fault under which it failed, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planted: Option<String>,
+    /// What was found.
+    pub finding: String,
+}
+
+impl ScheduleReplay {
+    #[cfg_attr(
+        not(feature = "schedules"),
+        expect(dead_code, reason = "there are none to write")
+    )]
+    pub(super) fn new(seed: u64, planted: Option<String>, finding: &str) -> Self {
+        Self {
+            palimpsest_schedule_replay: VERSION,
+            seed,
+            planted,
+            finding: finding.to_owned(),
+        }
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    #[cfg_attr(
+        not(feature = "schedules"),
+        expect(dead_code, reason = "there are none to write")
+    )]
+    pub(super) fn write(&self, path: &Path) -> Result<()> {
+        write_json(path, self)
+    }
+}
+
+fn write_json(path: &Path, content: &impl Serialize) -> Result<()> {
+    let mut text = serde_json::to_string_pretty(content)
+        .map_err(|error| HarnessError::Run(format!("cannot encode {}: {error}", path.display())))?;
+    text.push('\n');
+    std::fs::write(path, text).map_err(|error| HarnessError::io("write", path, &error))
+}
+
 /// Writes a failure.
 ///
 /// # Errors
@@ -45,10 +92,7 @@ pub(crate) fn write(path: &Path, failing: &Failing, seed: u64) -> Result<()> {
         losses: failing.failure.losses.clone(),
         script: failing.script.clone(),
     };
-    let mut text = serde_json::to_string_pretty(&replay)
-        .map_err(|error| HarnessError::Run(format!("cannot encode {}: {error}", path.display())))?;
-    text.push('\n');
-    std::fs::write(path, text).map_err(|error| HarnessError::io("write", path, &error))
+    write_json(path, &replay)
 }
 
 /// Does what a file says, and tells what happened.
@@ -58,6 +102,15 @@ pub(crate) fn write(path: &Path, failing: &Failing, seed: u64) -> Result<()> {
 pub(crate) fn replay(path: &Path) -> Result<Exit> {
     let usage = |what: String| HarnessError::Usage(format!("{}: {what}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| usage(format!("cannot be read: {error}")))?;
+    if let Ok(replay) = serde_json::from_str::<ScheduleReplay>(&text) {
+        if replay.palimpsest_schedule_replay != VERSION {
+            return Err(usage(format!(
+                "has version {}; this build replays version {VERSION}",
+                replay.palimpsest_schedule_replay
+            )));
+        }
+        return schedules::replay(&replay);
+    }
     let replay: Replay = serde_json::from_str(&text)
         .map_err(|error| usage(format!("is not a crash test to replay: {error}")))?;
     if replay.palimpsest_crash_replay != VERSION {

@@ -20,6 +20,7 @@ use super::play::{Recording, record};
 use super::prove::{find, looked_for};
 use super::random::mix;
 use super::replay;
+use super::schedules;
 use super::script::Script;
 use super::scripts::{Scenario, scenarios};
 use crate::cli::args::RunArgs;
@@ -38,7 +39,7 @@ const MIXES: u64 = 8;
 const DAMAGES: (usize, usize) = (24, 1_000);
 /// Places at which an operation fails, for each script, kind of operation and way to fail, without and with `--deep`.
 const FAULT_PLACES: (u64, u64) = (3, 40);
-/// How long `--deep` makes random mixes, unless `--duration` says otherwise.
+/// How long `--deep` makes random mixes, and as long schedules, unless `--duration` says otherwise.
 const DEEP: Duration = Duration::from_secs(600);
 /// Rounds of killing real processes with `--deep`, unless `--rounds` says otherwise.
 const KILLS: u32 = 3_000;
@@ -82,6 +83,7 @@ pub(crate) fn run(directories: &Directories, args: &RunArgs) -> Result<RunRecord
     scenario.scripted(&scripted)?;
     let random_for = args.deep.then(|| args.duration.unwrap_or(DEEP));
     scenario.random(random_for)?;
+    scenario.schedules(random_for)?;
     scenario.faults(&scripted)?;
     scenario.test.reach = reach(&reached_before);
     scenario.planted(&scripted)?;
@@ -154,7 +156,7 @@ fn check_args(engine: &str, args: &RunArgs) -> Result<()> {
     match refused.iter().find(|(_, given)| *given) {
         Some((option, _)) => Err(HarnessError::Usage(format!(
             "{option} does not go with the workload crash: its scripts decide that; it takes --seed, --threads, --deep, and \
-             with --deep --duration (of the random mixes) and --rounds (of killing real processes)"
+             with --deep --duration (of the random mixes, and of the schedules) and --rounds (of killing real processes)"
         ))),
         None => Ok(()),
     }
@@ -234,6 +236,7 @@ impl Run {
                 choice: "damage".into(),
                 finding,
                 replay: None,
+                feature: None,
             }));
             self.test.scenarios.push(summary(script, &recording, &tally));
             self.take_failures(script, tally.failures)?;
@@ -280,6 +283,23 @@ impl Run {
             found.duration_ns = begun.elapsed().as_nanos() as u64;
             self.test.random = Some(found.clone());
         }
+        Ok(())
+    }
+
+    /// Controlled schedules, for as long as the random mixes took.
+    fn schedules(&mut self, deep: Option<Duration>) -> Result<()> {
+        if self.is_stopped() {
+            return Ok(());
+        }
+        let asked = schedules::Asked {
+            deep,
+            seed: self.seed,
+            threads: self.test.threads,
+            out: &self.out,
+        };
+        let (found, failures) = schedules::run(&asked, &mut self.display)?;
+        self.test.schedules = found;
+        self.test.failures.extend(failures);
         Ok(())
     }
 
@@ -375,6 +395,7 @@ impl Run {
                     .join(", then "),
                 finding,
                 replay: Some(path.display().to_string()),
+                feature: None,
             });
         }
         Ok(())

@@ -15,26 +15,26 @@ use super::RatioJob;
 use crate::error::{HarnessError, Result};
 
 /// The one table.
-pub(super) const TABLE: TableRef = TableRef(0);
+pub(crate) const TABLE: TableRef = TableRef(0);
 
 /// Bytes of a key.
-pub(super) const KEY_LEN: usize = 8;
+pub(crate) const KEY_LEN: usize = 8;
 
 /// Rows written by one transaction of a load.
 pub(super) const LOAD_BATCH: u64 = 1000;
 
 /// A small fast generator (SplitMix64).
 #[derive(Clone, Debug)]
-pub(super) struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
     /// A generator of its own for each seed and thread.
-    pub(super) fn new(seed: u64, thread: u64) -> Self {
+    pub(crate) fn new(seed: u64, thread: u64) -> Self {
         Self(seed ^ thread.wrapping_mul(0xd134_2543_de82_ef95))
     }
 
     /// The next number.
-    pub(super) fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -43,18 +43,18 @@ impl Random {
     }
 
     /// A number below `bound`.
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
     }
 }
 
 /// The key of row `row`.
-pub(super) fn key(row: u64) -> [u8; KEY_LEN] {
+pub(crate) fn key(row: u64) -> [u8; KEY_LEN] {
     row.to_be_bytes()
 }
 
 /// Fills `value` for a row: the first half random, the second half one byte repeated, so that it compresses by half.
-pub(super) fn fill_value(value: &mut [u8], random: &mut Random) {
+pub(crate) fn fill_value(value: &mut [u8], random: &mut Random) {
     let half = value.len() / 2;
     for chunk in value[..half].chunks_mut(8) {
         let word = random.next().to_le_bytes();
@@ -69,7 +69,7 @@ pub(super) fn wrong(what: impl std::fmt::Display) -> HarnessError {
 }
 
 /// An engine's refusal or failure while a figure was measured.
-pub(super) fn failed(engine: &Capabilities) -> impl Fn(TargetError) -> HarnessError {
+pub(crate) fn failed(engine: &Capabilities) -> impl Fn(TargetError) -> HarnessError {
     let name = engine.name.clone();
     move |error| HarnessError::Run(format!("{name}: {error}"))
 }

@@ -9,6 +9,7 @@
 mod checkpointing;
 mod data;
 mod load;
+mod old_snapshot;
 mod reads;
 mod redo;
 mod rows;
@@ -29,8 +30,10 @@ use serde::{Deserialize, Serialize};
 use crate::adapters::factory;
 use crate::error::{HarnessError, Result};
 use crate::runner::progress;
+pub(crate) use data::{KEY_LEN, Random, TABLE, failed, fill_value, key};
 pub(crate) use run::run;
 use slices::Pair;
+pub(crate) use space::{files_below, is_log};
 
 /// What the child is to measure.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -6,7 +6,9 @@ use workloads::target::{Durability, TargetFactory};
 
 use super::data::{Subject, load};
 use super::slices::{Pair, alternate};
-use super::{Figures, Measured, RatioJob, checkpointing, load as loading, reads, redo, space, writes};
+use super::{
+    Figures, Measured, RatioJob, checkpointing, load as loading, old_snapshot, reads, redo, space, writes,
+};
 use crate::error::{HarnessError, Result};
 use crate::measure::flush_probe::FlushProber;
 
@@ -81,6 +83,7 @@ impl<'a> Bench<'a> {
             "file-bytes-lz4" => self.file_bytes("LZ4"),
             "redo-speed" => self.redo(),
             "checkpoint-throughput" => self.checkpointing(),
+            "old-snapshot" => old_snapshot::rates(self.factory, job, self.stop),
             _ => return None,
         })
     }
@@ -288,6 +291,7 @@ mod tests {
             "file-bytes-lz4",
             "redo-speed",
             "checkpoint-throughput",
+            "old-snapshot",
         ] {
             assert!(bench.measure(id).unwrap().is_err(), "{id}");
         }

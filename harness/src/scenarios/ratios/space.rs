@@ -1,5 +1,6 @@
 //! Bytes: what the log takes for an update, and what the files take for the rows.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use workloads::target::TargetFactory;
@@ -75,13 +76,13 @@ pub(super) fn file_bytes(
 }
 
 /// Whether a file of a database belongs to its write-ahead log, by the names that engines give them.
-pub(super) fn is_log(path: &str) -> bool {
+pub(crate) fn is_log(path: &str) -> bool {
     let path = path.to_lowercase();
     path.contains("wal") || path.ends_with(".log") || path.contains("journal")
 }
 
 /// Every file below a directory: its path from there, and its length in bytes.
-pub(super) fn files_below(directory: &Path) -> Result<Vec<(String, u64)>> {
+pub(crate) fn files_below(directory: &Path) -> Result<Vec<(String, u64)>> {
     let mut files = Vec::new();
     let mut pending = vec![directory.to_path_buf()];
     while let Some(next) = pending.pop() {
@@ -89,9 +90,11 @@ pub(super) fn files_below(directory: &Path) -> Result<Vec<(String, u64)>> {
         for entry in entries {
             let entry = entry.map_err(|error| HarnessError::io("list", &next, &error))?;
             let path = entry.path();
-            let metadata = entry
-                .metadata()
-                .map_err(|error| HarnessError::io("inspect", &path, &error))?;
+            let metadata = match entry.metadata() {
+                // It was removed in between.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                other => other.map_err(|error| HarnessError::io("inspect", &path, &error))?,
+            };
             if metadata.is_dir() {
                 pending.push(path);
             } else {

@@ -4,6 +4,7 @@ mod activity;
 mod comparison;
 mod crash;
 mod latency;
+mod space;
 mod throughput;
 
 use super::output::Plot;
@@ -23,6 +24,7 @@ pub fn plots(record: &RunRecord) -> Vec<Plot> {
     plots.extend(comparison::engines(record));
     plots.extend(comparison::ratios(record));
     plots.extend(crash::plots(record));
+    plots.extend(space::over_time(record));
     plots.extend(throughput::over_time(record));
     plots.extend(latency::percentiles(record));
     plots.extend(latency::over_time(record));

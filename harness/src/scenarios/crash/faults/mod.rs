@@ -326,6 +326,7 @@ impl Swept {
                         choice: effect.to_owned(),
                         finding,
                         replay: None,
+                        feature: None,
                     });
                 }
             }
