@@ -65,7 +65,7 @@ impl Database {
             manager.release_aside();
             // Pages that are written all the time could be moved for ever.
             for _ in 0..=store.stats().mapped_pages / 16 {
-                if store.move_tail(Slack::Idle)? != Moved::Some {
+                if store.move_tail(Slack::Least)? != Moved::Some {
                     break;
                 }
             }

@@ -35,6 +35,8 @@ pub(crate) enum Slack {
     Busy,
     /// An eighth: nobody is writing.
     Idle,
+    /// The same, however little that is: somebody has asked for it.
+    Least,
 }
 
 /// What a step did.
@@ -56,10 +58,11 @@ impl DataFile {
         let used = space.end() - counts.free;
         let allowed = match slack {
             Slack::Busy => used,
-            Slack::Idle => used / 8,
+            Slack::Idle | Slack::Least => used / 8,
         };
+        let least = if slack == Slack::Least { growth_units(used) } else { FREE_UNITS_MIN };
         let wanted = used + used / 8 + growth_units(used);
-        (counts.free > allowed.max(FREE_UNITS_MIN) && wanted < space.end()).then_some(wanted)
+        (counts.free > allowed.max(least) && wanted < space.end()).then_some(wanted)
     }
 
     /// Gives room back that is set aside for commits to come, which may lie at the end of the file. No commit is being

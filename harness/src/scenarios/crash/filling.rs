@@ -42,7 +42,7 @@ impl Player<'_> {
         for at in 0..FILLERS_MAX {
             let before = end();
             // The last block has a copy of the header.
-            let room = (segment - HEADER).saturating_sub(before % segment);
+            let room = (segment - HEADER).saturating_sub((before - HEADER) % segment);
             if at > 0 && room == 0 {
                 break;
             }
@@ -101,6 +101,14 @@ impl Player<'_> {
             }
             room += room / 4 + ROOM_STEP;
         };
+        // What is there can be made durable with the room that there is.
+        if done.is_ok()
+            && let Err(error) = database.checkpoint()
+            && !error.is_disk_full()
+        {
+            self.vfs.set_capacity(before);
+            return Err(error.into());
+        }
         self.vfs.set_capacity(before);
         done
     }

@@ -378,6 +378,12 @@ impl<'s> Player<'s> {
                 self.ledger.promise(&self.vfs, last);
                 Ok(())
             }
+            Step::Compact => {
+                let last = self.ledger.states.last();
+                database.compact()?;
+                self.ledger.promise(&self.vfs, last);
+                Ok(())
+            }
             Step::Collect => {
                 database.gc(1);
                 Ok(())

@@ -206,7 +206,8 @@ fn step(random: &mut impl Rng, keys: u32) -> Step {
         86 => Step::Keep {
             snapshots: random.random_range(0..3),
         },
-        87..92 => Step::Checkpoint,
+        87..91 => Step::Checkpoint,
+        91 => Step::Compact,
         92..94 => Step::Collect,
         94..96 => Step::CreateTable(random.random_range(0..TABLES)),
         96 => Step::DropTable(random.random_range(0..TABLES)),

@@ -74,6 +74,8 @@ pub(crate) enum Step {
     Sync,
     /// Take a checkpoint.
     Checkpoint,
+    /// Make the files as short as they can be.
+    Compact,
     /// Drop old row versions, ghosts and the pages of dropped tables.
     Collect,
     /// Close the database and open it again.
@@ -122,6 +124,7 @@ impl Step {
             Self::Threads { .. } => "threads",
             Self::Sync => "flush",
             Self::Checkpoint => "checkpoint",
+            Self::Compact => "compaction",
             Self::Collect | Self::Hold { .. } | Self::Keep { .. } => "housekeeping",
             Self::Reopen => "close and open",
             Self::Restart => "recovery",

@@ -376,6 +376,21 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             &[Goal::DirtyEvictions],
         ),
         scenario(
+            "shortened",
+            "files that are made shorter after most of the rows at the front of the data file have gone",
+            plain(),
+            rows(300, 900),
+            new()
+                .then(Step::Checkpoint)
+                .delete(false, 0, 0..250)
+                .then(Step::Compact)
+                .put(true, 0, [3], 60, 3)
+                .then(Step::Compact)
+                .then(Step::Restart)
+                .put(true, 0, [280], 60, 3),
+            &[Goal::Checkpoints(3)],
+        ),
+        scenario(
             "long-keys",
             "rows whose keys differ in their last bytes only: a page's changes are longer than the page, which is logged",
             plain(),

@@ -79,6 +79,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
                 .then(Step::DropTable(0))
                 .each(0..4, |s, _| s.then(Step::Collect))
                 .then(Step::Checkpoint)
+                .then(Step::Compact)
                 .table(1)
                 .each(0..4, |s, at| {
                     s.put(true, 1, 0..20, 80 + at, at + 1).then(Step::Checkpoint)
