@@ -60,7 +60,11 @@ impl DataFile {
             Slack::Busy => used,
             Slack::Idle | Slack::Least => used / 8,
         };
-        let least = if slack == Slack::Least { growth_units(used) } else { FREE_UNITS_MIN };
+        let least = if slack == Slack::Least {
+            growth_units(used)
+        } else {
+            FREE_UNITS_MIN
+        };
         let wanted = used + used / 8 + growth_units(used);
         (counts.free > allowed.max(least) && wanted < space.end()).then_some(wanted)
     }
