@@ -135,7 +135,8 @@ impl Options {
         self
     }
 
-    /// Size of a log segment in bytes, a multiple of 4096, of a database that is created. Default 16 MiB.
+    /// Size of the largest log segments in bytes, a multiple of 4096, of a database that is created. A log begins with segments
+    /// of 256 KiB (or four pages) and has larger ones under load. Default 16 MiB.
     #[must_use]
     pub fn wal_segment_size(mut self, bytes: u64) -> Self {
         self.wal_segment_size = bytes;

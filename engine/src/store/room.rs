@@ -46,6 +46,11 @@ pub(super) enum Purpose {
     Map,
 }
 
+/// Whether a planted fault leaves this out. What is set aside would also make up for a missing reservation.
+fn is_left_out() -> bool {
+    planted::makes(Fault::RoomNotSetAside) || planted::makes(Fault::ReservationNotHeld)
+}
+
 impl DataFile {
     /// Sets room aside for all pages in use that have none, and for `new_pages` more. To be called before a commit adds to
     /// them; nothing is looked at if few pages have been created since the last time.
@@ -55,7 +60,7 @@ impl DataFile {
     pub(crate) fn ensure_room(&self, new_pages: u64) -> Result<()> {
         let created = self.created.load(Ordering::Relaxed);
         let is_enough = self.created_with_room.load(Ordering::Relaxed) >= created + new_pages;
-        if is_enough || planted::makes(Fault::RoomNotSetAside) {
+        if is_enough || is_left_out() {
             return Ok(());
         }
         self.keeps_room.store(true, Ordering::Relaxed);
@@ -79,7 +84,7 @@ impl DataFile {
     /// After a checkpoint: sets aside anew what is kept, as far as there is room, at the front of the file; and gives back
     /// what is set aside for pages that have a place by now.
     pub(super) fn settle_aside(&self) {
-        if !self.keeps_room.load(Ordering::Relaxed) || planted::makes(Fault::RoomNotSetAside) {
+        if !self.keeps_room.load(Ordering::Relaxed) || is_left_out() {
             return;
         }
         self.created_with_room.store(0, Ordering::Relaxed);
@@ -128,7 +133,6 @@ impl DataFile {
     pub(super) fn take_kept(&self, units: &[u64], purpose: Purpose) -> Option<Vec<u64>> {
         let for_others = match purpose {
             Purpose::Map => 0,
-            Purpose::Pages { .. } if planted::makes(Fault::ReservationNotHeld) => return None,
             Purpose::Pages { .. } => self.map_extents() as usize,
         };
         let mut aside = self.set_aside.lock();
