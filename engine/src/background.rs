@@ -122,8 +122,8 @@ fn run(shared: &Shared) {
         let mut is_moved = false;
         if now >= smaller_from && manager.is_too_large(slack) {
             let step = manager.make_smaller(slack);
-            is_moved = *step.as_ref().unwrap_or(&false);
-            if !matches!(step, Ok(false)) {
+            is_moved = matches!(step, Ok(Some(true)));
+            if !matches!(step, Ok(None)) {
                 // What can be given back has been, or cannot be read; not again at once.
                 smaller_from = now + interval.unwrap_or(COMPACT_AFTER);
             }

@@ -89,18 +89,18 @@ impl TransactionManager {
         self.pool.store().release_all_aside();
     }
 
-    /// One step of making the data file shorter, and with it the log if it is idle. Returns whether it is time for a
-    /// checkpoint, which gives back what was made free.
-    pub(crate) fn make_smaller(&self, slack: Slack) -> Result<bool> {
+    /// One step of making the data file shorter, and with it the log if it is idle. `None` when there is more to
+    /// do, else whether it is time for a checkpoint, which gives back what was made free.
+    pub(crate) fn make_smaller(&self, slack: Slack) -> Result<Option<bool>> {
         self.release_aside();
         if self.pool.store().move_tail(slack)? == Moved::Some {
-            return Ok(false);
+            return Ok(None);
         }
         if slack == Slack::Idle && self.wal.is_larger_than_needed() {
             self.forget_need()?;
-            return Ok(true);
+            return Ok(Some(true));
         }
-        Ok(self.pool.store().has_moved())
+        Ok(Some(self.pool.store().has_moved()))
     }
 
     /// Whether the files are longer than they need be.

@@ -314,6 +314,8 @@ impl ExtentAllocator {
 
     /// The file has grown by `units`.
     pub(crate) fn extend(&mut self, units: u64) {
+        // It grows again, so it is not too long.
+        self.ceiling = None;
         let start = self.end;
         self.end += units;
         self.add_free(UnitRange { start, len: units });

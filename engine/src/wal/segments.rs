@@ -214,7 +214,13 @@ impl Segments {
     fn reuse_abandoned(&self, after: LogPosition) -> Result<bool> {
         let abandoned = {
             let mut state = self.state.lock();
-            let is_abandoned = |live: &Live| live.end.0 - live.size >= after.0 && self.can_be_used(live.size);
+            let is_abandoned = |live: &Live| {
+                live.end
+                    .0
+                    .checked_sub(live.size)
+                    .is_some_and(|start| start >= after.0)
+                    && self.can_be_used(live.size)
+            };
             let index = state.live.iter().rposition(is_abandoned);
             index.and_then(|index| state.live.remove(index))
         };
