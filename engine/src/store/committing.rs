@@ -159,7 +159,12 @@ impl DataFile {
             page_count: u32::try_from(new_map.page_count).unwrap_or(u32::MAX),
             page_high: new_map.page_high,
             wall_clock_ms: milliseconds(self.vfs.wall_clock()),
-            time_line: self.time_line.load(Ordering::Relaxed),
+            // That of the redo position: a checkpoint in rounds begins redo where it began before, in another opening perhaps.
+            time_line: if redo == before.redo {
+                before.time_line
+            } else {
+                self.time_line.load(Ordering::Relaxed)
+            },
             root_generation: generation,
             ..before
         };

@@ -231,7 +231,7 @@ mod tests {
             .collect();
         assert_eq!(
             kinds.len(),
-            18,
+            19,
             "every kind of step but the one that fills segments"
         );
     }
