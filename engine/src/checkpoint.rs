@@ -42,6 +42,22 @@ pub struct CheckpointReport {
     pub duration: Duration,
 }
 
+/// What a checkpoint still has to write.
+#[derive(Debug)]
+struct Left<'d> {
+    dirty: &'d [PageNumber],
+    /// Pages that a commit was changing when they were to be copied.
+    unfinished: Vec<PageNumber>,
+    /// Pages written.
+    written: u64,
+}
+
+impl Left<'_> {
+    fn count(&self) -> usize {
+        self.dirty.len() + self.unfinished.len()
+    }
+}
+
 /// How hard to work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pace {
@@ -134,27 +150,27 @@ impl TransactionManager {
         })
     }
 
-    /// [`TransactionManager::write_dirty`], in as many rounds as a full disk makes necessary.
+    /// Writes the pages of a dirty set, in as many rounds as a full disk makes necessary; returns how many that were.
     fn write_in_rounds(&self, dirty: &[PageNumber], pace: &mut impl FnMut() -> Pace) -> Result<u64> {
-        let mut pages = 0;
-        let mut fruitless = 0;
+        let mut left = Left {
+            dirty,
+            unfinished: Vec::new(),
+            written: 0,
+        };
+        // What pages that were written earlier have replaced is free after a round in which none is.
+        let mut is_fruitless = false;
         loop {
-            let written_before = self.pool.store().stats().pages_written;
-            match self.write_dirty(dirty, pace) {
-                Ok(count) => return Ok(pages + count),
-                Err(error) if !error.is_disk_full() => return Err(error),
-                Err(error) => {
-                    let written = self.pool.store().stats().pages_written - written_before;
-                    pages += written;
-                    // One round without any: pages that were written earlier may have replaced what is free after it.
-                    fruitless = if written > 0 { 0 } else { fruitless + 1 };
-                    if fruitless > 1 {
-                        return Err(error);
-                    }
-                    self.free_replaced()?;
-                    crate::reach::mark(crate::reach::Mechanism::CheckpointInRounds);
+            let before = left.count();
+            match self.write_dirty(&mut left, pace) {
+                Ok(()) => return Ok(left.written),
+                Err(error) if !error.is_disk_full() || is_fruitless && left.count() == before => {
+                    return Err(error);
                 }
+                Err(_) => {}
             }
+            is_fruitless = left.count() == before;
+            self.free_replaced()?;
+            crate::reach::mark(crate::reach::Mechanism::CheckpointInRounds);
         }
     }
 
@@ -167,35 +183,55 @@ impl TransactionManager {
             store.freeze(applier.last)
         };
         let durable = self.flush()?;
-        store.commit_checkpoint(frozen, store.superblock().redo, durable)
+        store.commit_map(frozen, store.superblock().redo, durable)
     }
 
-    /// Writes the pages of a dirty set; returns how many that were.
-    fn write_dirty(&self, dirty: &[PageNumber], pace: &mut impl FnMut() -> Pace) -> Result<u64> {
-        let mut pages = 0;
-        // Pages that a commit was changing when they were to be copied.
-        let mut unfinished = Vec::new();
-        let batch_pages = BATCH_MAX.min(self.pool.frames() / 4);
-        for batch in dirty.chunks(batch_pages) {
+    /// Writes what is left, until the disk is full.
+    fn write_dirty(&self, left: &mut Left<'_>, pace: &mut impl FnMut() -> Pace) -> Result<()> {
+        let most = BATCH_MAX.min(self.pool.frames() / 4);
+        let mut batch_pages = most;
+        while !left.dirty.is_empty() {
             let batch_start = self.vfs.monotonic();
-            pages += self.write_copies(self.copy_batch(batch, &mut unfinished))?;
+            let (batch, rest) = left.dirty.split_at(batch_pages.min(left.dirty.len()));
+            let mut unfinished = Vec::new();
+            match self.write_copies(self.copy_batch(batch, &mut unfinished)) {
+                Ok(written) => left.written += written,
+                // There may be room for some of them.
+                Err(error) if error.is_disk_full() && batch_pages > 1 => {
+                    batch_pages = 1;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+            left.unfinished.append(&mut unfinished);
+            left.dirty = rest;
             if pace() == Pace::Gentle {
                 thread::sleep(self.vfs.monotonic().saturating_sub(batch_start));
             }
         }
-        for batch in unfinished.chunks(batch_pages) {
+        let mut batch_pages = most;
+        while !left.unfinished.is_empty() {
+            let from = left.unfinished.len().saturating_sub(batch_pages);
             let mut still_unfinished = Vec::new();
             let copies = {
                 let _applier = self.pause();
-                self.copy_batch(batch, &mut still_unfinished)
+                self.copy_batch(&left.unfinished[from..], &mut still_unfinished)
             };
             debug_assert!(
                 still_unfinished.is_empty(),
                 "between two commits no page has half of one"
             );
-            pages += self.write_copies(copies)?;
+            match self.write_copies(copies) {
+                Ok(written) => left.written += written,
+                Err(error) if error.is_disk_full() && batch_pages > 1 => {
+                    batch_pages = 1;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+            left.unfinished.truncate(from);
         }
-        Ok(pages)
+        Ok(())
     }
 
     /// Copies those of the pages that are still dirty; puts those aside that a commit is changing just now.
@@ -225,17 +261,8 @@ impl TransactionManager {
             })
             .collect();
         let written = copies.len() as u64;
-        match self.pool.store().write_pages(&images) {
-            Ok(()) => copies.iter().for_each(PageCopy::written),
-            Err(error) if error.is_disk_full() && copies.len() > 1 => {
-                // There may be room for some of them.
-                for (image, copy) in images.iter().zip(&copies) {
-                    self.pool.store().write_pages(std::slice::from_ref(image))?;
-                    copy.written();
-                }
-            }
-            Err(error) => return Err(error),
-        }
+        self.pool.store().write_pages(&images)?;
+        copies.into_iter().for_each(PageCopy::written);
         Ok(written)
     }
 

@@ -250,8 +250,8 @@ fn redo(store: DataFile, options: &Options, dir: &Path) -> Result<Redone> {
     let mut wal_options = WalOptions::new(dir);
     wal_options.segment_size = superblock.wal_segment_size;
     wal_options.sync = options.wal_sync;
-    // One for the next commits, and one that stays for a full disk.
-    wal_options.prepare_ahead = 2;
+    // One for the next commits, and those that stay for a full disk.
+    wal_options.prepare_ahead = 1 + wal::KEPT_SPARES;
     wal_options.page_size = store.page_size();
     wal_options.database_id = superblock.database_id;
     wal_options.time_line = Some(superblock.time_line);

@@ -34,7 +34,7 @@ pub(crate) enum ToCopy<'p> {
 
 impl PageCopy<'_> {
     /// The copy is in the data file and the page map: the frame is clean, unless it has changed meanwhile.
-    pub(crate) fn written(&self) {
+    pub(crate) fn written(self) {
         crate::interleave::here(crate::interleave::Place::AfterWrite);
         let mut source = self.source;
         if crate::planted::makes(crate::planted::Fault::DirtyMarkCleared) {

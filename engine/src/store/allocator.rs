@@ -15,10 +15,12 @@
 //! ever overwritten. What was written after the last freeze of the page map, and is replaced before the next, has never
 //! been in a map that became durable or is about to: `retire_of` frees it at once. Builds with debug assertions keep a second account of every extent in use and compare.
 //!
-//! Free ranges are kept by start (to merge neighbours) and by length (best fit, the lowest among equals, so that the
-//! end of the file empties first). Every operation is O(log n) in the number of free ranges.
+//! Every operation is O(log n) in the number of free ranges, but for those that look for room far to the front.
 
-use std::collections::{BTreeMap, BTreeSet};
+#[cfg(debug_assertions)]
+use std::collections::BTreeMap;
+
+use super::free_ranges::FreeRanges;
 
 /// A run of units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,8 +52,7 @@ pub(crate) struct UnitCounts {
 pub(crate) struct ExtentAllocator {
     first: u64,
     end: u64,
-    by_start: BTreeMap<u64, u64>,
-    by_len: BTreeSet<(u64, u64)>,
+    free: FreeRanges,
     pending: Vec<UnitRange>,
     sealed: Vec<UnitRange>,
     /// How often the page map has been frozen, and whether that is being done just now.
@@ -75,8 +76,7 @@ impl ExtentAllocator {
         let mut allocator = Self {
             first,
             end,
-            by_start: BTreeMap::new(),
-            by_len: BTreeSet::new(),
+            free: FreeRanges::default(),
             pending: Vec::new(),
             sealed: Vec::new(),
             epoch: 1,
@@ -141,33 +141,15 @@ impl ExtentAllocator {
             .map_or(0, |ceiling| self.reserve_below(ceiling, lens, starts));
         let lens = &lens[placed..];
         let mut wanted: u64 = lens.iter().sum();
-        let mut lens = lens.iter().copied().peekable();
-        while let Some(&next) = lens.peek() {
+        let mut lens = lens;
+        while let Some(&next) = lens.first() {
             debug_assert!(next > 0, "an extent has at least one unit");
-            let best = self
-                .by_len
-                .range((wanted, 0)..)
-                .next()
-                .or_else(|| self.by_len.last());
-            let Some(&(len, start)) = best.filter(|&&(len, _)| len >= next) else {
+            let Some(range) = self.free.best(wanted, next) else {
                 return wanted;
             };
-            self.remove_free(UnitRange { start, len });
-            let mut cursor = start;
-            while let Some(len_now) = lens.next_if(|&l| cursor + l <= start + len) {
-                self.audit_take(UnitRange {
-                    start: cursor,
-                    len: len_now,
-                });
-                starts.push(cursor);
-                cursor += len_now;
-                wanted -= len_now;
-                self.counts.reserved += len_now;
-            }
-            self.add_free(UnitRange {
-                start: cursor,
-                len: start + len - cursor,
-            });
+            let placed = self.fill(range, range.end(), lens, starts);
+            wanted -= lens[..placed].iter().sum::<u64>();
+            lens = &lens[placed..];
         }
         0
     }
@@ -177,32 +159,33 @@ impl ExtentAllocator {
     pub(crate) fn reserve_below(&mut self, end: u64, lens: &[u64], starts: &mut Vec<u64>) -> usize {
         let mut placed = 0;
         let mut from = self.first;
-        while let Some(&next) = lens.get(placed) {
-            let fits = |&(&start, &len): &(&u64, &u64)| start + next <= end && len >= next;
-            let found = self.by_start.range(from..end).find(fits);
-            let Some((&start, &len)) = found else {
-                break;
-            };
-            self.remove_free(UnitRange { start, len });
-            let mut cursor = start;
-            while let Some(&now) = lens.get(placed)
-                && cursor + now <= (start + len).min(end)
-            {
-                self.audit_take(UnitRange {
-                    start: cursor,
-                    len: now,
-                });
-                starts.push(cursor);
-                cursor += now;
-                placed += 1;
-                self.counts.reserved += now;
-            }
-            self.add_free(UnitRange {
-                start: cursor,
-                len: start + len - cursor,
-            });
-            from = cursor;
+        while let Some(&next) = lens.get(placed)
+            && let Some(range) = self.free.first_below(from, end, next)
+        {
+            placed += self.fill(range, end.min(range.end()), &lens[placed..], starts);
+            from = range.start + 1;
         }
+        placed
+    }
+
+    /// Reserves extents one behind the other in a free range, up to unit `end`; returns how many.
+    fn fill(&mut self, range: UnitRange, end: u64, lens: &[u64], starts: &mut Vec<u64>) -> usize {
+        self.remove_free(range);
+        let mut cursor = range.start;
+        let mut placed = 0;
+        while let Some(&len) = lens.get(placed)
+            && cursor + len <= end
+        {
+            self.audit_take(UnitRange { start: cursor, len });
+            starts.push(cursor);
+            self.counts.reserved += len;
+            cursor += len;
+            placed += 1;
+        }
+        self.add_free(UnitRange {
+            start: cursor,
+            len: range.end() - cursor,
+        });
         placed
     }
 
@@ -322,15 +305,25 @@ impl ExtentAllocator {
     }
 
     /// Gives up free units at the end of the file so that at most `keep` of them remain. Returns the new end, or `None`
-    /// when there were no more than twice that: a file that breathes a little is not cut each time.
+    /// when there were no more than twice that: a file that breathes a little is not cut each time. One that was found to be
+    /// too long is.
     pub(crate) fn cut_tail(&mut self, keep: u64) -> Option<u64> {
-        let (&start, &len) = self.by_start.last_key_value()?;
-        if start + len != self.end || len <= keep.saturating_mul(2) {
+        let tail = self.free.last()?;
+        let allowed = if self.ceiling.is_some() {
+            keep
+        } else {
+            keep.saturating_mul(2)
+        };
+        if tail.end() != self.end || tail.len <= allowed {
             return None;
         }
-        self.remove_free(UnitRange { start, len });
-        self.end = start + keep;
-        self.add_free(UnitRange { start, len: keep });
+        self.ceiling = None;
+        self.remove_free(tail);
+        self.end = tail.start + keep;
+        self.add_free(UnitRange {
+            start: tail.start,
+            len: keep,
+        });
         Some(self.end)
     }
 
@@ -347,11 +340,7 @@ impl ExtentAllocator {
                 .chain(&self.sealed)
                 .map(|&range| (range, "pending")),
         );
-        all.extend(
-            self.by_start
-                .iter()
-                .map(|(&start, &len)| (UnitRange { start, len }, "free")),
-        );
+        all.extend(self.free.iter().map(|range| (range, "free")));
         all.sort_unstable();
         let mut cursor = self.first;
         let mut gaps = 0;
@@ -394,49 +383,14 @@ impl ExtentAllocator {
         Ok(())
     }
 
-    /// Adds a range to the free ones and merges it with its neighbours. An empty range is nothing.
     fn add_free(&mut self, range: UnitRange) {
-        if range.len == 0 {
-            return;
-        }
+        self.free.add(range);
         self.counts.free += range.len;
-        let mut merged = range;
-        if let Some((&start, &len)) = self.by_start.range(..=range.start).next_back() {
-            assert!(
-                start + len <= range.start,
-                "freed units {range:?} are free already"
-            );
-            if start + len == range.start {
-                self.unlink(UnitRange { start, len });
-                merged = UnitRange {
-                    start,
-                    len: len + merged.len,
-                };
-            }
-        }
-        if let Some((&start, &len)) = self.by_start.range(range.start..).next() {
-            assert!(range.end() <= start, "freed units {range:?} are free already");
-            if range.end() == start {
-                self.unlink(UnitRange { start, len });
-                merged.len += len;
-            }
-        }
-        self.by_start.insert(merged.start, merged.len);
-        self.by_len.insert((merged.len, merged.start));
     }
 
     fn remove_free(&mut self, range: UnitRange) {
+        self.free.remove(range);
         self.counts.free -= range.len;
-        self.unlink(range);
-    }
-
-    fn unlink(&mut self, range: UnitRange) {
-        let by_start = self.by_start.remove(&range.start);
-        let by_len = self.by_len.remove(&(range.len, range.start));
-        assert!(
-            by_start == Some(range.len) && by_len,
-            "both indexes hold the same free ranges"
-        );
     }
 
     /// Notes an extent as in use; it must not overlap any other.

@@ -125,6 +125,21 @@ impl DataFile {
     /// When `redo` lies behind `must_reach`, or one of them or the commit goes back: they only grow.
     pub(crate) fn commit_checkpoint(
         &self,
+        frozen: FrozenMap<'_>,
+        redo: LogPosition,
+        must_reach: LogPosition,
+    ) -> Result<()> {
+        self.commit_map(frozen, redo, must_reach)?;
+        if let Err(error) = self.shrink() {
+            // The file is only longer than it need be.
+            tracing::warn!(%error, "could not cut the free end of the data file");
+        }
+        Ok(())
+    }
+
+    /// [`DataFile::commit_checkpoint`] without giving the end of the file back: what it has freed will be needed at once.
+    pub(crate) fn commit_map(
+        &self,
         mut frozen: FrozenMap<'_>,
         redo: LogPosition,
         must_reach: LogPosition,
@@ -173,10 +188,6 @@ impl DataFile {
         frozen.is_adopted = true;
         drop(frozen);
         self.settle_aside();
-        if let Err(error) = self.shrink() {
-            // The file is only longer than it need be.
-            tracing::warn!(%error, "could not cut the free end of the data file");
-        }
         Ok(())
     }
 

@@ -19,6 +19,7 @@ mod committing;
 mod compacting;
 mod data_file;
 mod extent;
+mod free_ranges;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod map_format;

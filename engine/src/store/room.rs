@@ -35,6 +35,8 @@ pub(super) struct SetAside {
     new_pages: Vec<UnitRange>,
     /// For anything, when nothing is free.
     kept: Vec<UnitRange>,
+    /// How many pages there may be created before room is looked for again: the commit that is being applied relies on it.
+    promised_until: u64,
 }
 
 /// What room is for.
@@ -71,7 +73,9 @@ impl DataFile {
         self.extend_aside(&mut aside.new_pages, page, lacking)?;
         let lacking = (self.map_extents() + self.kept_extents()).saturating_sub(aside.kept.len() as u64);
         self.extend_aside(&mut aside.kept, self.kept_units(), lacking)?;
-        self.created_with_room.store(created + ahead, Ordering::Relaxed);
+        aside.promised_until = created + ahead;
+        self.created_with_room
+            .store(aside.promised_until, Ordering::Relaxed);
         Ok(())
     }
 
@@ -87,11 +91,14 @@ impl DataFile {
         if !self.keeps_room.load(Ordering::Relaxed) || is_left_out() {
             return;
         }
-        self.created_with_room.store(0, Ordering::Relaxed);
         let wanted = (self.map_extents() + self.kept_extents()) as usize;
-        let new_pages = self.pages_without_place() as usize;
         let len = self.kept_units();
         let mut aside = self.set_aside.lock();
+        self.created_with_room.store(0, Ordering::Relaxed);
+        let to_come = aside
+            .promised_until
+            .saturating_sub(self.created.load(Ordering::Relaxed));
+        let new_pages = (self.pages_without_place() + to_come) as usize;
         let mut space = self.space.lock();
         let too_many = aside.new_pages.len().saturating_sub(new_pages);
         aside
@@ -108,10 +115,10 @@ impl DataFile {
 
     /// Gives everything back that is set aside: it may lie at the end of a file that is to be made shorter.
     pub(super) fn release_aside(&self) {
-        self.created_with_room.store(0, Ordering::Relaxed);
         let mut aside = self.set_aside.lock();
+        self.created_with_room.store(0, Ordering::Relaxed);
         let mut space = self.space.lock();
-        let SetAside { new_pages, kept } = std::mem::take(&mut *aside);
+        let SetAside { new_pages, kept, .. } = std::mem::take(&mut *aside);
         new_pages
             .into_iter()
             .chain(kept)

@@ -13,7 +13,7 @@ use super::discover::discover;
 use super::frame::{CommitMark, FrameKind};
 use super::options::{WalOptions, WalStats, WalSync};
 use super::segment::{Segment, SegmentHeader};
-use super::segments::Segments;
+use super::segments::{KEPT_SPARES, Segments};
 use super::writer::{Known, Writer};
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition, PageNumber};
@@ -311,7 +311,7 @@ impl Wal {
     /// Goes over to the last spare if a commit has found no room for more of them: the next checkpoint gives the segments
     /// before it back. No commit is being applied.
     pub(crate) fn leave_if_starved(&self) -> Result<()> {
-        if self.segments.take_starved() {
+        if self.segments.take_starved() && self.segments.spare_count() >= KEPT_SPARES {
             self.appender().leave_for_spare()?;
             // With its header: a checkpoint is about to name a position in it.
             self.flush()?;
@@ -321,7 +321,7 @@ impl Wal {
 
     /// Whether [`Wal::forget_need`] would make the log smaller.
     pub(crate) fn is_larger_than_needed(&self) -> bool {
-        self.segments.file_bytes() > 4 * self.segments.smallest()
+        self.segments.is_larger_than_needed()
     }
 
     /// Sequence number of the segment that is being written.

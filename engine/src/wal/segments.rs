@@ -5,10 +5,8 @@
 //! with its first frames. Spares are made ahead in the background ([`Segments::prepare`]); when there is none, the
 //! appender makes one itself and its commits wait for it.
 //!
-//! How large segments are and how many spares are kept follows the *need*: the bytes of the segments that went into use
-//! between the last two checkpoints, or since the last one, whichever is more. A new segment is half of it, between
-//! [`WalOptions::segment_size_smallest`] and [`WalOptions::segment_size`], and the spares together are no more than it. So the
-//! log of a small database is small, one under load has large segments, and after a load it becomes small again
+//! How large segments are and how many spares are kept follows the need (`sizes.rs`): the spares together are no more than
+//! it. So the log of a small database is small, one under load has large segments, and after a load it becomes small again
 //! ([`Segments::forget_need`]).
 //!
 //! Files are known by name, and people move names: so before a name is created, changed or removed, directory and file are
@@ -22,9 +20,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::discover::FoundFile;
+use super::numbering::{first_sequence, first_start, salt, time_line, time_line_at};
 use super::options::{WalOptions, WalStats, WalSync};
 use super::probe::faster_sync;
 use super::segment::{self, Segment, SegmentHeader};
+use super::sizes::{Need, Sizes};
 use crate::error::{Error, Result};
 use crate::ids::LogPosition;
 use crate::sync::Mutex;
@@ -33,16 +33,16 @@ use crate::vfs::{self, FileId, Vfs};
 
 /// However busy the log is, no more spares than this are kept.
 const SPARES_MAX: usize = 16;
-/// Spares that no commit may take: the next opening needs one, or the checkpoint that gives others back, on a full disk.
-const KEPT_SPARES: usize = 1;
-/// A segment that is more times larger or smaller than a new one would be is not kept for later.
-const MISFIT: u64 = 4;
+/// Spares that no commit may take: on a full disk the next opening needs one, and the checkpoint that gives others back
+/// another.
+pub(crate) const KEPT_SPARES: usize = 2;
 
 /// A file that part of the log is in, or was in.
 #[derive(Debug)]
 struct Live {
     path: PathBuf,
     id: FileId,
+    start: LogPosition,
     end: LogPosition,
     size: u64,
 }
@@ -56,25 +56,6 @@ struct Spare {
     size: u64,
 }
 
-/// Bytes of segments that are needed between two checkpoints.
-#[derive(Clone, Copy, Debug, Default)]
-struct Need {
-    before_last: u64,
-    since_last: u64,
-    /// Spares that the commit which is being applied may take: they are not removed.
-    promised: u64,
-}
-
-impl Need {
-    fn bytes(self) -> u64 {
-        self.before_last.max(self.since_last)
-    }
-
-    fn at_checkpoint(&mut self) {
-        self.before_last = std::mem::take(&mut self.since_last);
-    }
-}
-
 #[derive(Debug, Default)]
 struct State {
     live: VecDeque<Live>,
@@ -85,6 +66,8 @@ struct State {
     /// Where the next segment starts.
     next_start: LogPosition,
     need: Need,
+    /// Bytes of frames for which the commit that is being applied may take spares: those are not removed.
+    promised: u64,
     /// A spare that was wanted could not be made for want of room.
     is_starved: bool,
 }
@@ -104,11 +87,7 @@ pub(super) struct Segments {
     database_id: u64,
     /// Of every segment that is taken.
     time_line: u64,
-    /// Between these two, in bytes.
-    smallest: u64,
-    largest: u64,
-    /// Of a spare, this may stay unused.
-    frame_bytes_usual: u64,
+    sizes: Sizes,
     prepare_ahead: usize,
     direct: bool,
     state: Mutex<State>,
@@ -142,7 +121,7 @@ impl Segments {
         segments.time_line = time_line(segments.vfs.random(), state.next_sequence);
         for file in found {
             let spare = file.is_spare();
-            if spare && segments.can_be_used(file.len) && state.spares.len() <= options.prepare_ahead {
+            if spare && segments.sizes.can_be_used(file.len) && state.spares.len() <= options.prepare_ahead {
                 let spare = segments.rename_to_spare(&file.path, file.id, file.len, state.next_sequence)?;
                 state.next_sequence = spare.sequence + 1;
                 state.spares.push_back(spare);
@@ -152,6 +131,7 @@ impl Segments {
                 state.live.push_back(Live {
                     path: file.path,
                     id: file.id,
+                    start: header.start(),
                     end: header.end(),
                     size: file.len,
                 });
@@ -169,9 +149,7 @@ impl Segments {
             dir_id: FileId::default(),
             database_id: options.database_id,
             time_line: 0,
-            smallest: options.segment_size_smallest(),
-            largest: options.segment_size,
-            frame_bytes_usual: options.frame_bytes_usual() as u64,
+            sizes: Sizes::new(options),
             prepare_ahead: options.prepare_ahead,
             direct: false,
             state: Mutex::default(),
@@ -214,13 +192,7 @@ impl Segments {
     fn reuse_abandoned(&self, after: LogPosition) -> Result<bool> {
         let abandoned = {
             let mut state = self.state.lock();
-            let is_abandoned = |live: &Live| {
-                live.end
-                    .0
-                    .checked_sub(live.size)
-                    .is_some_and(|start| start >= after.0)
-                    && self.can_be_used(live.size)
-            };
+            let is_abandoned = |live: &Live| live.start >= after && self.sizes.can_be_used(live.size);
             let index = state.live.iter().rposition(is_abandoned);
             index.and_then(|index| state.live.remove(index))
         };
@@ -272,7 +244,7 @@ impl Segments {
                 match self.pop_spare() {
                     Some(spare) => spare,
                     None => {
-                        let size = self.new_size(self.state.lock().need.bytes());
+                        let size = self.sizes.new_segment(self.state.lock().need.bytes());
                         self.create_spare(size)?
                     }
                 }
@@ -294,10 +266,11 @@ impl Segments {
             start: state.next_start,
         };
         state.next_start = header.end();
-        state.need.since_last += spare.size;
+        state.need.took(spare.size);
         state.live.push_back(Live {
             path: spare.path.clone(),
             id: spare.id,
+            start: header.start(),
             end: header.end(),
             size: spare.size,
         });
@@ -318,27 +291,46 @@ impl Segments {
         self.prepare_until(|state| state.spares.len() >= count, 0)
     }
 
-    /// Makes spares until frames of `bytes` in total fit in them for certain. They stay until the next
-    /// [`Segments::end_promise`].
+    /// Makes spares until frames of `bytes` in total fit in them for certain, not counting those that are kept. They stay until
+    /// the next [`Segments::end_promise`]. If there is no room for all, none is left of those that it has made.
     pub(super) fn promise(&self, bytes: u64) -> Result<()> {
-        {
+        let (before, made_from) = {
             let mut state = self.state.lock();
-            state.need.promised = state.need.promised.max(bytes);
-        }
+            let before = state.promised;
+            state.promised = before.max(bytes);
+            (before, state.next_sequence)
+        };
         let is_enough = |state: &State| {
             let ahead = state.spares.len().saturating_sub(KEPT_SPARES);
-            let usable = state
-                .spares
-                .iter()
-                .take(ahead)
-                .map(|spare| self.usable(spare.size));
-            usable.sum::<u64>() >= bytes
+            let sizes = state.spares.iter().take(ahead).map(|spare| spare.size);
+            sizes.map(|size| self.sizes.usable(size)).sum::<u64>() >= bytes
         };
-        self.prepare_until(is_enough, bytes).inspect_err(|error| {
-            if error.is_disk_full() {
-                self.state.lock().is_starved = true;
-            }
-        })
+        let Err(error) = self.prepare_until(is_enough, bytes) else {
+            return Ok(());
+        };
+        {
+            let mut state = self.state.lock();
+            state.promised = before;
+            state.is_starved |= error.is_disk_full();
+        }
+        let _making = self.making.lock();
+        while let Some(spare) = self.pop_made_from(made_from) {
+            self.remove(&spare.path, spare.id)?;
+        }
+        Err(error)
+    }
+
+    /// A spare that has this number or a later one, and is not kept.
+    fn pop_made_from(&self, sequence: u64) -> Option<Spare> {
+        let mut state = self.state.lock();
+        let is_made = state
+            .spares
+            .back()
+            .is_some_and(|spare| spare.sequence >= sequence);
+        if is_made && state.spares.len() > KEPT_SPARES {
+            return state.spares.pop_back();
+        }
+        None
     }
 
     /// Whether a spare that was wanted could not be made for want of room, since this was asked last.
@@ -348,7 +340,7 @@ impl Segments {
 
     /// No commit is being applied: nobody relies on spares any more.
     pub(super) fn end_promise(&self) {
-        self.state.lock().need.promised = 0;
+        self.state.lock().promised = 0;
     }
 
     fn prepare_until(&self, is_enough: impl Fn(&State) -> bool, wanted: u64) -> Result<()> {
@@ -361,39 +353,15 @@ impl Segments {
                 }
                 state.need.bytes()
             };
-            let spare = self.create_spare(self.new_size(need.max(wanted)))?;
+            let spare = self.create_spare(self.sizes.new_segment(need.max(wanted)))?;
             self.state.lock().spares.push_back(spare);
         }
         Ok(())
     }
 
-    /// Bytes of frames that fit in a fresh segment of this size for certain: up to one frame of room at its end stays
-    /// unused.
-    fn usable(&self, size: u64) -> u64 {
-        let room = size - 2 * segment::HEADER_BYTES as u64;
-        room.saturating_sub(self.frame_bytes_usual).max(room / 2)
-    }
-
-    /// Size of a segment that is made when so many bytes are needed.
-    fn new_size(&self, need: u64) -> u64 {
-        let half = (need / 2).checked_next_power_of_two().unwrap_or(self.largest);
-        half.clamp(self.smallest, self.largest)
-    }
-
-    /// Whether a file of this length can be a segment of this log.
-    fn can_be_used(&self, len: u64) -> bool {
-        (self.smallest..=self.largest).contains(&len) && len.is_multiple_of(super::block::BLOCK_BYTES as u64)
-    }
-
-    /// Whether a segment of this size is worth keeping when so many bytes are needed.
-    fn fits_need(&self, size: u64, need: u64) -> bool {
-        let new = self.new_size(need);
-        self.can_be_used(size) && new / MISFIT <= size && size <= new.saturating_mul(MISFIT)
-    }
-
-    /// Body bytes of the longest frame that fits in any segment.
+    /// Bytes of the longest frame that fits in any segment.
     pub(super) fn frame_room(&self) -> u64 {
-        self.smallest - 2 * segment::HEADER_BYTES as u64
+        self.sizes.frame_room()
     }
 
     /// Bytes of all files.
@@ -402,15 +370,14 @@ impl Segments {
         state.spare_bytes() + state.live.iter().map(|live| live.size).sum::<u64>()
     }
 
-    pub(super) fn smallest(&self) -> u64 {
-        self.smallest
+    /// Whether the files together are larger than those of a log without need: it is worth forgetting that.
+    pub(super) fn is_larger_than_needed(&self) -> bool {
+        self.file_bytes() > (1 + self.prepare_ahead as u64) * self.sizes.smallest
     }
 
     /// Whether a segment of this size is larger than this log needs by now.
     pub(super) fn is_oversize(&self, size: u64) -> bool {
-        size > self
-            .new_size(self.state.lock().need.bytes())
-            .saturating_mul(MISFIT)
+        !self.sizes.fits_need(size, self.state.lock().need.bytes())
     }
 
     /// Checks that the spares are still where they were, before something relies on taking them.
@@ -437,11 +404,7 @@ impl Segments {
     /// more are removed.
     pub(super) fn forget_need(&self) -> Result<()> {
         let _making = self.making.lock();
-        {
-            let need = &mut self.state.lock().need;
-            need.before_last = 0;
-            need.since_last = 0;
-        }
+        self.state.lock().need = Need::default();
         self.remove_spares()
     }
 
@@ -455,7 +418,7 @@ impl Segments {
             need
         };
         while let Some(live) = self.pop_live(position) {
-            if self.fits_need(live.size, need) && self.wants_spare(live.size, need) {
+            if self.sizes.fits_need(live.size, need) && self.wants_spare(live.size, need) {
                 let sequence = self.state.lock().next_sequence;
                 let spare = self.rename_to_spare(&live.path, live.id, live.size, sequence)?;
                 let mut state = self.state.lock();
@@ -485,12 +448,16 @@ impl Segments {
     fn pop_superfluous(&self) -> Option<Spare> {
         let mut state = self.state.lock();
         let need = state.need.bytes();
-        let usable: u64 = state.spares.iter().map(|spare| self.usable(spare.size)).sum();
+        let usable: u64 = state
+            .spares
+            .iter()
+            .map(|spare| self.sizes.usable(spare.size))
+            .sum();
         let is_superfluous = |spare: &Spare| {
-            let is_promised = state.need.promised > 0
-                && usable < self.usable(spare.size) + state.need.promised + self.largest;
+            let is_promised = state.promised > 0
+                && usable < self.sizes.usable(spare.size) + state.promised + self.sizes.largest;
             let is_extra = state.spares.len() > self.prepare_ahead && state.spare_bytes() > need;
-            !is_promised && (is_extra || !self.fits_need(spare.size, need))
+            !is_promised && (is_extra || !self.sizes.fits_need(spare.size, need))
         };
         let index = state.spares.iter().rposition(is_superfluous)?;
         state.spares.remove(index)
@@ -510,7 +477,7 @@ impl Segments {
     fn pop_live(&self, position: LogPosition) -> Option<Live> {
         let mut state = self.state.lock();
         let is_mistaken = state.live.len() > 1 && crate::planted::makes(crate::planted::Fault::RecycleTooFar);
-        let too_far = if is_mistaken { self.largest } else { 0 };
+        let too_far = if is_mistaken { self.sizes.largest } else { 0 };
         let oldest_is_past = state
             .live
             .front()
@@ -591,85 +558,5 @@ impl Segments {
     fn check_place(&self, path: &Path, id: FileId) -> Result<()> {
         self.check_directory()?;
         vfs::check_identity(&*self.vfs, path, id)
-    }
-}
-
-/// The time line of the segment that `position` is in; 0 for a log that begins.
-fn time_line_at(found: &[FoundFile], position: LogPosition) -> u64 {
-    let file = found.iter().find(|file| file.holds(position));
-    file.and_then(|file| file.header.as_ref())
-        .map_or(0, |header| header.time_line)
-}
-
-/// The time line of a log that begins with this segment: never 0, and another than before even if the randomness starts
-/// over, since sequence numbers do not repeat.
-fn time_line(random: u64, sequence: u64) -> u64 {
-    // SplitMix64's last steps (Steele, Lea, Flood 2014).
-    let mut z = random ^ sequence.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    (z ^ (z >> 31)).max(1)
-}
-
-/// The salt of a segment. Sequence numbers never repeat in a directory, so that mixing one in keeps the salts of a
-/// file's uses apart even if the randomness starts over when the database is opened again.
-fn salt(random: u64, sequence: u64) -> u32 {
-    let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&random.to_le_bytes());
-    bytes[8..].copy_from_slice(&sequence.to_le_bytes());
-    crc32fast::hash(&bytes)
-}
-
-/// The log's positions end here: what is left above is for arithmetic.
-const POSITION_MAX: u64 = 1 << 62;
-
-/// A sequence number above all in names and headers.
-fn first_sequence(found: &[FoundFile]) -> Result<u64> {
-    let named = found.iter().map(|file| file.name_sequence);
-    let headed = found.iter().filter_map(|file| file.header.as_ref());
-    let newest = named.chain(headed.map(|header| header.sequence)).max();
-    // Numbers of the next thousand million segments must exist too.
-    newest
-        .unwrap_or(0)
-        .checked_add(1)
-        .filter(|sequence| *sequence <= u64::MAX - (1 << 30))
-        .ok_or(Error::CapacityExceeded {
-            what: "the log's segment numbers",
-            limit: u64::MAX,
-        })
-}
-
-/// Where a log begins that continues at `after`: behind every position that any header speaks of.
-fn first_start(found: &[FoundFile], after: LogPosition) -> Result<LogPosition> {
-    let ends = found
-        .iter()
-        .filter_map(|file| Some(file.header.as_ref()?.end().0));
-    let end = ends.chain([after.0, 1]).max().unwrap_or(1);
-    end.checked_next_multiple_of(super::block::BLOCK_BYTES as u64)
-        .filter(|start| *start <= POSITION_MAX)
-        .map(LogPosition)
-        .ok_or(Error::CapacityExceeded {
-            what: "the log's position space",
-            limit: POSITION_MAX,
-        })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn salts_differ_by_sequence_and_by_randomness() {
-        let salts: std::collections::BTreeSet<u32> = (0..1000).map(|sequence| salt(7, sequence)).collect();
-        assert_eq!(salts.len(), 1000);
-        assert_ne!(salt(7, 1), salt(8, 1));
-    }
-
-    #[test]
-    fn time_lines_differ_by_sequence_and_by_randomness() {
-        let lines: std::collections::BTreeSet<u64> =
-            (0..1000).map(|sequence| time_line(7, sequence)).collect();
-        assert_eq!(lines.len(), 1000);
-        assert_ne!(time_line(7, 1), time_line(8, 1));
     }
 }

@@ -23,6 +23,8 @@ enum Unit {
 #[derive(Clone, Debug)]
 enum Step {
     Reserve(Vec<u64>),
+    ReserveBelow(u64, Vec<u64>),
+    Ceiling(Option<u64>),
     Keep(usize),
     Cancel(usize),
     Retire(usize),
@@ -36,6 +38,8 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => prop::collection::vec(1_u64..20, 1..6).prop_map(Step::Reserve),
+        2 => (FIRST..120, prop::collection::vec(1_u64..20, 1..6)).prop_map(|(end, lens)| Step::ReserveBelow(end, lens)),
+        1 => prop::option::of(FIRST..120).prop_map(Step::Ceiling),
         4 => any::<usize>().prop_map(Step::Keep),
         1 => any::<usize>().prop_map(Step::Cancel),
         3 => any::<usize>().prop_map(Step::Retire),
@@ -81,6 +85,21 @@ proptest! {
                         prop_assert!(longest.unwrap_or(0) < next as usize, "refused though there was room");
                     }
                 }
+                Step::ReserveBelow(end, lens) => {
+                    let mut starts = Vec::new();
+                    prop_assert_eq!(allocator.reserve_below(end, &lens, &mut starts), starts.len());
+                    for (&start, &len) in starts.iter().zip(&lens) {
+                        prop_assert!(start + len <= end);
+                        paint(&mut model, range(start, len), Unit::Free, Unit::Reserved);
+                        reserved.push(range(start, len));
+                    }
+                    if let (true, Some(&next)) = (starts.is_empty(), lens.first()) {
+                        let below = &model[FIRST as usize..model.len().min(end as usize)];
+                        let longest = below.split(|&unit| unit != Unit::Free).map(<[Unit]>::len).max();
+                        prop_assert!(longest.unwrap_or(0) < next as usize, "refused though there was room");
+                    }
+                }
+                Step::Ceiling(ceiling) => allocator.set_ceiling(ceiling),
                 Step::Keep(index) => if let Some(range) = pick(&mut reserved, index) {
                     allocator.keep(range);
                     paint(&mut model, range, Unit::Reserved, Unit::Live);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::segment::SegmentHeader;
+use super::super::segments::KEPT_SPARES;
 use super::*;
 
 fn headers(vfs: &dyn Vfs) -> Vec<SegmentHeader> {
@@ -170,4 +171,79 @@ fn a_rename_that_was_lost_does_not_matter() {
     assert!(headers(&vfs).iter().any(|header| header.sequence > newest));
     let (again, _) = recover(&vfs, position, durable).unwrap();
     assert_eq!(again.end, recovered.end);
+}
+
+fn growing() -> WalOptions {
+    WalOptions {
+        segment_size: 4 << 20,
+        page_size: 4096,
+        prepare_ahead: 1 + KEPT_SPARES,
+        ..options()
+    }
+}
+
+#[test]
+fn segments_grow_with_the_load_and_a_log_that_has_forgotten_it_is_small() {
+    let vfs = MemoryVfs::default();
+    let wal = Wal::start(Arc::new(vfs.clone()), growing(), LogPosition(0)).unwrap();
+    let begin = wal.end();
+    let mut next = fill(&wal, 1, 6 << 20);
+    let sizes: BTreeSet<u64> = headers(&vfs).iter().map(|header| header.segment_size).collect();
+    assert!(
+        sizes.contains(&(256 << 10)) && sizes.contains(&(2 << 20)),
+        "{sizes:?}"
+    );
+    let (recovered, read) = recover_with(&vfs, &growing(), begin, wal.durable()).unwrap();
+    assert_eq!((recovered.end, read.len() as u64), (wal.end(), next - 1));
+    // As under load: what the interval needed is kept.
+    wal.checkpoint(wal.end()).unwrap();
+    assert!(wal.file_bytes() <= 14 << 20, "{}", wal.file_bytes());
+    assert!(wal.is_larger_than_needed());
+    let before = wal.end();
+    wal.forget_need().unwrap();
+    assert!(wal.end() > before, "the large segment was left");
+    wal.checkpoint(wal.begin_checkpoint()).unwrap();
+    assert!(!wal.is_larger_than_needed(), "{}", wal.file_bytes());
+    let begin = wal.end();
+    next = fill(&wal, next, 100 << 10);
+    let (recovered, read) = recover_with(&vfs, &growing(), begin, wal.durable()).unwrap();
+    assert_eq!((recovered.end, read.last().unwrap().id), (wal.end(), next - 1));
+}
+
+#[test]
+fn on_a_full_disk_a_refused_reservation_leaves_no_files_and_two_spares_are_nobodys() {
+    let vfs = MemoryVfs::default();
+    let wal = Wal::start(Arc::new(vfs.clone()), growing(), LogPosition(0)).unwrap();
+    wal.prepare().unwrap();
+    let files = names(&vfs).len();
+    assert_eq!(files, 2 + KEPT_SPARES);
+    vfs.set_capacity(Some(vfs.used_bytes() + (600 << 10)));
+    let used = vfs.used_bytes();
+    let error = wal.appender().reserve(8 << 20).unwrap_err();
+    assert!(error.is_disk_full(), "{error}");
+    assert!(
+        names(&vfs).len() < files + 1 && vfs.used_bytes() <= used,
+        "what it made is gone"
+    );
+    // A little is granted, from what is not kept, until that is used up.
+    vfs.set_capacity(Some(vfs.used_bytes()));
+    let mut next = 1;
+    while wal.appender().reserve(20_000).is_ok() {
+        next = fill(&wal, next, 10_000);
+    }
+    assert_eq!(wal.segments.spare_count(), KEPT_SPARES);
+    // The checkpoint goes over to one of them, and gives back what was before it.
+    wal.leave_if_starved().unwrap();
+    assert_eq!(
+        wal.segments.spare_count(),
+        KEPT_SPARES - 1,
+        "the last is for an opening"
+    );
+    assert!(wal.appender().reserve(20_000).is_ok(), "there is room in it");
+    wal.checkpoint(wal.begin_checkpoint()).unwrap();
+    assert!(wal.segments.spare_count() >= KEPT_SPARES);
+    // Where the process dies before that, the next one finds a spare.
+    let killed = vfs.fork();
+    killed.set_capacity(Some(killed.used_bytes()));
+    Wal::start(Arc::new(killed), growing(), wal.end()).unwrap();
 }
