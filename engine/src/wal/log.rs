@@ -13,7 +13,7 @@ use super::discover::discover;
 use super::frame::{CommitMark, FrameKind};
 use super::options::{WalOptions, WalStats, WalSync};
 use super::segment::{Segment, SegmentHeader};
-use super::segments::{KEPT_SPARES, Segments};
+use super::segments::Segments;
 use super::writer::{Known, Writer};
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition, PageNumber};
@@ -308,10 +308,10 @@ impl Wal {
         self.segments.file_bytes()
     }
 
-    /// Goes over to the last spare if a commit has found no room for more of them: the next checkpoint gives the segments
-    /// before it back. No commit is being applied.
+    /// Goes over to a spare that is kept, the last one even, if a commit has found no room for more of them: the next checkpoint
+    /// gives the segments before it back. No commit is being applied.
     pub(crate) fn leave_if_starved(&self) -> Result<()> {
-        if self.segments.take_starved() && self.segments.spare_count() >= KEPT_SPARES {
+        if self.segments.take_starved() {
             self.appender().leave_for_spare()?;
             // With its header: a checkpoint is about to name a position in it.
             self.flush()?;

@@ -353,7 +353,16 @@ impl Segments {
                 }
                 state.need.bytes()
             };
-            let spare = self.create_spare(self.sizes.new_segment(need.max(wanted)))?;
+            let mut size = self.sizes.new_segment(need.max(wanted));
+            let spare = loop {
+                match self.create_spare(size) {
+                    // A smaller one may be enough, and for a smaller one there may be room.
+                    Err(error) if error.is_disk_full() && size > self.sizes.smallest => {
+                        size = self.sizes.new_segment(size);
+                    }
+                    answer => break answer?,
+                }
+            };
             self.state.lock().spares.push_back(spare);
         }
         Ok(())
@@ -418,7 +427,7 @@ impl Segments {
             need
         };
         while let Some(live) = self.pop_live(position) {
-            if self.sizes.fits_need(live.size, need) && self.wants_spare(live.size, need) {
+            if self.wants_spare(live.size, need) {
                 let sequence = self.state.lock().next_sequence;
                 let spare = self.rename_to_spare(&live.path, live.id, live.size, sequence)?;
                 let mut state = self.state.lock();
@@ -433,8 +442,12 @@ impl Segments {
 
     fn wants_spare(&self, size: u64, need: u64) -> bool {
         let state = self.state.lock();
-        let is_short = state.spares.len() < self.prepare_ahead || state.spare_bytes() + size <= need;
-        is_short && state.spares.len() < SPARES_MAX.max(self.prepare_ahead)
+        // A small one is better than none, on a full disk.
+        let is_short = state.spares.len() < self.prepare_ahead && size <= self.sizes.new_segment(need);
+        let fits = self.sizes.fits_need(size, need) && state.spare_bytes() + size <= need;
+        self.sizes.can_be_used(size)
+            && (is_short || fits)
+            && state.spares.len() < SPARES_MAX.max(self.prepare_ahead)
     }
 
     /// Removes spares that are more, or larger, than what is needed. The caller holds `making`.
@@ -456,8 +469,11 @@ impl Segments {
         let is_superfluous = |spare: &Spare| {
             let is_promised = state.promised > 0
                 && usable < self.sizes.usable(spare.size) + state.promised + self.sizes.largest;
-            let is_extra = state.spares.len() > self.prepare_ahead && state.spare_bytes() > need;
-            !is_promised && (is_extra || !self.sizes.fits_need(spare.size, need))
+            let is_large = spare.size > self.sizes.new_segment(need);
+            let is_misfit = !self.sizes.fits_need(spare.size, need);
+            let is_extra =
+                state.spares.len() > self.prepare_ahead && (is_misfit || state.spare_bytes() > need);
+            !is_promised && (is_extra || is_misfit && is_large)
         };
         let index = state.spares.iter().rposition(is_superfluous)?;
         state.spares.remove(index)
