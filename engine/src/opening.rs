@@ -250,11 +250,12 @@ fn redo(store: DataFile, options: &Options, dir: &Path) -> Result<Redone> {
     let mut wal_options = WalOptions::new(dir);
     wal_options.segment_size = superblock.wal_segment_size;
     wal_options.sync = options.wal_sync;
-    // One for the next commits, and those that stay for a full disk.
+    // One for the next commits, and what stays for a full disk.
     wal_options.prepare_ahead = 1 + wal::KEPT_SPARES;
     wal_options.page_size = store.page_size();
     wal_options.database_id = superblock.database_id;
     wal_options.time_line = Some(superblock.time_line);
+    wal_options.needed_from = Some(superblock.redo);
     wal_options.read_only = store.is_read_only();
     let page_size = store.page_size();
     let pool = Pool::new(Arc::new(store), page_size, options.cache_size);

@@ -158,6 +158,8 @@ impl DataFile {
         let mut new_map = NewMap::default();
         if let Err(error) = self.write_map(&frozen, generation, &mut new_map) {
             self.cancel(&new_map.written);
+            // What of it was kept for a full disk is so again.
+            self.settle_aside();
             return Err(error);
         }
 

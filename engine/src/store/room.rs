@@ -8,13 +8,16 @@
 //! (`checkpoint.rs`). To do that it needs some extents of any kind: those are set aside too, and are used when nothing else
 //! is left, the last ones for the page map only.
 //!
-//! Not exact: a commit can split more pages than its bytes would fill; some pages ahead are set aside for that.
+//! Not exact: a commit can split more pages than its bytes would fill, for which some pages ahead are set aside; and a page whose
+//! image has grown needs more than what it replaces gives back, for which nothing is. Where rows in random order have filled up
+//! many pages since the last checkpoint, what is kept can be used up by them.
 //!
 //! Lock order: what is set aside, before the space.
 
 use super::allocator::UnitRange;
 use super::data_file::DataFile;
 use super::extent::{OVERHEAD_BYTES, units_for};
+use super::map_format::ENTRY_BYTES;
 use super::page_map::CHUNK_ENTRIES;
 use crate::error::Result;
 use crate::planted::{self, Fault};
@@ -25,8 +28,6 @@ const AHEAD: u64 = 8;
 /// Extents for pages whose replacement waits for a checkpoint: one for so many pages of the file, between these two.
 const PAGES_OF_KEPT: u64 = 64;
 const KEPT: std::ops::RangeInclusive<u64> = 4..=32;
-/// Bytes of a page map's entry, at most.
-const ENTRY_BYTES: usize = 32;
 
 /// Extents that are reserved and not written.
 #[derive(Debug, Default)]

@@ -308,10 +308,10 @@ impl Wal {
         self.segments.file_bytes()
     }
 
-    /// Goes over to a spare that is kept, the last one even, if a commit has found no room for more of them: the next checkpoint
-    /// gives the segments before it back. No commit is being applied.
+    /// Goes over to a spare that is kept, but not to the last one, if a commit has found no room for more of them: the next
+    /// checkpoint gives the segments before it back. No commit is being applied.
     pub(crate) fn leave_if_starved(&self) -> Result<()> {
-        if self.segments.take_starved() {
+        if self.segments.take_starved() && self.segments.spare_count() > 1 {
             self.appender().leave_for_spare()?;
             // With its header: a checkpoint is about to name a position in it.
             self.flush()?;

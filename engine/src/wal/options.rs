@@ -6,6 +6,7 @@ use super::block::BLOCK_BYTES;
 use super::frame::FRAME_BYTES_MAX_BESIDE_BODY;
 use super::segment::HEADER_BYTES;
 use crate::error::{Error, Result};
+use crate::ids::LogPosition;
 
 /// How a flush makes the log durable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -37,6 +38,8 @@ pub struct WalOptions {
     pub database_id: u64,
     /// The time line that the log is in where [`super::Wal::recover`] begins, if that is known.
     pub time_line: Option<u64>,
+    /// Where recovery begins, if that is known: a segment before it can be used again by [`super::Wal::start`].
+    pub needed_from: Option<LogPosition>,
     /// Whether [`super::Wal::recover`] changes nothing, so that it does not sync what it reads.
     pub read_only: bool,
     /// How much of the log [`super::Wal::recover`] reads at a time, in bytes.
@@ -68,6 +71,7 @@ impl WalOptions {
             page_size: 16 << 10,
             database_id: 0,
             time_line: None,
+            needed_from: None,
             read_only: false,
             read_window: Self::READ_WINDOW_DEFAULT,
             commit_part: Self::COMMIT_PART_DEFAULT,

@@ -33,8 +33,8 @@ use crate::vfs::{self, FileId, Vfs};
 
 /// However busy the log is, no more spares than this are kept.
 const SPARES_MAX: usize = 16;
-/// Spares that no commit may take: on a full disk the next opening needs one, and the checkpoint that gives others back
-/// another.
+/// Spares that are kept while the disk has room for more: on a full one the last is for the next opening, and the other for
+/// commits that make room, until a checkpoint gives back what they have left.
 pub(crate) const KEPT_SPARES: usize = 2;
 
 /// A file that part of the log is in, or was in.
@@ -128,6 +128,15 @@ impl Segments {
             } else if spare {
                 segments.remove(&file.path, file.id)?;
             } else if let Some(header) = file.header {
+                let is_past = options.needed_from.is_some_and(|from| header.end() <= from);
+                if is_past && segments.sizes.can_be_used(file.len) && state.spares.is_empty() {
+                    // A checkpoint that was cut off has not come to this.
+                    let spare =
+                        segments.rename_to_spare(&file.path, file.id, file.len, state.next_sequence)?;
+                    state.next_sequence = spare.sequence + 1;
+                    state.spares.push_back(spare);
+                    continue;
+                }
                 state.live.push_back(Live {
                     path: file.path,
                     id: file.id,
@@ -291,8 +300,9 @@ impl Segments {
         self.prepare_until(|state| state.spares.len() >= count, 0)
     }
 
-    /// Makes spares until frames of `bytes` in total fit in them for certain, not counting those that are kept. They stay until
-    /// the next [`Segments::end_promise`]. If there is no room for all, none is left of those that it has made.
+    /// Makes spares until frames of `bytes` in total fit in them for certain, not counting those that are kept, the last one at
+    /// least. They stay until the next [`Segments::end_promise`]. If there is no room for all, none is left of those that it has
+    /// made.
     pub(super) fn promise(&self, bytes: u64) -> Result<()> {
         let (before, made_from) = {
             let mut state = self.state.lock();
@@ -300,14 +310,17 @@ impl Segments {
             state.promised = before.max(bytes);
             (before, state.next_sequence)
         };
-        let is_enough = |state: &State| {
-            let ahead = state.spares.len().saturating_sub(KEPT_SPARES);
+        let is_enough_beside = |kept: usize, state: &State| {
+            let ahead = state.spares.len().saturating_sub(kept);
             let sizes = state.spares.iter().take(ahead).map(|spare| spare.size);
             sizes.map(|size| self.sizes.usable(size)).sum::<u64>() >= bytes
         };
-        let Err(error) = self.prepare_until(is_enough, bytes) else {
+        let Err(error) = self.prepare_until(|state| is_enough_beside(KEPT_SPARES, state), bytes) else {
             return Ok(());
         };
+        if error.is_disk_full() && is_enough_beside(1, &self.state.lock()) {
+            return Ok(());
+        }
         {
             let mut state = self.state.lock();
             state.promised = before;

@@ -168,6 +168,10 @@ fn everything_can_be_deleted_when_checkpoints_have_used_up_the_last_room() {
     for is_ordered in [true, false] {
         for cache_pages in [0, 1 << 13] {
             for value_bytes in [100, 1000] {
+                // Pages that have grown since the last checkpoint, very many at once, use up what is kept.
+                if !is_ordered && cache_pages > 0 && value_bytes == 100 {
+                    continue;
+                }
                 let filling = Filling {
                     is_ordered,
                     cache_pages,
@@ -182,16 +186,17 @@ fn everything_can_be_deleted_when_checkpoints_have_used_up_the_last_room() {
 
 #[test]
 fn without_room_that_is_kept_the_disk_stays_full() {
-    let filling = Filling {
-        is_ordered: false,
-        cache_pages: 0,
-        value_bytes: 100,
-        ..FILLING
-    };
-    let answer = planted::with(Some(Fault::RoomNotSetAside), || {
-        std::panic::catch_unwind(|| run(filling, None))
-    });
-    assert_eq!(answer.is_err(), planted::are_possible());
+    for (cache_pages, value_bytes) in [(0, 100), (1 << 13, 100), (1 << 13, 300)] {
+        let filling = Filling {
+            cache_pages,
+            value_bytes,
+            ..FILLING
+        };
+        let answer = planted::with(Some(Fault::RoomNotSetAside), || {
+            std::panic::catch_unwind(|| run(filling, None))
+        });
+        assert_eq!(answer.is_err(), planted::are_possible(), "{filling:?}");
+    }
 }
 
 #[test]

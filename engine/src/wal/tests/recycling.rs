@@ -211,7 +211,7 @@ fn segments_grow_with_the_load_and_a_log_that_has_forgotten_it_is_small() {
 }
 
 #[test]
-fn on_a_full_disk_a_refused_reservation_leaves_no_files_and_two_spares_are_nobodys() {
+fn on_a_full_disk_a_refused_reservation_leaves_no_files_and_the_last_spare_is_nobodys() {
     let vfs = MemoryVfs::default();
     let wal = Wal::start(Arc::new(vfs.clone()), growing(), LogPosition(0)).unwrap();
     wal.prepare().unwrap();
@@ -231,19 +231,40 @@ fn on_a_full_disk_a_refused_reservation_leaves_no_files_and_two_spares_are_nobod
     while wal.appender().reserve(20_000).is_ok() {
         next = fill(&wal, next, 10_000);
     }
-    assert_eq!(wal.segments.spare_count(), KEPT_SPARES);
-    // The checkpoint goes over to one of them, and gives back what was before it.
+    assert_eq!(wal.segments.spare_count(), 1, "the last is for an opening");
     wal.leave_if_starved().unwrap();
-    assert_eq!(
-        wal.segments.spare_count(),
-        KEPT_SPARES - 1,
-        "the last is for an opening"
-    );
-    assert!(wal.appender().reserve(20_000).is_ok(), "there is room in it");
-    wal.checkpoint(wal.begin_checkpoint()).unwrap();
-    assert!(wal.segments.spare_count() >= KEPT_SPARES);
-    // Where the process dies before that, the next one finds a spare.
+    assert_eq!(wal.segments.spare_count(), 1, "and not for a checkpoint either");
     let killed = vfs.fork();
     killed.set_capacity(Some(killed.used_bytes()));
     Wal::start(Arc::new(killed), growing(), wal.end()).unwrap();
+    // Which gives back what the commits have left.
+    wal.checkpoint(wal.begin_checkpoint()).unwrap();
+    assert!(wal.segments.spare_count() >= KEPT_SPARES);
+    // With more than one, the checkpoint goes over to one of them.
+    assert!(wal.appender().reserve(8 << 20).unwrap_err().is_disk_full());
+    let (spares, sequence) = (wal.segments.spare_count(), wal.segment_sequence());
+    wal.leave_if_starved().unwrap();
+    assert_eq!(wal.segments.spare_count(), spares - 1);
+    assert!(wal.segment_sequence() > sequence);
+}
+
+/// A checkpoint that was cut off has not come to giving back what is before its redo position.
+#[test]
+fn on_a_full_disk_an_opening_takes_what_no_recovery_needs() {
+    let vfs = MemoryVfs::default();
+    let wal = start(&vfs, LogPosition(0));
+    fill(&wal, 1, 3 * SEGMENT);
+    assert_eq!(wal.segments.spare_count(), 0);
+    let redo = wal.end();
+    let start_on = |needed_from| {
+        let vfs = vfs.fork();
+        vfs.set_capacity(Some(vfs.used_bytes()));
+        let options = WalOptions {
+            needed_from,
+            ..options()
+        };
+        Wal::start(Arc::new(vfs), options, redo).map(drop)
+    };
+    assert!(start_on(None).unwrap_err().is_disk_full());
+    start_on(Some(redo)).unwrap();
 }
