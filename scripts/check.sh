@@ -17,8 +17,11 @@ step "format"
 cargo fmt --all --check
 step "clippy"
 cargo clippy --workspace --all-targets --locked -- -D warnings
+cargo clippy -p harness --all-targets --features schedules --locked -- -D warnings
 step "tests"
 cargo test --workspace --all-targets --locked
+step "tests of the schedules in the harness"
+cargo test -p harness --bin harness --features schedules --locked schedule
 step "documentation examples"
 cargo test --workspace --doc --locked
 step "documentation"

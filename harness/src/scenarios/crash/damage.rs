@@ -189,11 +189,25 @@ pub(crate) fn sweep(
     (sweep, miss)
 }
 
-/// The newest commit that was promised before the last sync began.
+/// The newest commit that was promised before the last flush began. The first sync of a file that was made meanwhile is none:
+/// there is nothing of the log in it yet.
 fn before_last_flush(recording: &Recording, point: usize) -> CommitId {
-    let is_sync =
-        |operation: &Operation| matches!(operation, Operation::Sync { .. } | Operation::SyncWrite { .. });
-    let last = recording.trace.operations[..point].iter().rposition(is_sync);
+    let operations = &recording.trace.operations[..point];
+    let is_of_new_file = |index: usize, file| {
+        let before = operations[..index].iter().rev();
+        let mut made = before.filter_map(|operation| match operation {
+            Operation::Create { inode, .. } if *inode == file => Some(true),
+            Operation::Sync { inode, .. } if *inode == file => Some(false),
+            _ => None,
+        });
+        made.next().unwrap_or(false)
+    };
+    let is_flush = |index: usize| match operations[index] {
+        Operation::Sync { inode, .. } => !is_of_new_file(index, inode),
+        Operation::SyncWrite { .. } => true,
+        _ => false,
+    };
+    let last = (0..point).rev().find(|index| is_flush(*index));
     recording.ledger.promised(last.unwrap_or(0))
 }
 
