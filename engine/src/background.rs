@@ -1,5 +1,5 @@
-//! The background thread: log segments ahead of need, unsynchronised log bytes, old versions, checkpoints, and files that are
-//! longer than they need be.
+//! The background thread: log segments ahead of need, unsynchronised log bytes, old versions, checkpoints, replaced extents that
+//! take much room, and files that are longer than they need be.
 //!
 //! None of it is needed for correctness. An error is logged and the work tried again later; an error that is final has
 //! poisoned the database, and the next commit says so.
@@ -89,6 +89,7 @@ fn run(shared: &Shared) {
     let mut last_checkpoint = manager.vfs.monotonic();
     let mut last_change = last_checkpoint;
     let mut smaller_from = last_checkpoint;
+    let mut freed_from = last_checkpoint;
     while !shared.signal.should_stop() {
         let commit = manager.applied();
         let is_idle = commit == last_commit;
@@ -119,6 +120,16 @@ fn run(shared: &Shared) {
             Some(interval) if now.saturating_sub(last_change) >= interval => Slack::Idle,
             _ => Slack::Busy,
         };
+        if now >= freed_from && manager.has_much_replaced() {
+            let result = {
+                let _one = shared.checkpointing.lock();
+                manager.free_replaced_if_much()
+            };
+            if result.is_err() {
+                freed_from = now + RETRY_AFTER;
+            }
+            report("free what pages have replaced", result);
+        }
         let mut is_moved = false;
         if now >= smaller_from && manager.is_too_large(slack) {
             let step = manager.make_smaller(slack);

@@ -12,7 +12,8 @@
 //!
 //! If the disk is full before all pages are written, those that are become durable by themselves (steps 3 to 5, with the redo
 //! position of before): that frees what they replace, and the rest goes there. A log that could not be made longer is
-//! left for its last spare first, so that what it was in can be used again.
+//! left for its last spare first, so that what it was in can be used again. The same is done beside a checkpoint and between
+//! two, whenever what has been replaced takes much of the file (store/replaced.rs).
 
 use std::time::Duration;
 
@@ -176,6 +177,9 @@ impl TransactionManager {
 
     /// Makes the page map durable as it is, and with it free what pages have replaced since the last checkpoint. Redo
     /// starts where it did.
+    ///
+    /// # Errors
+    /// As [`TransactionManager::checkpoint`].
     fn free_replaced(&self) -> Result<()> {
         let store = self.pool.store();
         let frozen = {
@@ -183,7 +187,29 @@ impl TransactionManager {
             store.freeze(applier.last)
         };
         let durable = self.flush()?;
-        store.commit_map(frozen, store.superblock().redo, durable)
+        let redo = if planted::makes(Fault::FreedMapMovesRedo) {
+            durable
+        } else {
+            store.superblock().redo
+        };
+        store.commit_map(frozen, redo, durable)
+    }
+
+    /// Frees what pages have replaced, if that is worth it now. The caller makes sure that there is no checkpoint meanwhile.
+    ///
+    /// # Errors
+    /// As [`TransactionManager::checkpoint`].
+    pub(crate) fn free_replaced_if_much(&self) -> Result<()> {
+        if self.has_much_replaced() {
+            self.free_replaced()?;
+            crate::reach::mark(crate::reach::Mechanism::ReplacedFreedEarly);
+        }
+        Ok(())
+    }
+
+    /// Whether that is so: never where all pages are in the cache.
+    pub(crate) fn has_much_replaced(&self) -> bool {
+        self.pool.store().has_much_replaced() && self.pool.may_be_absent()
     }
 
     /// Writes what is left, until the disk is full.
@@ -273,3 +299,6 @@ impl TransactionManager {
             || self.pool.store().superblock().last_commit < self.applied()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,6 +79,7 @@ faults! {
     DirtyMarkCleared: "a page that changed while it was being written is marked clean",
     EvictionDoesNotWrite: "a changed page is moved out of the cache without being written",
     DirtyPageForgotten: "a checkpoint leaves out one changed page",
+    FreedMapMovesRedo: "a page map that is made durable between checkpoints moves the redo position to the end of the log",
     RedoPositionTooLate: "a checkpoint notes the redo position after it has copied the pages, not before",
     LogBehindPages: "a checkpoint does not flush the log before it makes pages durable",
     FailedCheckpointForgetsPages: "the pages of a checkpoint that failed are not written by the next one",

@@ -47,6 +47,7 @@ mechanisms! {
     SecondMapChunk: "a checkpoint wrote a page map of two chunks or more",
     MapChunkEmptied: "a chunk of the page map lost its last page",
     CheckpointInRounds: "a checkpoint on a full disk made durable what it had written, to go on where that was",
+    ReplacedFreedEarly: "what pages had replaced was freed before the next checkpoint, since it was much",
     KeptRoomUsed: "room that is kept for a full disk was used",
     ExtentMoved: "an extent was moved from the end of the file to its front",
     FreshExtentFreed: "an extent that no checkpoint ever had was free again at once",

@@ -84,6 +84,7 @@ impl Drop for FrozenMap<'_> {
             }
             self.store.space.lock().unseal();
         }
+        self.store.replaced.map_ended(self.is_adopted);
     }
 }
 
@@ -361,18 +362,18 @@ impl DataFile {
             .inspect_err(|error| drop(self.poison.set(&error.to_string())))
     }
 
+    fn sync(&self) -> Result<()> {
+        self.file
+            .sync_data()
+            .map_err(|source| self.io_error("sync", source))
+    }
+
     fn write_superblock(&self, superblock: &Superblock) -> Result<()> {
         let block = superblock.encode();
         self.counters.wrote(block.len());
         self.file
             .write_at(&block[..], superblock.slot_offset())
             .map_err(|source| self.io_error("write the superblock of", source))
-    }
-
-    fn sync(&self) -> Result<()> {
-        self.file
-            .sync_data()
-            .map_err(|source| self.io_error("sync", source))
     }
 
     /// Steps 4 and 5. A failure is final.
@@ -404,5 +405,6 @@ impl DataFile {
             space.retire_with_sealed(place.units());
         }
         space.release_sealed();
+        self.replaced.note(space.counts());
     }
 }

@@ -27,7 +27,6 @@ use crate::vfs::read_exact_at;
 const STEP_EXTENTS: usize = 64;
 /// Free room that no file is blamed for, in units (1 MiB).
 const FREE_UNITS_MIN: u64 = 2048;
-
 /// How much free room a file may have, measured by what is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Slack {

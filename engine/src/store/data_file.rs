@@ -31,6 +31,7 @@ use super::extent::UNIT_BYTES;
 use super::map_format::ChunkRef;
 use super::page_map::PageMap;
 use super::page_numbers::{PageNumbers, PageState};
+use super::replaced::Replaced;
 use super::room::SetAside;
 use super::stats::{Counters, StoreStats};
 use super::superblock::Superblock;
@@ -100,6 +101,7 @@ pub(crate) struct DataFile {
     /// Extents reserved for commits, all of one length.
     pub(super) reserved: Mutex<Vec<UnitRange>>,
     pub(super) counters: Counters,
+    pub(super) replaced: Replaced,
     /// Why nothing more may be written.
     pub(super) poison: Arc<Poison>,
 }

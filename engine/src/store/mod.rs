@@ -27,6 +27,7 @@ mod opening;
 mod page_map;
 mod page_numbers;
 mod reading;
+mod replaced;
 mod reservation;
 mod room;
 mod stats;

@@ -16,6 +16,7 @@ use super::map_format::{ChunkRef, decode_chunk, decode_root};
 use super::page_map::{CHUNK_ENTRIES, MapEntry, PageMap};
 use super::page_numbers::PageNumbers;
 use super::reading::read_extent;
+use super::replaced::Replaced;
 use super::stats::Counters;
 use super::superblock::{EXTENTS_START, Superblock, is_page_size, is_wal_segment_size};
 use crate::compress::compressor_for;
@@ -157,6 +158,7 @@ impl DataFile {
             created: AtomicU64::new(0),
             created_with_room: AtomicU64::new(0),
             set_aside: Mutex::default(),
+            replaced: Replaced::default(),
             keeps_room: AtomicBool::new(false),
             has_moved: AtomicBool::new(false),
             compressor: RwLock::new(compressor),

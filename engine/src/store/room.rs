@@ -14,6 +14,8 @@
 //!
 //! Lock order: what is set aside, before the space.
 
+use std::collections::BTreeSet;
+
 use super::allocator::UnitRange;
 use super::data_file::DataFile;
 use super::extent::{OVERHEAD_BYTES, units_for};
@@ -32,8 +34,8 @@ const KEPT: std::ops::RangeInclusive<u64> = 4..=32;
 /// Extents that are reserved and not written.
 #[derive(Debug, Default)]
 pub(super) struct SetAside {
-    /// One for each page without a place.
-    new_pages: Vec<UnitRange>,
+    /// The first units of those for pages without a place, one for each and each as long as a page can be.
+    new_pages: BTreeSet<u64>,
     /// For anything, when nothing is free.
     kept: Vec<UnitRange>,
     /// How many pages there may be created before room is looked for again: the commit that is being applied relies on it.
@@ -69,11 +71,16 @@ impl DataFile {
         self.keeps_room.store(true, Ordering::Relaxed);
         let ahead = new_pages.max(AHEAD);
         let mut aside = self.set_aside.lock();
-        let page = units_for(self.page_size() + OVERHEAD_BYTES);
         let lacking = (self.pages_without_place() + ahead).saturating_sub(aside.new_pages.len() as u64);
-        self.extend_aside(&mut aside.new_pages, page, lacking)?;
+        aside
+            .new_pages
+            .extend(self.reserve_equal(self.page_units(), lacking)?);
         let lacking = (self.map_extents() + self.kept_extents()).saturating_sub(aside.kept.len() as u64);
-        self.extend_aside(&mut aside.kept, self.kept_units(), lacking)?;
+        let len = self.kept_units();
+        let kept = self.reserve_equal(len, lacking)?;
+        aside
+            .kept
+            .extend(kept.into_iter().map(|start| UnitRange { start, len }));
         aside.promised_until = created + ahead;
         self.created_with_room
             .store(aside.promised_until, Ordering::Relaxed);
@@ -101,11 +108,12 @@ impl DataFile {
             .saturating_sub(self.created.load(Ordering::Relaxed));
         let new_pages = (self.pages_without_place() + to_come) as usize;
         let mut space = self.space.lock();
-        let too_many = aside.new_pages.len().saturating_sub(new_pages);
-        aside
-            .new_pages
-            .drain(..too_many)
-            .for_each(|range| space.cancel(range));
+        let page = self.page_units();
+        while aside.new_pages.len() > new_pages
+            && let Some(start) = aside.new_pages.pop_last()
+        {
+            space.cancel(UnitRange { start, len: page });
+        }
         aside.kept.drain(..).for_each(|range| space.cancel(range));
         let mut starts = Vec::with_capacity(wanted);
         space.reserve_below(u64::MAX, &vec![len; wanted], &mut starts);
@@ -120,21 +128,20 @@ impl DataFile {
         self.created_with_room.store(0, Ordering::Relaxed);
         let mut space = self.space.lock();
         let SetAside { new_pages, kept, .. } = std::mem::take(&mut *aside);
-        new_pages
-            .into_iter()
-            .chain(kept)
-            .for_each(|range| space.cancel(range));
+        let len = self.page_units();
+        let of_pages = new_pages.into_iter().map(|start| UnitRange { start, len });
+        of_pages.chain(kept).for_each(|range| space.cancel(range));
     }
 
-    /// Gives room back that was set aside for pages which are about to be written.
+    /// Gives room back that was set aside for pages which are about to be written: the front first, so that what images do not
+    /// fill of it adds up to the end of the file.
     pub(super) fn release_for_new(&self, pages: usize) {
         let mut aside = self.set_aside.lock();
-        let rest = aside.new_pages.len().saturating_sub(pages);
         let mut space = self.space.lock();
-        aside
-            .new_pages
-            .drain(rest..)
-            .for_each(|range| space.cancel(range));
+        let len = self.page_units();
+        for start in std::iter::from_fn(|| aside.new_pages.pop_first()).take(pages) {
+            space.cancel(UnitRange { start, len });
+        }
     }
 
     /// Room for extents of so many units each from what is kept for a full disk, if there is that much.
@@ -159,12 +166,17 @@ impl DataFile {
         Some(taken.iter().map(|range| range.start).collect())
     }
 
-    fn extend_aside(&self, aside: &mut Vec<UnitRange>, len: u64, count: u64) -> Result<()> {
-        if count > 0 {
-            let starts = self.reserve(&vec![len; count as usize])?;
-            aside.extend(starts.into_iter().map(|start| UnitRange { start, len }));
+    /// Where `count` extents of `len` units are reserved.
+    fn reserve_equal(&self, len: u64, count: u64) -> Result<Vec<u64>> {
+        match count {
+            0 => Ok(Vec::new()),
+            _ => self.reserve(&vec![len; count as usize]),
         }
-        Ok(())
+    }
+
+    /// Units of the extent of a page that is not compressed.
+    fn page_units(&self) -> u64 {
+        units_for(self.page_size() + OVERHEAD_BYTES)
     }
 
     fn pages_without_place(&self) -> u64 {

@@ -218,6 +218,7 @@ impl DataFile {
                 space.free_last_retired();
             }
         }
+        self.replaced.note(space.counts());
         drop(space);
         drop(numbers);
 
@@ -242,7 +243,8 @@ impl DataFile {
         {
             self.release_for_new(new);
         }
-        let starts = self.reserve(&batch.units).or_else(|error| {
+        let is_front = !matches!(purpose, Purpose::Pages { new: 0 });
+        let starts = self.reserve_in(&batch.units, is_front).or_else(|error| {
             let reserved = match (&batch.units[..], privilege) {
                 _ if !error.is_disk_full() => None,
                 ([units], Some(privilege)) => self.take_reserved(*units, privilege).map(|start| vec![start]),
@@ -291,7 +293,16 @@ impl DataFile {
 
     /// Reserves room for extents of so many units each.
     pub(super) fn reserve(&self, units: &[u64]) -> Result<Vec<u64>> {
+        self.reserve_in(units, false)
+    }
+
+    /// [`DataFile::reserve`], as far to the front as possible if `front` is set. The page map, which each checkpoint writes, and
+    /// pages that room was set aside for would keep the end of the file from being cut.
+    fn reserve_in(&self, units: &[u64], front: bool) -> Result<Vec<u64>> {
         let mut starts = Vec::with_capacity(units.len());
+        if front {
+            self.space.lock().reserve_below(u64::MAX, units, &mut starts);
+        }
         loop {
             let missing = self.space.lock().reserve(&units[starts.len()..], &mut starts);
             if missing == 0 {

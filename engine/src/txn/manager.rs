@@ -170,6 +170,9 @@ impl TransactionManager {
             self.release(work);
             return Err(error);
         }
+        if !self.is_tended_by_committers && self.pool.may_be_absent() {
+            self.pool.store().await_freed();
+        }
         let _abandoned = self.watch();
         let Some(mut applier) = self.applier.try_lock() else {
             return self.commit_through_queue(work, durability);

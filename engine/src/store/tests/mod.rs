@@ -7,6 +7,7 @@ mod damage;
 mod everyday;
 mod faults;
 mod format_document;
+mod replaced;
 mod room;
 mod sweep;
 

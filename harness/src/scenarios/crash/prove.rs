@@ -96,6 +96,7 @@ const LIKELY: &[(Fault, Check, &str)] = &[
     (Fault::EvictionDoesNotWrite, Power, "eviction"),
     (Fault::DirtyPageForgotten, Power, "checkpoint"),
     (Fault::RedoPositionTooLate, Power, "half-commits"),
+    (Fault::FreedMapMovesRedo, Power, "large-beside"),
     (Fault::LogBehindPages, Power, "durabilities"),
     (Fault::FailedCheckpointForgetsPages, Operations, "tables"),
     (Fault::FailedCheckpointForgetsMap, Operations, "tables"),

@@ -8,8 +8,8 @@
 //!
 //! The other checkpoints are the engine's own, in the background. Meanwhile another thread looks at the files every few
 //! milliseconds ([`watch`]). Live bytes are those of the keys and values of all committed rows. The log is recorded and
-//! drawn, and does not count as the file. As long as there are few live bytes the ratio says nothing, so it counts
-//! only from [`LIVE_FLOOR_BYTES`] on.
+//! drawn, and does not count as the file. As long as most of the rows fit in the cache the ratio says little (an engine reserves
+//! room for what it has not written yet), so it counts only from [`SpaceJob::live_floor`] on; everything is drawn.
 //!
 //! All of it runs in one child process, so that a crash of the engine is a recorded failure.
 
@@ -41,8 +41,10 @@ const UPDATE_BATCH: u64 = 10;
 const READ_BATCH: usize = 1000;
 /// Transactions between two reports of progress.
 const REPORT_EVERY: u64 = 500;
-/// With fewer live bytes the ratio does not count.
+/// With fewer live bytes the ratio never counts.
 const LIVE_FLOOR_BYTES: u64 = 4 << 20;
+/// Nor with fewer than so many times the cache, unless half of all rows is less.
+const LIVE_FLOOR_CACHES: u64 = 4;
 
 /// What the child is to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -82,6 +84,13 @@ impl SpaceJob {
     fn row_bytes(&self) -> u64 {
         (KEY_LEN + self.value_size) as u64
     }
+
+    /// With fewer live bytes the ratio does not count.
+    fn live_floor(&self) -> u64 {
+        let half = self.rows * self.row_bytes() / 2;
+        let by_cache = self.cache_size_bytes.saturating_mul(LIVE_FLOOR_CACHES);
+        by_cache.min(half).max(LIVE_FLOOR_BYTES)
+    }
 }
 
 /// Loads, updates, watches and compares.
@@ -99,7 +108,7 @@ pub(crate) fn measure(job: &SpaceJob, stop: &AtomicBool) -> Result<SpaceResult> 
         ..SpaceResult::default()
     };
     let begun = Instant::now();
-    let watch = Watch::new(&job.directory, begun);
+    let watch = Watch::new(&job.directory, job.live_floor(), begun);
     let mut data = Data::new(job, stop, capabilities);
     let (updates, series) = std::thread::scope(|scope| {
         let watching = scope.spawn(|| watch.look_on());
@@ -116,7 +125,7 @@ pub(crate) fn measure(job: &SpaceJob, stop: &AtomicBool) -> Result<SpaceResult> 
         rows: job.rows,
         updates,
         cache_size_bytes: job.cache_size_bytes,
-        live_floor_bytes: LIVE_FLOOR_BYTES,
+        live_floor_bytes: job.live_floor(),
         looks: series.looks,
         largest_ratio: series.largest_ratio,
         last_ratio: series.last_ratio,
@@ -325,6 +334,16 @@ mod tests {
     }
 
     #[test]
+    fn the_ratio_counts_from_four_times_the_cache_on_or_from_half_of_the_rows() {
+        let mut job = job(std::path::Path::new("/"));
+        (job.rows, job.value_size) = (1 << 20, 128 - KEY_LEN);
+        for (cache_mib, floor_mib) in [(0, 4), (1, 4), (8, 32), (16, 64), (100, 64)] {
+            job.cache_size_bytes = cache_mib << 20;
+            assert_eq!(job.live_floor(), floor_mib << 20, "{cache_mib} MiB");
+        }
+    }
+
+    #[test]
     fn a_row_that_is_not_what_was_written_is_found() {
         let directory = tempfile::tempdir().unwrap();
         let (mut job, stop) = (job(directory.path()), AtomicBool::new(false));
@@ -334,7 +353,7 @@ mod tests {
             .open(&OpenOptions::create(&job.directory, ["space"]))
             .unwrap();
         let mut data = Data::new(&job, &stop, engine.capabilities());
-        let watch = Watch::new(&job.directory, Instant::now());
+        let watch = Watch::new(&job.directory, job.live_floor(), Instant::now());
         data.load_and_update(target.as_ref(), &watch).unwrap();
         assert_eq!(data.compare(target.as_ref()).unwrap(), None);
         data.versions[41] += 1;

@@ -40,7 +40,7 @@ pub(crate) fn run(directories: &Directories, args: &RunArgs) -> Result<RunRecord
             reports::units::count(job.rows),
             job.value_size,
             reports::units::bytes(job.cache_size_bytes),
-            reports::units::bytes(LIVE_FLOOR_BYTES),
+            reports::units::bytes(job.live_floor()),
         ),
         spec_toml: String::new(),
         seed: job.seed,

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use reports::record::SpaceSample;
 
 use super::super::ratios::{files_below, is_log};
-use super::LIVE_FLOOR_BYTES;
 use crate::error::Result;
 
 /// Between two looks.
@@ -20,6 +19,7 @@ const WINDOW: Duration = Duration::from_millis(100);
 /// What looks at the files, and what it is told by those who write.
 pub(super) struct Watch<'a> {
     directory: &'a Path,
+    live_floor: u64,
     begun: Instant,
     live_bytes: AtomicU64,
     phase: Mutex<&'static str>,
@@ -38,9 +38,10 @@ pub(super) struct SpaceSeries {
 }
 
 impl<'a> Watch<'a> {
-    pub(super) fn new(directory: &'a Path, begun: Instant) -> Self {
+    pub(super) fn new(directory: &'a Path, live_floor: u64, begun: Instant) -> Self {
         Self {
             directory,
+            live_floor,
             begun,
             live_bytes: AtomicU64::new(0),
             phase: Mutex::new("load"),
@@ -83,7 +84,7 @@ impl<'a> Watch<'a> {
         loop {
             let is_last = self.over.load(Ordering::Relaxed);
             let look = self.look()?;
-            series.take(&look);
+            series.take(&look, self.live_floor);
             let is_new_phase = kept.as_ref().is_some_and(|kept| kept.phase != look.phase);
             if is_last || is_new_phase || window.elapsed() >= WINDOW {
                 series.samples.extend(kept.take());
@@ -127,9 +128,9 @@ impl<'a> Watch<'a> {
 }
 
 impl SpaceSeries {
-    fn take(&mut self, look: &SpaceSample) {
+    fn take(&mut self, look: &SpaceSample, live_floor: u64) {
         self.looks += 1;
-        if look.live_bytes >= LIVE_FLOOR_BYTES
+        if look.live_bytes >= live_floor
             && let Some(ratio) = look.ratio()
         {
             self.largest_ratio = Some(self.largest_ratio.map_or(ratio, |largest| largest.max(ratio)));
@@ -144,16 +145,23 @@ mod tests {
 
     #[test]
     fn a_short_peak_is_kept_and_few_live_bytes_do_not_count() {
+        const LIVE_FLOOR_BYTES: u64 = 1000;
         let mut series = SpaceSeries::default();
         let sample = |live_bytes, file_bytes| SpaceSample {
             live_bytes,
             file_bytes,
             ..SpaceSample::default()
         };
-        series.take(&sample(LIVE_FLOOR_BYTES - 1, 100 * LIVE_FLOOR_BYTES));
+        series.take(
+            &sample(LIVE_FLOOR_BYTES - 1, 100 * LIVE_FLOOR_BYTES),
+            LIVE_FLOOR_BYTES,
+        );
         assert_eq!(series.largest_ratio, None);
         for ratio in [1, 3, 2] {
-            series.take(&sample(LIVE_FLOOR_BYTES, ratio * LIVE_FLOOR_BYTES));
+            series.take(
+                &sample(LIVE_FLOOR_BYTES, ratio * LIVE_FLOOR_BYTES),
+                LIVE_FLOOR_BYTES,
+            );
         }
         assert_eq!((series.largest_ratio, series.last_ratio), (Some(3.0), Some(2.0)));
         assert!(sample(10, 30).is_larger_than(&sample(20, 40)));
@@ -162,7 +170,7 @@ mod tests {
     #[test]
     fn files_that_go_away_while_they_are_looked_at_are_no_error() {
         let directory = tempfile::tempdir().unwrap();
-        let watch = Watch::new(directory.path(), Instant::now());
+        let watch = Watch::new(directory.path(), 0, Instant::now());
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for round in 0..300 {
