@@ -15,6 +15,7 @@ use crate::page::node::OverflowRef;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use crate::sync::{Mutex, RwLock};
+use crate::work::{Kind, done};
 
 /// Bytes that a version takes beside its value, and a row beside its key.
 const OVERHEAD: usize = 96;
@@ -131,6 +132,7 @@ impl History {
 
     /// Takes a version in. They come in commit order.
     pub(super) fn push(&self, table: TableId, key: &[u8], commit: CommitId, state: Lookup, value: &[u8]) {
+        done(Kind::VersionBytes, key.len() + value.len());
         let keep = self.keep.load(Relaxed);
         let rows = &mut *self.rows.write();
         let key: RowKey = (table, key.into());
@@ -155,6 +157,7 @@ impl History {
         self.newest.fetch_max(commit.0, SeqCst);
         if rows.order.len() > 2 * self.count() + 1024 {
             let Rows { rows, order } = rows;
+            done(Kind::VersionLinks, order.len());
             order.retain(|(commit, key)| {
                 rows.get(key)
                     .is_some_and(|row| row.formers.iter().any(|former| former.commit == *commit))
@@ -179,6 +182,7 @@ impl History {
         }
         let at = row.formers.partition_point(|former| former.commit <= snapshot);
         let former = row.formers.get(at)?;
+        done(Kind::Bytes, former.value.len());
         out.truncate(start);
         out.extend_from_slice(&former.value);
         Some(former.state)
@@ -198,6 +202,7 @@ impl History {
         while self.bytes() > bytes
             && let Some((commit, key)) = rows.order.pop_front_if(|(commit, _)| *commit <= last)
         {
+            done(Kind::VersionLinks, 1);
             let Some(row) = rows.rows.get_mut(&key) else {
                 continue;
             };
@@ -238,6 +243,7 @@ impl History {
         self.has_too_many.store(false, SeqCst);
         let rows = &mut *self.rows.write();
         let mut has_more = false;
+        done(Kind::VersionLinks, rows.rows.len());
         for (key, row) in &mut rows.rows {
             while row.formers.len() >= keep
                 && let Some(former) = row.formers.pop_front_if(|former| former.commit <= horizon)

@@ -16,6 +16,7 @@ use crate::planted::{Fault, makes};
 use crate::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
 use crate::sync::atomic::{AtomicU64, AtomicUsize};
 use crate::sync::{thread, thread_local};
+use crate::work::{Kind, done};
 
 const FREE: u64 = u64::MAX;
 /// The slot is taken, but reads nothing at the moment.
@@ -84,6 +85,7 @@ impl SnapshotRegistry {
         let mut index = hint;
         let mut from_front = hint < HINTS;
         loop {
+            done(Kind::Slots, 1);
             let slot = self
                 .slot(index)
                 .expect("more than two million snapshots are open at once");
@@ -139,6 +141,7 @@ impl SnapshotRegistry {
         let visible = self.visible.load(SeqCst);
         let mut horizon = visible;
         for index in 0..self.high.load(SeqCst) {
+            done(Kind::Slots, 1);
             if index >= FIRST_CHUNK && makes(Fault::HorizonMissesSecondChunk) {
                 break;
             }

@@ -284,6 +284,7 @@ impl ExtentAllocator {
     /// The checkpoint is durable: frees what was pending when it began.
     pub(crate) fn release_sealed(&mut self) {
         for range in std::mem::take(&mut self.sealed) {
+            crate::work::done(crate::work::Kind::FreeRanges, 1);
             self.counts.pending -= range.len;
             self.audit_return(range);
             self.add_free(range);

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::allocator::UnitRange;
+use crate::work::{Kind, done};
 
 /// Free ranges; no two touch each other.
 #[derive(Debug, Default)]
@@ -16,7 +17,7 @@ impl FreeRanges {
     /// All ranges, by start.
     pub(super) fn iter(&self) -> impl Iterator<Item = UnitRange> {
         let range = |(&start, &len)| UnitRange { start, len };
-        self.by_start.iter().map(range)
+        self.by_start.iter().inspect(|_| done(Kind::FreeRanges, 1)).map(range)
     }
 
     /// The last one.
@@ -27,6 +28,7 @@ impl FreeRanges {
 
     /// The shortest range of at least `wanted` units, else the longest if it has at least `least`.
     pub(super) fn best(&self, wanted: u64, least: u64) -> Option<UnitRange> {
+        done(Kind::FreeRanges, 1);
         let fitting = self.by_len.range((wanted, 0)..).next();
         let &(len, start) = fitting.or_else(|| self.by_len.last())?;
         (len >= least).then_some(UnitRange { start, len })
@@ -34,7 +36,10 @@ impl FreeRanges {
 
     /// The first range from unit `from` on in which `len` units end at or below `end`.
     pub(super) fn first_below(&self, from: u64, end: u64, len: u64) -> Option<UnitRange> {
-        let fits = |range: &UnitRange| range.len >= len && range.start + len <= end;
+        let fits = |range: &UnitRange| {
+            done(Kind::FreeRanges, 1);
+            range.len >= len && range.start + len <= end
+        };
         let range = |(&start, &len)| UnitRange { start, len };
         self.by_start.range(from..end).map(range).find(fits)
     }
@@ -44,6 +49,7 @@ impl FreeRanges {
         if range.len == 0 {
             return;
         }
+        done(Kind::FreeRanges, 1);
         let mut merged = range;
         if let Some((&start, &len)) = self.by_start.range(..=range.start).next_back() {
             assert!(
@@ -71,6 +77,7 @@ impl FreeRanges {
 
     /// Removes a range, which is there as it is.
     pub(super) fn remove(&mut self, range: UnitRange) {
+        done(Kind::FreeRanges, 1);
         let by_start = self.by_start.remove(&range.start);
         let by_len = self.by_len.remove(&(range.len, range.start));
         assert!(

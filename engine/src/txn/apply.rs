@@ -18,6 +18,7 @@ use crate::planted::{self, Fault};
 use crate::pool::Pages;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::wal::{CommitMark, FrameKind};
+use crate::work::{Kind, done};
 
 /// Codec byte of page images in the log.
 pub(crate) const IMAGE_CODEC_NONE: u8 = 0;
@@ -323,6 +324,7 @@ impl TransactionManager {
             end = match change {
                 Change::Delta(operations) => {
                     appender.frame(*page, commit, FrameKind::Delta, mark, |out| {
+                        done(Kind::Bytes, operations.len());
                         out.extend_from_slice(operations);
                     })?
                 }

@@ -28,6 +28,7 @@ use crate::page::node::OverflowRef;
 use crate::planted::{self, Fault};
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::thread;
+use crate::work::{Kind, done};
 
 /// Pages that one step purges, and frees of replaced values and of a dropped table.
 const PAGES_AT_ONCE: usize = 16;
@@ -128,7 +129,10 @@ impl TransactionManager {
 
     /// A dropped table whose pages can be freed: nobody begins to read it any more, and nobody reads it.
     fn due_table(&self, applier: &Applier) -> Option<Dropped> {
-        let first = *applier.dropped.iter().find(|dropped| !dropped.is_put_aside)?;
+        let waiting = applier.dropped.iter();
+        let first = *waiting
+            .inspect(|_| done(Kind::CatalogEntries, 1))
+            .find(|dropped| !dropped.is_put_aside)?;
         let is_needed = first.commit > self.registry.horizon();
         crate::reach::mark_if(is_needed, crate::reach::Mechanism::DropUnderSnapshot);
         // `keep_versions` keeps versions of rows, not dropped tables.
@@ -193,7 +197,10 @@ impl TransactionManager {
 
     fn note_dropped(&self, applier: &mut Applier, due: Option<Dropped>, freed: Freed) -> Left {
         let Some(due) = due else { return Left::Nothing };
-        let is_due = |d: &Dropped| d.table == due.table;
+        let is_due = |d: &Dropped| {
+            done(Kind::CatalogEntries, 1);
+            d.table == due.table
+        };
         match freed {
             Freed::NotDue => return Left::Nothing,
             Freed::InPart => {}
@@ -363,6 +370,7 @@ fn free_retired(
     let mut pages = PAGES_AT_ONCE;
     let mut has_freed = false;
     for (by, chain) in released {
+        done(Kind::Left, 1);
         let key = Retired::key_of(by, chain.first.0);
         let found = first_retired(catalog, changer.versions(), key.clone());
         // One that is put aside waits for the floor, or for the next opening.

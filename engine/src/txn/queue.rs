@@ -95,6 +95,7 @@ impl TransactionManager {
             }
             while let Some(request) = batch.requests.front() {
                 crate::reach::mark(crate::reach::Mechanism::CommitQueued);
+                crate::work::done(crate::work::Kind::Queued, 1);
                 let waiter = Some(Arc::clone(&request.waiter));
                 let applied = self.apply(applier, &request.work, request.durability, waiter);
                 let Some(Request { work, waiter, .. }) = batch.requests.pop_front() else {

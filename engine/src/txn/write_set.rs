@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use smallvec::SmallVec;
 
 use super::Table;
+use crate::work::{Kind, done};
 
 /// Changes of one table: a value to put, or `None` to delete.
 pub(crate) type TableWrites = BTreeMap<Box<[u8]>, Option<Box<[u8]>>>;
@@ -68,6 +69,7 @@ impl WriteSet {
     pub(crate) fn table(&self, table: Table) -> Option<&TableWrites> {
         self.tables
             .iter()
+            .inspect(|_| done(Kind::OwnChanges, 1))
             .find(|(t, _)| *t == table)
             .map(|(_, writes)| writes)
     }
@@ -82,6 +84,7 @@ impl WriteSet {
         let at = self
             .tables
             .iter()
+            .inspect(|_| done(Kind::OwnChanges, 1))
             .position(|(t, _)| *t == table)
             .unwrap_or_else(|| {
                 self.tables.push((table, TableWrites::new()));
@@ -98,6 +101,7 @@ impl WriteSet {
 
     /// Puts (`Some`) or deletes (`None`) a row.
     pub(crate) fn set(&mut self, table: Table, key: &[u8], value: Option<&[u8]>) {
+        done(Kind::Bytes, key.len() + value.map_or(0, <[u8]>::len));
         let value = value.map(Box::from);
         self.replace(table, key.into(), Some(value), !self.open.is_empty());
     }
@@ -136,12 +140,13 @@ impl WriteSet {
 
     /// Undoes everything since the savepoint, which stays open; later ones are gone. `false` if it is gone itself.
     pub(crate) fn rollback_to(&mut self, savepoint: Savepoint) -> bool {
-        let Some(at) = self.open.iter().position(|&number| number == savepoint.number) else {
+        let Some(at) = self.open.iter().inspect(|_| done(Kind::OwnChanges, 1)).position(|&number| number == savepoint.number) else {
             return false;
         };
         crate::reach::mark(crate::reach::Mechanism::RolledBackToSavepoint);
         while self.undo.len() > savepoint.undo_len {
             if let Some(undo) = self.undo.pop() {
+                done(Kind::OwnChanges, 1);
                 self.undo_bytes -= undo.bytes();
                 let Undo { table, key, before } = undo;
                 self.replace(table, key, before, false);
