@@ -53,7 +53,7 @@ kinds! {
     Slots slots: "Slots of the snapshot registry that were looked at.",
     Queued queued: "Commits in the queue, or in line to become visible, that were looked at.",
     Left left: "Leaves with ghosts and replaced long values that were looked at.",
-    MapEntries map_entries: "Entries of the page map that were looked at one after the other, or copied.",
+    MapEntries map_entries: "Entries of the page map, or page numbers, that were looked at one after the other, or copied.",
     Frames frames: "Frames of the cache that were looked at one after the other.",
     OwnChanges own_changes: "Tables, savepoints and undone changes of a transaction that were looked at.",
 }

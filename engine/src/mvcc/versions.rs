@@ -518,9 +518,9 @@ impl VersionStore {
         }
     }
 
-    /// Takes out long values that were kept and are not any more: the commits that replaced them, and their pages.
-    pub(crate) fn take_released(&self) -> Vec<(CommitId, OverflowRef)> {
-        self.history.take_released()
+    /// Takes out some long values that were kept and are not any more: the commits that replaced them, and their pages.
+    pub(crate) fn take_released(&self, most: usize) -> Vec<(CommitId, OverflowRef)> {
+        self.history.take_released(most)
     }
 
     /// Puts one back that could not be freed yet.

@@ -110,7 +110,7 @@ impl PageNumbers {
 
     /// The numbers in use, rising.
     pub(crate) fn allocated(&self) -> Vec<PageNumber> {
-        done(Kind::FreeRanges, self.next as usize);
+        done(Kind::MapEntries, self.next as usize);
         let numbers = (1..self.next).map(PageNumber);
         numbers
             .filter(|&page| self.state(page) == PageState::Allocated)

@@ -4,6 +4,8 @@
 //! exhausted cache refuses the commit and nothing else. After that a commit must be completed: if it cannot be, the
 //! database is poisoned, and recovery finds the log without it.
 
+use std::collections::VecDeque;
+
 use super::Table;
 use super::catalog::{Dropped, Entry, Retired};
 use super::manager::{TransactionManager, Work};
@@ -41,7 +43,7 @@ pub(crate) struct Applier {
     /// Whether overflow pages may be waiting to be freed, and the keys from which on the catalog is searched for them.
     pub(super) has_retired: bool,
     pub(super) retired_from: Vec<u8>,
-    pub(crate) dropped: Vec<Dropped>,
+    pub(crate) dropped: VecDeque<Dropped>,
     /// Pages that housekeeping leaves alone.
     pub(crate) quarantine: Quarantine,
     pub(crate) next_table: TableId,
@@ -57,7 +59,7 @@ impl Applier {
             since_collect: 0,
             has_retired: true,
             retired_from: Retired::keys_from(CommitId(0)),
-            dropped: Vec::new(),
+            dropped: VecDeque::new(),
             quarantine: Quarantine::default(),
             next_table: TableId(1),
         }
@@ -239,7 +241,7 @@ impl TransactionManager {
             changer.put(catalog, &key, &value)
         })?;
         self.tables.mark_dropped(slot, commit);
-        applier.dropped.push(Dropped {
+        applier.dropped.push_back(Dropped {
             table: id,
             root,
             commit,

@@ -93,7 +93,7 @@ impl TransactionManager {
                 .inspect_err(|error| put_off(error.clone()))
                 .unwrap_or(Left::Nothing);
             if has_retired {
-                let released = self.versions.take_released();
+                let released = self.versions.take_released(PAGES_AT_ONCE);
                 let freed = free_retired(changer, &retired_from, horizon, released, &mut quarantine);
                 chain = freed?.inspect_err(|error| put_off(error.clone())).ok();
             }
@@ -197,23 +197,23 @@ impl TransactionManager {
 
     fn note_dropped(&self, applier: &mut Applier, due: Option<Dropped>, freed: Freed) -> Left {
         let Some(due) = due else { return Left::Nothing };
-        let is_due = |d: &Dropped| {
+        let dropped = &mut applier.dropped;
+        // Most often it is the first.
+        let at = dropped.iter().position(|d| {
             done(Kind::CatalogEntries, 1);
             d.table == due.table
-        };
+        });
+        let Some(at) = at else { return Left::More };
         match freed {
             Freed::NotDue => return Left::Nothing,
             Freed::InPart => {}
             Freed::Whole => {
-                applier.dropped.retain(|d| !is_due(d));
+                dropped.remove(at);
                 if let Some(slot) = due.slot {
                     self.tables.remove(slot);
                 }
             }
-            Freed::PutAside => {
-                let of_due = applier.dropped.iter_mut().filter(|d| is_due(d));
-                of_due.for_each(|d| d.is_put_aside = true);
-            }
+            Freed::PutAside => dropped[at].is_put_aside = true,
         }
         Left::More
     }
@@ -354,7 +354,7 @@ fn first_retired(catalog: Tree<'_>, versions: &VersionStore, from: Vec<u8>) -> R
     Ok(None)
 }
 
-/// Frees pages of replaced long values: first all that were kept for their row and are not any more (`released`), then those
+/// Frees pages of replaced long values: first some that were kept for their row and are not any more (`released`), then those
 /// that the horizon has passed.
 ///
 /// # Errors

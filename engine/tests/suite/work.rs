@@ -140,7 +140,7 @@ fn check(
         return;
     }
     let (before, after) = (beside(few), beside(few * MORE));
-    assert!(before.iter().any(|(_, work)| work.pages > 0), "nothing was counted");
+    assert!(before.iter().any(|(_, work)| *work != Work::default()), "nothing was counted");
     let mut found = Vec::new();
     compare(what, &before, &after, allowed, &mut found);
     assert!(found.is_empty(), "{found:#?}");
@@ -280,12 +280,10 @@ fn free_ranges_in_the_data_file() {
         // Every other page changes, and its old place becomes free.
         fill(&db, other, 0..6 * ranges, &[1; 1000]);
         db.checkpoint().unwrap();
-        for round in 0..2 {
-            (0..ranges).for_each(|n| drop(put(&db, other, &key(6 * n), &[round; 900])));
-            db.checkpoint().unwrap();
-        }
+        (0..ranges).for_each(|n| drop(put(&db, other, &key(6 * n), &[2; 900])));
+        db.checkpoint().unwrap();
         let (_, work) = measure(|| db.verify().unwrap());
-        assert!(!is_counted() || work.free_ranges >= ranges, "{work:?}");
+        assert!(!is_counted() || work.free_ranges >= ranges / 2, "{work:?}");
         operations(&db, table)
     };
     check("free ranges", 50, beside, nothing);
@@ -377,28 +375,42 @@ fn many_savepoints() {
     check("savepoints", 100, beside, nothing);
 }
 
-#[test]
-fn giving_back_costs_the_same_for_each_thing() {
-    // Versions, ghosts, tables, long values: what a collection gives back is in its way, so it is counted for each.
+/// Checks what it takes to collect what `leave` leaves behind: that is in the collection's way, so it is counted for each.
+fn check_giving_back(what: &str, few: u64, bytes: u64, leave: impl Fn(&Database, Table, u64)) {
     let collect = |n: u64| {
         let (_vfs, db, table) = world(ROWS);
-        let long = db.create_table("long").unwrap();
-        fill(&db, table, 1 << 40..(1 << 40) + n, &[1; 100]);
-        fill(&db, long, 0..n, &[1; 5000]);
-        (0..n).for_each(|n| drop(db.create_table(&format!("t{n}")).unwrap()));
-        let snapshot = db.snapshot();
-        (0..n).for_each(|n| delete(&db, table, (1 << 40) + n));
-        fill(&db, long, 0..n, &[2; 5000]);
-        (0..n).for_each(|n| db.drop_table(&format!("t{n}")).unwrap());
-        drop(snapshot);
+        let left = db.storage_info().used_pages;
+        leave(&db, table, n);
         let ((), work) = measure(|| db.gc(1));
-        vec![("collection of everything", work)]
+        db.checkpoint().unwrap();
+        assert!(db.storage_info().used_pages <= left + n / 2 + 5, "{:?}", db.storage_info());
+        vec![("collection", work)]
     };
     let each = |_: &str, kind: &str| match kind {
-        "bytes" => 100 * MORE * 20_000,
-        _ => 100 * MORE * 40,
+        "bytes" => few * MORE * bytes,
+        "pages" | "slots" => few * MORE * 40,
+        _ => few * MORE * 8,
     };
-    check("things to give back", 100, collect, each);
+    check(what, few, collect, each);
+}
+
+#[test]
+fn giving_back_costs_the_same_for_each_thing() {
+    check_giving_back("versions and ghosts", 200, 2000, |db, table, n| {
+        fill(db, table, 1 << 40..(1 << 40) + n, &[1; 100]);
+        let _snapshot = db.snapshot();
+        (0..n).for_each(|n| delete(db, table, (1 << 40) + n));
+    });
+    check_giving_back("long values", 50, 20_000, |db, table, n| {
+        fill(db, table, 1 << 40..(1 << 40) + n, &[1; 5000]);
+        let _snapshot = db.snapshot();
+        (0..n).for_each(|n| delete(db, table, (1 << 40) + n));
+    });
+    check_giving_back("dropped tables", 50, 4000, |db, _, n| {
+        (0..n).for_each(|n| drop(db.create_table(&format!("t{n}")).unwrap()));
+        let _snapshot = db.snapshot();
+        (0..n).for_each(|n| db.drop_table(&format!("t{n}")).unwrap());
+    });
 }
 
 #[test]
@@ -414,6 +426,45 @@ fn kept_versions() {
         vec![("put and commit", work)]
     };
     check("kept versions", 500, beside, nothing);
+}
+
+#[test]
+fn versions_that_are_kept_no_more() {
+    // Many versions are to go, and a snapshot keeps them.
+    let beside = |versions: u64| {
+        let vfs = MemoryVfs::default();
+        let db = options(&vfs).keep_versions(10).open(PATH).unwrap();
+        let table = db.create_table("rows").unwrap();
+        fill(&db, table, 0..ROWS, &[7; 100]);
+        let first = db.snapshot().commit_id();
+        for n in 0..6 {
+            fill(&db, table, 1 << 40..(1 << 40) + versions, &[n; 100]);
+        }
+        db.gc(10);
+        let _old = db.begin_at(first).unwrap();
+        db.gc(2);
+        let ((), work) = measure(|| (0..TIMES).for_each(|n| drop(put(&db, table, &key(n), &[4; 100]))));
+        vec![("put and commit", work)]
+    };
+    check("versions that are to go", 100, beside, nothing);
+    // Long values that are kept no more go one by one.
+    let collect = |values: u64| {
+        let vfs = MemoryVfs::default();
+        let db = options(&vfs).keep_versions(10).open(PATH).unwrap();
+        let table = db.create_table("rows").unwrap();
+        for n in 0..5 {
+            fill(&db, table, 0..values, &[n; 5000]);
+        }
+        db.gc(10);
+        let ((), work) = measure(|| db.gc(2));
+        vec![("collection", work)]
+    };
+    let few = 20;
+    let each = |_: &str, kind: &str| match kind {
+        "bytes" => few * MORE * 100_000,
+        _ => few * MORE * 400,
+    };
+    check("long values that are kept no more", few, collect, each);
 }
 
 #[test]
