@@ -83,7 +83,10 @@ pub fn measure<R>(f: impl FnOnce() -> R) -> (R, Work) {
     let before = COUNTS.get();
     let answer = f();
     let mut counts = COUNTS.get();
-    counts.iter_mut().zip(before).for_each(|(count, before)| *count -= before);
+    counts
+        .iter_mut()
+        .zip(before)
+        .for_each(|(count, before)| *count -= before);
     (answer, Work::of(counts))
 }
 

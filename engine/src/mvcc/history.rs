@@ -162,8 +162,11 @@ impl History {
             let Rows { rows, order } = rows;
             done(Kind::VersionLinks, order.len());
             order.retain(|(commit, key)| {
-                rows.get(key)
-                    .is_some_and(|row| row.formers.binary_search_by_key(commit, |former| former.commit).is_ok())
+                rows.get(key).is_some_and(|row| {
+                    row.formers
+                        .binary_search_by_key(commit, |former| former.commit)
+                        .is_ok()
+                })
             });
         }
     }
@@ -241,8 +244,7 @@ impl History {
         if keep == 1 {
             self.shrink_to(0, horizon, before);
             let has_more = self.count() > 0;
-            self.too_many_from
-                .store(if has_more { 0 } else { NEVER }, SeqCst);
+            self.too_many_from.store(if has_more { 0 } else { NEVER }, SeqCst);
             return;
         }
         self.too_many_from.store(NEVER, SeqCst);

@@ -26,11 +26,11 @@ use crate::store::{DataFile, Privilege};
 use crate::sync::atomic::Ordering::{AcqRel, Relaxed};
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use crate::sync::{Condvar, Mutex, thread_local};
+use crate::work::{Kind, done};
 use frame::{FRAME_HEADER_WORDS, Frame};
 use ghost_pages::GhostPages;
 use table::{PageTable, Residence};
 use unfinished::Unfinished;
-use crate::work::{Kind, done};
 
 /// Fewest frames a pool works with: the deepest tree path, a split and some readers at once. Trees of controlled schedules
 /// are low, and schedules short.

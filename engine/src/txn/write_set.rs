@@ -98,7 +98,8 @@ impl WriteSet {
             let known = self.index.len();
             if self.tables.len() > LINEAR {
                 let new = self.tables.iter().enumerate().skip(known);
-                self.index.extend(new.map(|(at, (table, _))| (table.id, at as u32)));
+                self.index
+                    .extend(new.map(|(at, (table, _))| (table.id, at as u32)));
             }
             self.tables.len() - 1
         });
