@@ -18,6 +18,8 @@ use crate::sync::{Condvar, Instant, Mutex, RandomState};
 use crate::work::{Kind, done};
 
 const SHARDS: usize = 64;
+/// Room for so many locks stays in each shard.
+const KEPT_ROOM: usize = 256;
 
 /// The name of a row's lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -145,6 +147,10 @@ impl RowLocks {
                 }
                 None => {
                     occupied.remove();
+                    if shard.capacity() > KEPT_ROOM && shard.len() < shard.capacity() / 8 {
+                        let rest = 2 * shard.len();
+                        shard.shrink_to(rest);
+                    }
                 }
             }
         }
