@@ -102,7 +102,10 @@ fn a_long_snapshot_costs_the_version_budget() {
         (0..200).for_each(|round| fill(&db, table, 1000, 100, &[round; 200]));
         old
     });
-    assert!(matches!(old.get(table, &key(1)), Err(Error::SnapshotTooOld { .. })));
+    assert!(matches!(
+        old.get(table, &key(1)),
+        Err(Error::SnapshotTooOld { .. })
+    ));
     assert!(db.metrics().version_bytes as usize <= VERSIONS);
     drop(old);
     settle(&db);
@@ -133,7 +136,10 @@ fn a_large_delete_costs_its_transaction() {
         drop(snapshot);
         let (peak_of_settling, ()) = peak_of(|| settle(&db));
         report(&format!("delete of {what}"), peak.max(peak_of_settling), before);
-        assert!(peak.max(peak_of_settling) <= TRANSACTION + CONSTANT, "{peak} bytes");
+        assert!(
+            peak.max(peak_of_settling) <= TRANSACTION + CONSTANT,
+            "{peak} bytes"
+        );
         assert!(db.storage_info().used_pages < 100, "{:?}", db.storage_info());
         assert_given_back(before);
     }

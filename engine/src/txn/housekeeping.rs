@@ -82,7 +82,7 @@ impl TransactionManager {
             return Left::Nothing;
         }
         let mut quarantine = std::mem::take(&mut applier.quarantine);
-        let retired_from = std::mem::take(&mut applier.retired_from);
+        let mut retired_from = std::mem::take(&mut applier.retired_from);
         let (mut purged, mut chain, mut table) = (Left::Nothing, None, Freed::NotDue);
         let has_retired = applier.has_retired;
         let result = self.apply_commit(applier, |changer| {
@@ -94,7 +94,7 @@ impl TransactionManager {
                 .unwrap_or(Left::Nothing);
             if has_retired {
                 let released = self.versions.take_released(PAGES_AT_ONCE);
-                let freed = free_retired(changer, &retired_from, horizon, released, &mut quarantine);
+                let freed = free_retired(changer, &mut retired_from, horizon, released, &mut quarantine);
                 chain = freed?.inspect_err(|error| put_off(error.clone())).ok();
             }
             if let Some(dropped) = dropped {
@@ -355,13 +355,14 @@ fn first_retired(catalog: Tree<'_>, versions: &VersionStore, from: Vec<u8>) -> R
 }
 
 /// Frees pages of replaced long values: first some that were kept for their row and are not any more (`released`), then those
-/// that the horizon has passed.
+/// that the horizon has passed. `from` is where the search for these begins, and moves on with them: later commits have
+/// greater keys.
 ///
 /// # Errors
 /// The outer error: pages have been freed, and the catalog cannot be told.
 fn free_retired(
     changer: &mut Changer<'_, '_>,
-    from: &[u8],
+    from: &mut Vec<u8>,
     horizon: CommitId,
     released: Vec<(CommitId, OverflowRef)>,
     quarantine: &mut Quarantine,
@@ -388,7 +389,7 @@ fn free_retired(
         }
     }
     while pages > 0 {
-        let retired = match first_retired(catalog, changer.versions(), from.to_vec()) {
+        let retired = match first_retired(catalog, changer.versions(), from.clone()) {
             Ok(Some(retired)) => retired,
             Ok(None) if has_freed => break,
             Ok(None) => return Ok(Ok(Chain::None)),
@@ -400,7 +401,11 @@ fn free_retired(
             false => Ok(Chain::NotDue),
         };
         match freed {
-            Ok(Chain::Freed) => has_freed = true,
+            Ok(Chain::Freed) => {
+                has_freed = true;
+                // Those to come are behind it, and leaves that are empty by now before it.
+                *from = retired.key();
+            }
             Ok(Chain::NotDue) if has_freed => break,
             other => return Ok(other),
         }
