@@ -3,7 +3,6 @@
 //! It is a test binary of its own, since its allocator counts what the whole process has.
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test fail it by panicking")]
-#![expect(dead_code, reason = "the allocator has more to say than is asked here")]
 
 mod counting;
 
