@@ -5,6 +5,10 @@
 //! reading the visible commit ID first and the slots after. Either the collector meets the slot, or the slot was
 //! stored after the collector's reading of the visible commit ID, and then the snapshot's second look finds at least
 //! that value: so no registered snapshot is ever below a horizon. All four accesses are sequentially consistent.
+//!
+//! A free slot is found without looking at those that are taken: a thread tries the one that it had last, then the first
+//! ones, of which there are few, then those that a list says were given back. The list is only a hint, so that whoever finds a
+//! slot free can take it; but no free one is missing from it. A horizon looks at all slots that were ever taken.
 
 use std::cell::Cell;
 
@@ -131,9 +135,8 @@ impl SnapshotRegistry {
         if let Some(taken) = self.try_take(hint, commit) {
             return taken;
         }
-        let first = (0..HINTS).map(|index| (hint + index) % HINTS);
-        let taken = first.into_iter().find_map(|index| self.try_take(index, commit));
-        let taken = taken.unwrap_or_else(|| self.take_deep(commit));
+        let first = (0..HINTS).find_map(|index| self.try_take((hint + index) % HINTS, commit));
+        let taken = first.unwrap_or_else(|| self.take_deep(commit));
         HINT.set(taken.index);
         taken
     }

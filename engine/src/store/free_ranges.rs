@@ -56,7 +56,7 @@ impl FreeRanges {
     /// The first range from unit `from` on in which `len` units end at or below `end`, or one that lies behind some more than
     /// [`PATIENCE`] which are a little too short.
     pub(super) fn first_below(&self, from: u64, end: u64, len: u64) -> Option<UnitRange> {
-        let last = end.checked_sub(len)?;
+        let last = end.checked_sub(len).filter(|last| from <= *last)?;
         let class = len.ilog2() as usize;
         let longer = self.by_class[class + 1..]
             .iter()
@@ -69,14 +69,11 @@ impl FreeRanges {
         // Of those of its own class some may be too short. Before more than a few of them are looked at, a longer one will do.
         let last = first_longer.unwrap_or(last);
         let patience = first_longer.map_or(usize::MAX, |_| PATIENCE);
-        let as_long = self.by_class[class].range(from.min(last)..=last);
-        let first = as_long
-            .skip_while(|start| **start < from)
-            .take(patience)
-            .find(|start| {
-                done(Kind::FreeRanges, 1);
-                self.by_start.get(start).is_some_and(|found| *found >= len)
-            });
+        let as_long = self.by_class[class].range(from..=last);
+        let first = as_long.take(patience).find(|start| {
+            done(Kind::FreeRanges, 1);
+            self.by_start.get(start).is_some_and(|found| *found >= len)
+        });
         let start = first.copied().or(first_longer)?;
         let len = *self.by_start.get(&start)?;
         Some(UnitRange { start, len })

@@ -203,7 +203,7 @@ impl TransactionManager {
             done(Kind::CatalogEntries, 1);
             d.table == due.table
         });
-        let Some(at) = at else { return Left::More };
+        let Some(at) = at else { return Left::Nothing };
         match freed {
             Freed::NotDue => return Left::Nothing,
             Freed::InPart => {}

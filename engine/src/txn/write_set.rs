@@ -76,7 +76,8 @@ impl WriteSet {
     fn position(&self, table: Table) -> Option<usize> {
         if self.tables.len() > LINEAR {
             done(Kind::OwnChanges, 1);
-            return self.index.get(&table.id).map(|&at| at as usize);
+            let at = self.index.get(&table.id).map(|&at| at as usize);
+            return at.filter(|&at| self.tables[at].0 == table);
         }
         done(Kind::OwnChanges, self.tables.len());
         self.tables.iter().position(|(t, _)| *t == table)
