@@ -7,7 +7,7 @@ use engine::vfs::MemoryVfs;
 use engine::work::{Work, is_counted, measure};
 use engine::{Database, Options, Table};
 
-use crate::common::{PATH, nosync, put, small, snapshot_isolation};
+use crate::common::{self, PATH, nosync, small, snapshot_isolation};
 
 /// How much more there is of it the second time.
 const MORE: u64 = 16;
@@ -27,6 +27,14 @@ fn options(vfs: &MemoryVfs) -> Options {
 
 fn key(n: u64) -> [u8; 8] {
     n.to_be_bytes()
+}
+
+fn put(db: &Database, table: Table, key: &[u8], value: &[u8]) {
+    common::put(db, table, key, value);
+}
+
+fn create(db: &Database, name: &str) {
+    db.create_table(name).unwrap();
 }
 
 /// Fills a table in commits of many rows.
@@ -70,11 +78,11 @@ fn operations(db: &Database, table: Table) -> Done {
         assert!(db.snapshot().get(table, &spread(n)).unwrap().is_some());
     });
     times("put and commit", TIMES, &mut |n| {
-        drop(put(db, table, &spread(n), &[8; 100]))
+        put(db, table, &spread(n), &[8; 100])
     });
     times("delete and commit", TIMES, &mut |n| delete(db, table, n * 7));
     times("insert and commit", TIMES, &mut |n| {
-        drop(put(db, table, &key(n * 7), &[9; 100]))
+        put(db, table, &key(n * 7), &[9; 100])
     });
     times("scan of 100 rows", TIMES / 8, &mut |n| {
         let from = key(n * 100);
@@ -184,7 +192,7 @@ fn rows_in_the_table() {
 fn tables() {
     let beside = |tables| {
         let (_vfs, db, table) = world(ROWS);
-        (0..tables).for_each(|n| drop(db.create_table(&format!("t{n}")).unwrap()));
+        (0..tables).for_each(|n| create(&db, &format!("t{n}")));
         operations(&db, table)
     };
     check("tables", 125, beside, kept_room);
@@ -194,7 +202,7 @@ fn tables() {
 fn dropped_tables_that_a_snapshot_keeps() {
     let beside = |tables| {
         let (_vfs, db, table) = world(ROWS);
-        (0..tables).for_each(|n| drop(db.create_table(&format!("t{n}")).unwrap()));
+        (0..tables).for_each(|n| create(&db, &format!("t{n}")));
         let _snapshot = db.snapshot();
         (0..tables).for_each(|n| db.drop_table(&format!("t{n}")).unwrap());
         operations(&db, table)
@@ -209,11 +217,11 @@ fn versions_of_another_row_under_an_old_snapshot() {
         let hot = db.create_table("hot").unwrap();
         put(&db, hot, b"hot", b"0");
         let old = db.snapshot();
-        (0..versions).for_each(|n| drop(put(&db, hot, b"hot", &key(n))));
+        (0..versions).for_each(|n| put(&db, hot, b"hot", &key(n)));
         let mut done = operations(&db, table);
         let ((), work) = measure(|| (0..TIMES).for_each(|_| drop(db.snapshot().get(hot, b"hot").unwrap())));
         done.push(("get of a row with many versions", work));
-        let ((), work) = measure(|| (0..TIMES).for_each(|n| drop(put(&db, hot, b"hot", &key(n)))));
+        let ((), work) = measure(|| (0..TIMES).for_each(|n| put(&db, hot, b"hot", &key(n))));
         done.push(("put of a row with many versions", work));
         // The links that an old snapshot follows are logarithmic in the versions.
         let (value, work) = measure(|| old.get(hot, b"hot").unwrap());
@@ -263,7 +271,7 @@ fn snapshots_and_commits() {
     let (mut open, begun) = measure(|| (0..SNAPSHOTS).map(|_| db.snapshot()).collect::<Vec<_>>());
     // The first 64 slots, and one more.
     assert!(begun.slots <= 70 * SNAPSHOTS, "{begun:?}");
-    let (_, work) = measure(|| (0..COMMITS).for_each(|n| drop(put(&db, table, &key(n), b"x"))));
+    let (_, work) = measure(|| (0..COMMITS).for_each(|n| put(&db, table, &key(n), b"x")));
     // A collection, and up to four steps of housekeeping.
     assert!(work.slots <= COMMITS * (1 + 5 * 16) + SNAPSHOTS, "{work:?}");
     let (_, work) = measure(|| {
@@ -322,7 +330,7 @@ fn free_ranges_in_the_data_file() {
         // Every other page changes, and its old place becomes free.
         fill(&db, other, 0..6 * ranges, &[1; 1000]);
         db.compact().unwrap();
-        (0..ranges).for_each(|n| drop(put(&db, other, &key(6 * n), &[2; 900])));
+        (0..ranges).for_each(|n| put(&db, other, &key(6 * n), &[2; 900]));
         db.checkpoint().unwrap();
         let (_, work) = measure(|| db.verify().unwrap());
         assert!(!is_counted() || work.free_ranges >= ranges / 2, "{work:?}");
@@ -348,7 +356,7 @@ fn length_of_the_log() {
     let beside = |commits| {
         let (_vfs, db, table) = world(ROWS);
         let other = db.create_table("other").unwrap();
-        (0..commits).for_each(|n| drop(put(&db, other, b"k", &[n as u8; 900])));
+        (0..commits).for_each(|n| put(&db, other, b"k", &[n as u8; 900]));
         operations(&db, table)
     };
     check("commits in the log", 200, beside, nothing);
@@ -408,7 +416,9 @@ fn many_savepoints() {
     let beside = |savepoints| {
         let (_vfs, db, table) = world(ROWS);
         let mut tx = db.begin_with(nosync()).unwrap();
-        (0..savepoints).for_each(|_| drop(tx.savepoint()));
+        (0..savepoints).for_each(|_| {
+            tx.savepoint();
+        });
         let ((), work) = measure(|| {
             for n in 0..TIMES {
                 let savepoint = tx.savepoint();
@@ -459,7 +469,7 @@ fn giving_back_costs_the_same_for_each_thing() {
         (0..n).for_each(|n| delete(db, table, (1 << 40) + n));
     });
     check_giving_back("dropped tables", 50, 4000, |db, _, n| {
-        (0..n).for_each(|n| drop(db.create_table(&format!("t{n}")).unwrap()));
+        (0..n).for_each(|n| create(db, &format!("t{n}")));
         let _snapshot = db.snapshot();
         (0..n).for_each(|n| db.drop_table(&format!("t{n}")).unwrap());
     });
@@ -472,9 +482,9 @@ fn kept_versions() {
         let db = options(&vfs).keep_versions(10_000).open(PATH).unwrap();
         let table = db.create_table("rows").unwrap();
         fill(&db, table, 0..ROWS, &[7; 100]);
-        (0..versions).for_each(|n| drop(put(&db, table, &key(n % 5 * 100), &[3; 100])));
+        (0..versions).for_each(|n| put(&db, table, &key(n % 5 * 100), &[3; 100]));
         db.gc(10_000);
-        let ((), work) = measure(|| (0..TIMES).for_each(|n| drop(put(&db, table, &key(n), &[4; 100]))));
+        let ((), work) = measure(|| (0..TIMES).for_each(|n| put(&db, table, &key(n), &[4; 100])));
         vec![("put and commit", work)]
     };
     check("kept versions", 500, beside, nothing);
@@ -495,7 +505,7 @@ fn versions_that_are_kept_no_more() {
         db.gc(10);
         let _old = db.begin_at(first).unwrap();
         db.gc(2);
-        let ((), work) = measure(|| (0..TIMES).for_each(|n| drop(put(&db, table, &key(n), &[4; 100]))));
+        let ((), work) = measure(|| (0..TIMES).for_each(|n| put(&db, table, &key(n), &[4; 100])));
         vec![("put and commit", work)]
     };
     check("versions that are to go", 100, beside, nothing);
@@ -524,7 +534,7 @@ fn opening_looks_at_the_catalog_once() {
     const TABLES: u64 = 5000;
     let vfs = MemoryVfs::default();
     let db = options(&vfs).open(PATH).unwrap();
-    (0..TABLES).for_each(|n| drop(db.create_table(&format!("table {n:06}")).unwrap()));
+    (0..TABLES).for_each(|n| create(&db, &format!("table {n:06}")));
     db.close().unwrap();
     let (db, work) = measure(|| options(&vfs).open(PATH).unwrap());
     let pages = db.storage_info().used_pages;
