@@ -71,6 +71,8 @@ mod txn;
 pub mod vfs;
 #[doc(hidden)]
 pub mod wal;
+#[doc(hidden)]
+pub mod work;
 
 pub use checkpoint::CheckpointReport;
 pub use compacting::CompactReport;

@@ -359,7 +359,7 @@ fn load_catalog(manager: &TransactionManager, last: CommitId) -> Result<()> {
                 manager.adopt_table(&name, id, root, last);
             }
             Some(Entry::Dropped { id, root }) => {
-                applier.dropped.push(Dropped {
+                applier.dropped.push_back(Dropped {
                     table: id,
                     root,
                     commit: last,

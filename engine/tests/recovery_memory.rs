@@ -4,60 +4,16 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test fail it by panicking")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::path::Path;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::Relaxed;
+mod counting;
 
+use std::path::Path;
+
+use counting::peak_of;
 use engine::{Database, Durability, Options, TxOptions, WalSync};
 
 const CACHE: usize = 8 << 20;
 /// As docs/reliability.md says.
 const BESIDE_CACHE: usize = 32 << 20;
-
-struct Counting;
-
-static HELD: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-fn took(bytes: usize) {
-    PEAK.fetch_max(HELD.fetch_add(bytes, Relaxed) + bytes, Relaxed);
-}
-
-#[expect(
-    unsafe_code,
-    reason = "an allocator is unsafe to write; this one only counts what the system's is asked for"
-)]
-// SAFETY: every call goes to the system's allocator as it is.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        took(layout.size());
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        took(layout.size());
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        took(size);
-        HELD.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 fn options() -> Options {
     Options::new()
@@ -85,14 +41,6 @@ fn copy(from: &Path, to: &Path) {
             std::fs::copy(&path, &target).unwrap();
         }
     }
-}
-
-/// The most that was held while `open` ran, beyond what was held before.
-fn peak_of(open: impl FnOnce() -> Database) -> (usize, Database) {
-    let before = HELD.load(Relaxed);
-    PEAK.store(before, Relaxed);
-    let db = open();
-    (PEAK.load(Relaxed) - before, db)
 }
 
 /// Writes a log by `write`, crashes, and opens with a small cache; returns the bytes of log and the peak beside the cache.

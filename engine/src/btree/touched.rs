@@ -29,6 +29,8 @@ pub(crate) struct Touched {
 
 /// Up to this many pages a linear search is quicker than hashing.
 const LINEAR: usize = 8;
+/// Room for so many pages stays from commit to commit.
+const KEPT_ROOM: usize = 4096;
 
 impl Touched {
     /// For pages of `page_size` bytes.
@@ -140,6 +142,10 @@ impl Touched {
         self.log_bytes = 0;
         while let Some((_, change)) = self.pages.pop() {
             self.recycle(change);
+        }
+        if self.pages.capacity() > KEPT_ROOM {
+            self.pages = Vec::new();
+            self.index = HashMap::default();
         }
     }
 }

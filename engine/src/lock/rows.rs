@@ -15,8 +15,11 @@ use hashbrown::hash_map::Entry;
 
 use crate::ids::TableId;
 use crate::sync::{Condvar, Instant, Mutex, RandomState};
+use crate::work::{Kind, done};
 
 const SHARDS: usize = 64;
+/// Room for so many locks stays in each shard.
+const KEPT_ROOM: usize = 256;
 
 /// The name of a row's lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -71,6 +74,7 @@ impl RowLocks {
         key: RowLockKey,
         timeout: Duration,
     ) -> Result<Option<Duration>, Duration> {
+        done(Kind::Locks, 1);
         let waiter = {
             let mut shard = self.shard(key).lock();
             match shard.entry(key) {
@@ -118,6 +122,7 @@ impl RowLocks {
             return Ok(Some(start.elapsed()));
         }
         if let Some(held) = shard.get_mut(&key) {
+            done(Kind::Locks, held.waiters.len());
             held.waiters.retain(|w| !Arc::ptr_eq(w, &waiter));
         }
         Err(start.elapsed())
@@ -126,6 +131,7 @@ impl RowLocks {
     /// Gives locks back; each goes to its first waiter.
     pub(crate) fn release(&self, transaction: u64, keys: impl IntoIterator<Item = RowLockKey>) {
         for key in keys {
+            done(Kind::Locks, 1);
             let mut shard = self.shard(key).lock();
             let Entry::Occupied(mut occupied) = shard.entry(key) else {
                 debug_assert!(false, "released a lock that nobody holds");
@@ -141,6 +147,10 @@ impl RowLocks {
                 }
                 None => {
                     occupied.remove();
+                    if shard.capacity() > KEPT_ROOM && shard.len() < shard.capacity() / 8 {
+                        let rest = 2 * shard.len();
+                        shard.shrink_to(rest);
+                    }
                 }
             }
         }

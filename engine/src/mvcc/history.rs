@@ -13,11 +13,13 @@ use super::Lookup;
 use crate::ids::{CommitId, TableId};
 use crate::page::node::OverflowRef;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
-use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use crate::sync::atomic::{AtomicU64, AtomicUsize};
 use crate::sync::{Mutex, RwLock};
+use crate::work::{Kind, done};
 
 /// Bytes that a version takes beside its value, and a row beside its key.
 const OVERHEAD: usize = 96;
+const NEVER: u64 = u64::MAX;
 
 type RowKey = (TableId, Arc<[u8]>);
 
@@ -57,8 +59,8 @@ struct Rows {
 pub(super) struct History {
     /// Versions of a row to keep, counting the one on its page.
     keep: AtomicUsize,
-    /// It was more before, and what is too many now has not gone yet.
-    has_too_many: AtomicBool,
+    /// It was more before, and some of what is too many now can go when the horizon has passed this commit.
+    too_many_from: AtomicU64,
     rows: RwLock<Rows>,
     /// Long values that were dropped before the floor passed them: the commits that replaced them, and their pages.
     released: Mutex<Vec<(CommitId, OverflowRef)>>,
@@ -72,7 +74,7 @@ impl History {
     pub(super) fn new(keep_versions: usize) -> Self {
         Self {
             keep: AtomicUsize::new(keep_versions.max(1)),
-            has_too_many: AtomicBool::new(false),
+            too_many_from: AtomicU64::new(NEVER),
             rows: RwLock::default(),
             released: Mutex::default(),
             newest: AtomicU64::new(0),
@@ -124,13 +126,16 @@ impl History {
         self.released.lock().push((commit, chain));
     }
 
-    /// Takes out what was noted.
-    pub(super) fn take_released(&self) -> Vec<(CommitId, OverflowRef)> {
-        std::mem::take(&mut self.released.lock())
+    /// Takes out some of what was noted.
+    pub(super) fn take_released(&self, most: usize) -> Vec<(CommitId, OverflowRef)> {
+        let mut released = self.released.lock();
+        let rest = released.len().saturating_sub(most);
+        released.split_off(rest)
     }
 
     /// Takes a version in. They come in commit order.
     pub(super) fn push(&self, table: TableId, key: &[u8], commit: CommitId, state: Lookup, value: &[u8]) {
+        done(Kind::VersionBytes, key.len() + value.len());
         let keep = self.keep.load(Relaxed);
         let rows = &mut *self.rows.write();
         let key: RowKey = (table, key.into());
@@ -155,9 +160,13 @@ impl History {
         self.newest.fetch_max(commit.0, SeqCst);
         if rows.order.len() > 2 * self.count() + 1024 {
             let Rows { rows, order } = rows;
+            done(Kind::VersionLinks, order.len());
             order.retain(|(commit, key)| {
-                rows.get(key)
-                    .is_some_and(|row| row.formers.iter().any(|former| former.commit == *commit))
+                rows.get(key).is_some_and(|row| {
+                    row.formers
+                        .binary_search_by_key(commit, |former| former.commit)
+                        .is_ok()
+                })
             });
         }
     }
@@ -179,6 +188,7 @@ impl History {
         }
         let at = row.formers.partition_point(|former| former.commit <= snapshot);
         let former = row.formers.get(at)?;
+        done(Kind::Bytes, former.value.len());
         out.truncate(start);
         out.extend_from_slice(&former.value);
         Some(former.state)
@@ -198,6 +208,7 @@ impl History {
         while self.bytes() > bytes
             && let Some((commit, key)) = rows.order.pop_front_if(|(commit, _)| *commit <= last)
         {
+            done(Kind::VersionLinks, 1);
             let Some(row) = rows.rows.get_mut(&key) else {
                 continue;
             };
@@ -218,7 +229,7 @@ impl History {
     pub(super) fn set_keep_versions(&self, keep: usize) {
         let keep = keep.max(1);
         if self.keep.swap(keep, SeqCst) > keep {
-            self.has_too_many.store(true, SeqCst);
+            self.too_many_from.store(0, SeqCst);
         }
     }
 
@@ -226,18 +237,19 @@ impl History {
     /// it: one of an old commit may have begun to read it. `before` is told each commit whose version is about to go, if
     /// nothing is kept any more.
     pub(super) fn adjust(&self, horizon: CommitId, before: impl Fn(CommitId)) {
-        if !self.has_too_many.load(SeqCst) {
+        if self.too_many_from.load(SeqCst) > horizon.0 {
             return;
         }
         let keep = self.keep.load(SeqCst);
         if keep == 1 {
             self.shrink_to(0, horizon, before);
-            self.has_too_many.store(self.count() > 0, SeqCst);
+            let has_more = self.count() > 0;
+            self.too_many_from.store(if has_more { 0 } else { NEVER }, SeqCst);
             return;
         }
-        self.has_too_many.store(false, SeqCst);
+        self.too_many_from.store(NEVER, SeqCst);
         let rows = &mut *self.rows.write();
-        let mut has_more = false;
+        done(Kind::VersionLinks, rows.rows.len());
         for (key, row) in &mut rows.rows {
             while row.formers.len() >= keep
                 && let Some(former) = row.formers.pop_front_if(|former| former.commit <= horizon)
@@ -246,10 +258,11 @@ impl History {
                 self.forget(key, &former);
                 self.release(&former);
             }
-            has_more |= row.formers.len() >= keep;
-        }
-        if has_more {
-            self.has_too_many.store(true, SeqCst);
+            if row.formers.len() >= keep
+                && let Some(kept) = row.formers.front()
+            {
+                self.too_many_from.fetch_min(kept.commit.0, SeqCst);
+            }
         }
     }
 }

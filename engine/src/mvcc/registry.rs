@@ -5,6 +5,10 @@
 //! reading the visible commit ID first and the slots after. Either the collector meets the slot, or the slot was
 //! stored after the collector's reading of the visible commit ID, and then the snapshot's second look finds at least
 //! that value: so no registered snapshot is ever below a horizon. All four accesses are sequentially consistent.
+//!
+//! A free slot is found without looking at those that are taken: a thread tries the one that it had last, then the first
+//! ones, of which there are few, then those that a list says were given back. The list is only a hint, so that whoever finds a
+//! slot free can take it; but no free one is missing from it. A horizon looks at all slots that were ever taken.
 
 use std::cell::Cell;
 
@@ -14,8 +18,9 @@ use crate::growing::{FIRST_CHUNK, GrowingArray};
 use crate::ids::CommitId;
 use crate::planted::{Fault, makes};
 use crate::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
-use crate::sync::atomic::{AtomicU64, AtomicUsize};
-use crate::sync::{thread, thread_local};
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use crate::sync::{Mutex, thread, thread_local};
+use crate::work::{Kind, done};
 
 const FREE: u64 = u64::MAX;
 /// The slot is taken, but reads nothing at the moment.
@@ -26,17 +31,37 @@ const HINTS: usize = 64;
 const CHUNKS: usize = 16;
 
 #[derive(Debug)]
-struct Slot(CachePadded<AtomicU64>);
+struct Slot(CachePadded<SlotState>);
+
+#[derive(Debug)]
+struct SlotState {
+    commit: AtomicU64,
+    /// It is in the list of those that may be free.
+    is_listed: AtomicBool,
+}
 
 impl Default for Slot {
     fn default() -> Self {
-        Self(CachePadded::new(AtomicU64::new(FREE)))
+        Self(CachePadded::new(SlotState {
+            commit: AtomicU64::new(FREE),
+            is_listed: AtomicBool::new(false),
+        }))
     }
+}
+
+/// Slots behind the first ones, which are not looked through one by one.
+#[derive(Debug)]
+struct Deep {
+    /// Those that have been given back. Some may be taken again, by a thread that has found it free itself.
+    listed: Vec<usize>,
+    /// Those from here on were never taken.
+    unused: usize,
 }
 
 #[derive(Debug)]
 pub(crate) struct SnapshotRegistry {
     slots: GrowingArray<Slot, CHUNKS>,
+    deep: Mutex<Deep>,
     /// One more than the highest slot ever taken.
     high: AtomicUsize,
     visible: CachePadded<AtomicU64>,
@@ -47,6 +72,7 @@ pub(crate) struct SnapshotRegistry {
 pub(crate) struct SnapshotSlot<'r> {
     registry: &'r SnapshotRegistry,
     slot: &'r AtomicU64,
+    index: usize,
 }
 
 thread_local! {
@@ -58,6 +84,10 @@ impl SnapshotRegistry {
     pub(crate) fn new(visible: CommitId) -> Self {
         Self {
             slots: GrowingArray::default(),
+            deep: Mutex::new(Deep {
+                listed: Vec::new(),
+                unused: HINTS,
+            }),
             high: AtomicUsize::new(0),
             visible: CachePadded::new(AtomicU64::new(visible.0)),
         }
@@ -75,32 +105,76 @@ impl SnapshotRegistry {
     }
 
     fn slot(&self, index: usize) -> Option<&AtomicU64> {
-        self.slots.get(index).map(|slot| &*slot.0)
+        self.slots.get(index).map(|slot| &slot.0.commit)
     }
 
-    /// Takes a free slot with a provisional commit ID in it.
-    fn take_slot(&self, commit: CommitId) -> &AtomicU64 {
-        let hint = HINT.get();
-        let mut index = hint;
-        let mut from_front = hint < HINTS;
-        loop {
-            let slot = self
-                .slot(index)
-                .expect("more than two million snapshots are open at once");
-            if slot.load(Relaxed) == FREE && slot.compare_exchange(FREE, commit.0, SeqCst, Relaxed).is_ok() {
-                crate::reach::mark_if(index >= FIRST_CHUNK, crate::reach::Mechanism::SecondSlotChunk);
-                if index != hint {
-                    HINT.set(index);
-                }
-                if self.high.load(Relaxed) <= index {
-                    self.high.fetch_max(index + 1, SeqCst);
-                }
-                return slot;
-            }
-            // From a hint deep in the slots start again at the front, so that slots stay few.
-            index = if from_front { index + 1 } else { 0 };
-            from_front = true;
+    /// Takes a slot with a provisional commit ID in it, if it is free.
+    fn try_take(&self, index: usize, commit: CommitId) -> Option<SnapshotSlot<'_>> {
+        done(Kind::Slots, 1);
+        let slot = self
+            .slot(index)
+            .expect("more than two million snapshots are open at once");
+        if slot.load(Relaxed) != FREE || slot.compare_exchange(FREE, commit.0, SeqCst, Relaxed).is_err() {
+            return None;
         }
+        crate::reach::mark_if(index >= FIRST_CHUNK, crate::reach::Mechanism::SecondSlotChunk);
+        if self.high.load(Relaxed) <= index {
+            self.high.fetch_max(index + 1, SeqCst);
+        }
+        Some(SnapshotSlot {
+            registry: self,
+            slot,
+            index,
+        })
+    }
+
+    /// Takes a free slot with a provisional commit ID in it: where this thread found one last time, else one of the first,
+    /// so that slots stay few, else one that was given back, else a new one.
+    fn take_slot(&self, commit: CommitId) -> SnapshotSlot<'_> {
+        let hint = HINT.get();
+        if let Some(taken) = self.try_take(hint, commit) {
+            return taken;
+        }
+        let first = (0..HINTS).find_map(|index| self.try_take((hint + index) % HINTS, commit));
+        let taken = first.unwrap_or_else(|| self.take_deep(commit));
+        HINT.set(taken.index);
+        taken
+    }
+
+    #[cold]
+    fn take_deep(&self, commit: CommitId) -> SnapshotSlot<'_> {
+        loop {
+            let index = {
+                let mut deep = self.deep.lock();
+                deep.listed.pop().unwrap_or_else(|| {
+                    deep.unused += 1;
+                    deep.unused - 1
+                })
+            };
+            // Before it is tried: whoever has it now lists it again when giving it back.
+            if let Some(slot) = self.slots.get(index) {
+                slot.0.is_listed.store(false, SeqCst);
+            }
+            if let Some(taken) = self.try_take(index, commit) {
+                return taken;
+            }
+        }
+    }
+
+    /// Lists a slot that has just been given back.
+    #[cold]
+    fn list(&self, index: usize) {
+        if let Some(slot) = self.slots.get(index)
+            && !slot.0.is_listed.load(SeqCst)
+            && !slot.0.is_listed.swap(true, SeqCst)
+        {
+            self.deep.lock().listed.push(index);
+        }
+    }
+
+    /// Slots that [`SnapshotRegistry::horizon`] looks at.
+    pub(crate) fn slots(&self) -> usize {
+        self.high.load(Relaxed)
     }
 
     /// Registers a snapshot of the newest visible commit.
@@ -108,10 +182,7 @@ impl SnapshotRegistry {
     pub(crate) fn begin(&self) -> (SnapshotSlot<'_>, CommitId) {
         let visible = self.visible();
         crate::interleave::here(crate::interleave::Place::SnapshotBegins);
-        let slot = SnapshotSlot {
-            registry: self,
-            slot: self.take_slot(visible),
-        };
+        let slot = self.take_slot(visible);
         if makes(Fault::SnapshotLooksOnce) {
             return (slot, visible);
         }
@@ -122,10 +193,7 @@ impl SnapshotRegistry {
 
     /// Registers a snapshot of a given commit. The caller then checks that its versions are still there.
     pub(crate) fn begin_at(&self, commit: CommitId) -> SnapshotSlot<'_> {
-        SnapshotSlot {
-            registry: self,
-            slot: self.take_slot(commit),
-        }
+        self.take_slot(commit)
     }
 
     /// The oldest commit that some snapshot reads or can still begin to read: what only older ones need can go.
@@ -139,6 +207,7 @@ impl SnapshotRegistry {
         let visible = self.visible.load(SeqCst);
         let mut horizon = visible;
         for index in 0..self.high.load(SeqCst) {
+            done(Kind::Slots, 1);
             if index >= FIRST_CHUNK && makes(Fault::HorizonMissesSecondChunk) {
                 break;
             }
@@ -198,7 +267,13 @@ impl SnapshotSlot<'_> {
 
 impl Drop for SnapshotSlot<'_> {
     fn drop(&mut self) {
-        self.slot.store(FREE, Release);
+        if self.index < HINTS {
+            self.slot.store(FREE, Release);
+        } else {
+            // In one order with what is said about its being listed.
+            self.slot.store(FREE, SeqCst);
+            self.registry.list(self.index);
+        }
     }
 }
 
@@ -258,6 +333,35 @@ mod tests {
         assert_eq!(registry.open_snapshots(), 1000);
         drop(open);
         assert_eq!(registry.open_snapshots(), 0);
+        let slots = registry.slots();
+        // They are used again, however many others stay open meanwhile.
+        let mut open: Vec<_> = (0..500).map(|_| registry.begin().0).collect();
+        for _ in 0..100 {
+            open.truncate(100);
+            open.extend((0..500).map(|_| registry.begin().0));
+            open.drain(..100);
+        }
+        assert_eq!(registry.slots(), slots);
+    }
+
+    #[test]
+    fn threads_beside_many_open_snapshots_share_no_slot() {
+        let registry = SnapshotRegistry::new(CommitId(1));
+        let _open: Vec<_> = (0..100).map(|_| registry.begin().0).collect();
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    for round in 0..2000 {
+                        let several: Vec<_> = (0..round % 4).map(|_| registry.begin().0).collect();
+                        let mut slots: Vec<_> = several.iter().map(|slot| slot.index).collect();
+                        slots.dedup();
+                        assert_eq!(slots.len(), several.len());
+                    }
+                });
+            }
+        });
+        assert_eq!(registry.open_snapshots(), 100);
+        assert!(registry.slots() <= 100 + 3 * 4 + HINTS, "{}", registry.slots());
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::page::words::Words;
 use crate::sync::Mutex;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::sync::atomic::{AtomicU32, AtomicU64, fence};
+use crate::work::{Kind, done};
 
 /// Words since the beginning of time.
 pub(super) type Address = u64;
@@ -261,6 +262,7 @@ impl Ring {
             if words.word(COMMIT) == END_OF_PIECE {
                 address = self.next_piece(address);
             } else {
+                done(Kind::VersionLinks, 1);
                 visit(words);
                 address += len(words) as Address;
             }

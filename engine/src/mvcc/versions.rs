@@ -33,6 +33,7 @@ use crate::page::node::OverflowRef;
 use crate::page::words::Words;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::sync::atomic::{AtomicU64, fence};
+use crate::work::{Kind, done};
 
 /// Bytes of the budget for each bucket.
 const BUDGET_PER_BUCKET: usize = 512;
@@ -289,6 +290,7 @@ impl VersionStore {
     ) -> Option<(Version<'_>, Option<Version<'_>>)> {
         let mut before = None;
         loop {
+            done(Kind::VersionLinks, 1);
             // What lies behind something that is gone is older, and gone as well.
             let version = self.version(address)?;
             let (is_it, next) = (version.is_of(hash, table, key), version.words.word(word::NEXT));
@@ -328,6 +330,7 @@ impl VersionStore {
             Some((version, Some(_))) => (bucket.load(Relaxed), Some(version.words.word(word::NEXT))),
             None => (bucket.load(Relaxed), None),
         };
+        done(Kind::VersionBytes, 8 * words_of(key.len(), value.len()));
         let (jump, depth) = older.map_or((NOWHERE, 0), |older| self.jump_from(older));
         let forgotten = |dropped: Dropped| self.raise_floor(dropped.newest);
         let address = self
@@ -441,6 +444,7 @@ impl VersionStore {
         let (newest, _) = self.newest(hash, table, key)?;
         let mut found = Some(newest).filter(|newest| newest.commit() > snapshot)?;
         loop {
+            done(Kind::VersionLinks, 1);
             let (jump, older) = (found.words.word(word::JUMP), found.words.word(word::OLDER));
             // What was read of something that is gone is not a link. The caller finds out as well.
             if !self.is_live(found) {
@@ -460,6 +464,7 @@ impl VersionStore {
         let hash = self.hash(table, key);
         let (mut version, _) = self.newest(hash, table, key)?;
         loop {
+            done(Kind::VersionLinks, 1);
             let (commit, is_void) = (version.commit(), version.kind() & VOID != 0);
             let older = version.words.word(word::OLDER);
             if !self.is_live(version) || commit <= snapshot {
@@ -513,9 +518,9 @@ impl VersionStore {
         }
     }
 
-    /// Takes out long values that were kept and are not any more: the commits that replaced them, and their pages.
-    pub(crate) fn take_released(&self) -> Vec<(CommitId, OverflowRef)> {
-        self.history.take_released()
+    /// Takes out some long values that were kept and are not any more: the commits that replaced them, and their pages.
+    pub(crate) fn take_released(&self, most: usize) -> Vec<(CommitId, OverflowRef)> {
+        self.history.take_released(most)
     }
 
     /// Puts one back that could not be freed yet.

@@ -68,6 +68,7 @@ impl<'a> Words<'a> {
         else {
             return false;
         };
+        crate::work::done(crate::work::Kind::Bytes, len);
         let start = out.len();
         out.resize(start + len.next_multiple_of(8), 0);
         let shift = (offset % 8) * 8;
@@ -88,6 +89,7 @@ impl<'a> Words<'a> {
     pub(crate) fn append_words(self, range: std::ops::Range<usize>, out: &mut Vec<u64>) {
         let end = range.end.min(self.0.len());
         let words = self.0.get(range.start..end).unwrap_or_default();
+        crate::work::done(crate::work::Kind::Bytes, 8 * words.len());
         out.extend(words.iter().map(|word| word.load(Relaxed).to_le()));
     }
 

@@ -14,6 +14,7 @@ use crate::planted::{Fault, makes};
 use crate::store::{PageImage, Privilege};
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::thread;
+use crate::work::{Kind, done};
 
 /// Steps of the clock in which dirty pages are passed by.
 const PATIENCE: usize = 32;
@@ -32,6 +33,7 @@ impl Pool {
         // a clean one is likely to be near; after that dirty ones are written too. The later rounds are for frames
         // that were used or busy in the earlier ones.
         for step in 0..8 * frames {
+            done(Kind::Frames, 1);
             let index = self.clock_hand.fetch_add(1, Relaxed) % frames;
             let frame = self.frame(index as u32);
             let page = frame.page_number();
@@ -101,6 +103,7 @@ impl Pool {
     fn has_clean_frames(&self, count: usize) -> bool {
         let mut left = count;
         (0..self.frames()).any(|index| {
+            done(Kind::Frames, 1);
             let frame = self.frame(index as u32);
             left -= usize::from(frame.page_number() != PageNumber::NONE && !frame.is_dirty());
             left == 0

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use crate::ids::{CommitId, PageNumber};
 use crate::page::node::Node;
 use crate::sync::Mutex;
+use crate::work::{Kind, done};
 
 #[derive(Debug, Default)]
 pub(crate) struct GhostPages(Mutex<State>);
@@ -24,6 +25,7 @@ struct State {
 impl State {
     /// Notes that a page is in the queue, or is not; returns whether it was.
     fn mark(&mut self, page: PageNumber, is_queued: bool) -> bool {
+        done(Kind::Left, 1);
         let (index, bit) = (page.0 as usize / 64, 1u64 << (page.0 % 64));
         if index >= self.is_queued.len() {
             self.is_queued.resize(index + 1, 0);
@@ -64,7 +66,10 @@ impl GhostPages {
     pub(crate) fn first(&self, count: usize, horizon: CommitId) -> Vec<PageNumber> {
         let state = self.0.lock();
         let due = state.queue.iter().take_while(|(commit, _)| *commit <= horizon);
-        due.map(|(_, page)| *page).take(count).collect()
+        due.inspect(|_| done(Kind::Left, 1))
+            .map(|(_, page)| *page)
+            .take(count)
+            .collect()
     }
 
     /// Pages in the queue.

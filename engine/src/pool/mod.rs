@@ -26,6 +26,7 @@ use crate::store::{DataFile, Privilege};
 use crate::sync::atomic::Ordering::{AcqRel, Relaxed};
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use crate::sync::{Condvar, Mutex, thread_local};
+use crate::work::{Kind, done};
 use frame::{FRAME_HEADER_WORDS, Frame};
 use ghost_pages::GhostPages;
 use table::{PageTable, Residence};
@@ -149,6 +150,7 @@ impl Pool {
     /// The page, if it is in memory.
     #[inline]
     pub(crate) fn resident(&self, page: PageNumber) -> Option<Optimistic<'_>> {
+        done(Kind::Pages, 1);
         while let Residence::Frame(index) = self.table.get(page) {
             let frame = self.frame(index);
             let optimistic = frame.optimistic();
@@ -286,6 +288,7 @@ impl Pool {
     /// there again. Nobody changes pages meanwhile.
     pub(crate) fn tidy_dirty(&self) {
         let mut dirty = self.dirty.lock();
+        done(Kind::Frames, dirty.len());
         dirty.sort_unstable();
         dirty.dedup();
         dirty.retain(|page| match self.table.get(*page) {

@@ -11,6 +11,7 @@ use crate::ids::{CommitId, PageNumber};
 use crate::page::image;
 use crate::page::words::{Words, private_page};
 use crate::sync::thread;
+use crate::work::{Kind, done};
 
 /// A consistent copy of a dirty page, with its frame reserved for writing until this is dropped.
 #[derive(Debug)]
@@ -109,6 +110,7 @@ impl Pool {
                 }
                 continue;
             }
+            done(Kind::Bytes, self.page_size);
             let words = source.node().words;
             for index in 0..self.page_size / 8 {
                 private.set_word(index, words.word(index));

@@ -15,7 +15,8 @@
 //! ever overwritten. What was written after the last freeze of the page map, and is replaced before the next, has never
 //! been in a map that became durable or is about to: `retire_of` frees it at once. Builds with debug assertions keep a second account of every extent in use and compare.
 //!
-//! Every operation is O(log n) in the number of free ranges, but for those that look for room far to the front.
+//! Every operation is O(log n) in the number of free ranges; those that look for room far to the front also look at ranges of
+//! about the length that is looked for, which may be a little too short, as long as there is no longer one.
 
 #[cfg(debug_assertions)]
 use std::collections::BTreeMap;
@@ -284,6 +285,7 @@ impl ExtentAllocator {
     /// The checkpoint is durable: frees what was pending when it began.
     pub(crate) fn release_sealed(&mut self) {
         for range in std::mem::take(&mut self.sealed) {
+            crate::work::done(crate::work::Kind::FreeRanges, 1);
             self.counts.pending -= range.len;
             self.audit_return(range);
             self.add_free(range);

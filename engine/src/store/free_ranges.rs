@@ -1,22 +1,42 @@
-//! Ranges of free units, by start (to merge neighbours, and to find room far to the front) and by length (best fit, the
-//! lowest among equals, so that the end of the file empties first).
+//! Ranges of free units: by start, to merge neighbours; by length, for the best fit, the lowest among equals, so that the end
+//! of the file empties first; and by start among those whose length has the same power of two, to find room far to the
+//! front without looking at many that are too short.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::allocator::UnitRange;
+use crate::work::{Kind, done};
+
+/// Ranges of about the right length that are looked at where a longer one is known.
+const PATIENCE: usize = 16;
 
 /// Free ranges; no two touch each other.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct FreeRanges {
     by_start: BTreeMap<u64, u64>,
     by_len: BTreeSet<(u64, u64)>,
+    /// Starts of the ranges of 2^n to 2^(n + 1) - 1 units.
+    by_class: [BTreeSet<u64>; u64::BITS as usize],
+}
+
+impl Default for FreeRanges {
+    fn default() -> Self {
+        Self {
+            by_start: BTreeMap::new(),
+            by_len: BTreeSet::new(),
+            by_class: [const { BTreeSet::new() }; u64::BITS as usize],
+        }
+    }
 }
 
 impl FreeRanges {
     /// All ranges, by start.
     pub(super) fn iter(&self) -> impl Iterator<Item = UnitRange> {
         let range = |(&start, &len)| UnitRange { start, len };
-        self.by_start.iter().map(range)
+        self.by_start
+            .iter()
+            .inspect(|_| done(Kind::FreeRanges, 1))
+            .map(range)
     }
 
     /// The last one.
@@ -27,16 +47,36 @@ impl FreeRanges {
 
     /// The shortest range of at least `wanted` units, else the longest if it has at least `least`.
     pub(super) fn best(&self, wanted: u64, least: u64) -> Option<UnitRange> {
+        done(Kind::FreeRanges, 1);
         let fitting = self.by_len.range((wanted, 0)..).next();
         let &(len, start) = fitting.or_else(|| self.by_len.last())?;
         (len >= least).then_some(UnitRange { start, len })
     }
 
-    /// The first range from unit `from` on in which `len` units end at or below `end`.
+    /// The first range from unit `from` on in which `len` units end at or below `end`, or one that lies behind some more than
+    /// [`PATIENCE`] which are a little too short.
     pub(super) fn first_below(&self, from: u64, end: u64, len: u64) -> Option<UnitRange> {
-        let fits = |range: &UnitRange| range.len >= len && range.start + len <= end;
-        let range = |(&start, &len)| UnitRange { start, len };
-        self.by_start.range(from..end).map(range).find(fits)
+        let last = end.checked_sub(len).filter(|last| from <= *last)?;
+        let class = len.ilog2() as usize;
+        let longer = self.by_class[class + 1..]
+            .iter()
+            .filter(|starts| !starts.is_empty());
+        let longer = longer.filter_map(|starts| {
+            done(Kind::FreeRanges, 1);
+            starts.range(from..=last).next().copied()
+        });
+        let first_longer = longer.min();
+        // Of those of its own class some may be too short. Before more than a few of them are looked at, a longer one will do.
+        let last = first_longer.unwrap_or(last);
+        let patience = first_longer.map_or(usize::MAX, |_| PATIENCE);
+        let as_long = self.by_class[class].range(from..=last);
+        let first = as_long.take(patience).find(|start| {
+            done(Kind::FreeRanges, 1);
+            self.by_start.get(start).is_some_and(|found| *found >= len)
+        });
+        let start = first.copied().or(first_longer)?;
+        let len = *self.by_start.get(&start)?;
+        Some(UnitRange { start, len })
     }
 
     /// Adds a range and merges it with its neighbours. An empty range is nothing.
@@ -44,6 +84,7 @@ impl FreeRanges {
         if range.len == 0 {
             return;
         }
+        done(Kind::FreeRanges, 1);
         let mut merged = range;
         if let Some((&start, &len)) = self.by_start.range(..=range.start).next_back() {
             assert!(
@@ -67,15 +108,48 @@ impl FreeRanges {
         }
         self.by_start.insert(merged.start, merged.len);
         self.by_len.insert((merged.len, merged.start));
+        self.by_class[merged.len.ilog2() as usize].insert(merged.start);
     }
 
     /// Removes a range, which is there as it is.
     pub(super) fn remove(&mut self, range: UnitRange) {
+        done(Kind::FreeRanges, 1);
         let by_start = self.by_start.remove(&range.start);
         let by_len = self.by_len.remove(&(range.len, range.start));
+        let by_class = self.by_class[range.len.ilog2() as usize].remove(&range.start);
         assert!(
-            by_start == Some(range.len) && by_len,
-            "both indexes hold the same free ranges"
+            by_start == Some(range.len) && by_len && by_class,
+            "all indexes hold the same free ranges"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_room_below_a_unit_is_found_whatever_the_lengths() {
+        let mut ranges = FreeRanges::default();
+        let all: Vec<_> = (1..200u64)
+            .map(|n| UnitRange {
+                start: 100 * n,
+                len: 1 + n * 37 % 90,
+            })
+            .collect();
+        all.iter().for_each(|range| ranges.add(*range));
+        for len in [1, 2, 7, 8, 9, 31, 32, 33, 64, 89, 90, 91, 1000] {
+            for from in [0, 100, 101, 5_000, 19_000, 30_000] {
+                for end in [0, len, 100 + len, 5_050, 12_345, u64::MAX] {
+                    let fits = |r: &&UnitRange| r.start >= from && r.len >= len && r.start + len <= end;
+                    let expected = all.iter().find(fits).copied();
+                    let found = ranges.first_below(from, end, len);
+                    assert_eq!(found.is_some(), expected.is_some(), "{len} in {from}..{end}");
+                    assert!(found.iter().all(|range| fits(&range)), "{len} in {from}..{end}");
+                    // Here no more than PATIENCE of a class are too short one after the other.
+                    assert_eq!(found, expected, "{len} in {from}..{end}");
+                }
+            }
+        }
     }
 }

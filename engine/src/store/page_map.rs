@@ -15,6 +15,7 @@ use crate::ids::{CommitId, PageNumber};
 use crate::metrics::Count;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Mutex, RwLock};
+use crate::work::{Kind, done};
 
 /// Entries of a chunk.
 pub(crate) const CHUNK_ENTRIES: usize = 512;
@@ -146,6 +147,7 @@ impl PageMap {
     pub(crate) fn copy_chunk(&self, number: u32) -> [Option<MapEntry>; CHUNK_ENTRIES] {
         match self.slot(number).write().as_mut() {
             Some(chunk) => {
+                done(Kind::MapEntries, CHUNK_ENTRIES);
                 chunk.dirty = false;
                 chunk.entries
             }
@@ -160,6 +162,7 @@ impl PageMap {
         // A chunk given back before it was copied is still flagged, but no longer listed.
         chunk.dirty = true;
         let mut dirty = self.dirty.lock();
+        done(Kind::MapEntries, dirty.len());
         if !dirty.contains(&number) {
             dirty.push(number);
         }
@@ -172,6 +175,7 @@ impl PageMap {
             let first = branch * BRANCH_CHUNKS;
             let slots = slots.get().into_iter().flatten();
             for (index, slot) in slots.take(end.saturating_sub(first)).enumerate() {
+                done(Kind::MapEntries, CHUNK_ENTRIES);
                 let chunk = slot.read();
                 for (place, entry) in chunk.iter().flat_map(|chunk| chunk.entries.iter().enumerate()) {
                     if let Some(entry) = entry {

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, PageNumber};
+use crate::work::{Kind, done};
 
 /// The highest page number that can be used.
 pub(crate) const PAGE_NUMBER_MAX: u32 = u32::MAX - 1;
@@ -91,6 +92,7 @@ impl PageNumbers {
     /// # Errors
     /// [`Error::CapacityExceeded`] when all are in use.
     pub(crate) fn allocate(&mut self) -> Result<PageNumber> {
+        done(Kind::FreeRanges, 1);
         if let Some((first, last)) = self.free.pop_first() {
             if first < last {
                 self.free.insert(first + 1, last);
@@ -108,6 +110,7 @@ impl PageNumbers {
 
     /// The numbers in use, rising.
     pub(crate) fn allocated(&self) -> Vec<PageNumber> {
+        done(Kind::MapEntries, self.next as usize);
         let numbers = (1..self.next).map(PageNumber);
         numbers
             .filter(|&page| self.state(page) == PageState::Allocated)
@@ -160,6 +163,7 @@ impl PageNumbers {
 
     /// The pages that commits up to `last_commit` freed and whose numbers are not free yet.
     pub(crate) fn freed_by(&self, last_commit: CommitId) -> Vec<PageNumber> {
+        done(Kind::FreeRanges, self.freeing.len());
         let covered = self.freeing.iter().filter(|&(_, &commit)| commit <= last_commit);
         covered.map(|(&number, _)| PageNumber(number)).collect()
     }

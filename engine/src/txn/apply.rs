@@ -4,6 +4,8 @@
 //! exhausted cache refuses the commit and nothing else. After that a commit must be completed: if it cannot be, the
 //! database is poisoned, and recovery finds the log without it.
 
+use std::collections::VecDeque;
+
 use super::Table;
 use super::catalog::{Dropped, Entry, Retired};
 use super::manager::{TransactionManager, Work};
@@ -18,6 +20,7 @@ use crate::planted::{self, Fault};
 use crate::pool::Pages;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::wal::{CommitMark, FrameKind};
+use crate::work::{Kind, done};
 
 /// Codec byte of page images in the log.
 pub(crate) const IMAGE_CODEC_NONE: u8 = 0;
@@ -40,7 +43,7 @@ pub(crate) struct Applier {
     /// Whether overflow pages may be waiting to be freed, and the keys from which on the catalog is searched for them.
     pub(super) has_retired: bool,
     pub(super) retired_from: Vec<u8>,
-    pub(crate) dropped: Vec<Dropped>,
+    pub(crate) dropped: VecDeque<Dropped>,
     /// Pages that housekeeping leaves alone.
     pub(crate) quarantine: Quarantine,
     pub(crate) next_table: TableId,
@@ -56,7 +59,7 @@ impl Applier {
             since_collect: 0,
             has_retired: true,
             retired_from: Retired::keys_from(CommitId(0)),
-            dropped: Vec::new(),
+            dropped: VecDeque::new(),
             quarantine: Quarantine::default(),
             next_table: TableId(1),
         }
@@ -238,7 +241,7 @@ impl TransactionManager {
             changer.put(catalog, &key, &value)
         })?;
         self.tables.mark_dropped(slot, commit);
-        applier.dropped.push(Dropped {
+        applier.dropped.push_back(Dropped {
             table: id,
             root,
             commit,
@@ -323,6 +326,7 @@ impl TransactionManager {
             end = match change {
                 Change::Delta(operations) => {
                     appender.frame(*page, commit, FrameKind::Delta, mark, |out| {
+                        done(Kind::Bytes, operations.len());
                         out.extend_from_slice(operations);
                     })?
                 }

@@ -27,6 +27,7 @@ use crate::ids::{CommitId, PageNumber, TableId};
 use crate::mvcc::SnapshotRegistry;
 use crate::page::node::OverflowRef;
 use crate::sync::RwLock;
+use crate::work::{Kind, done};
 
 /// Longest table name in bytes.
 pub(crate) const NAME_MAX: usize = 255;
@@ -186,6 +187,7 @@ impl Entry {
 impl Catalog {
     /// The table of that name, as is visible.
     pub(crate) fn get(&self, name: &str, registry: &SnapshotRegistry) -> Option<Table> {
+        done(Kind::CatalogEntries, 1);
         let names = self.names.read();
         // Looked at with the lock held, so that what it needs has not been forgotten.
         let visible = registry.visible();
@@ -195,6 +197,7 @@ impl Catalog {
     /// The names of all tables, as is visible.
     pub(crate) fn names(&self, registry: &SnapshotRegistry) -> Vec<String> {
         let names = self.names.read();
+        done(Kind::CatalogEntries, names.meanings.len());
         let visible = registry.visible();
         let tables = names.meanings.iter();
         tables
@@ -215,12 +218,14 @@ impl Catalog {
 
     /// The table of that number after all commits that have been applied.
     pub(super) fn newest_of(&self, table: TableId) -> Option<Table> {
+        done(Kind::CatalogEntries, 1);
         self.names.read().tables.get(&table).copied()
     }
 
     /// All tables after all commits that have been applied.
     pub(crate) fn newest_tables(&self) -> Vec<(String, Table)> {
         let names = self.names.read();
+        done(Kind::CatalogEntries, names.meanings.len());
         let tables = names.meanings.iter();
         tables
             .filter_map(|(name, meanings)| Some((name.clone(), meanings.last()?.table?)))
@@ -229,6 +234,7 @@ impl Catalog {
 
     /// Gives a name a table, or none, from `since` on. Only under the applier, so changes come in commit order.
     pub(super) fn set(&self, name: &str, since: CommitId, table: Option<Table>, registry: &SnapshotRegistry) {
+        done(Kind::CatalogEntries, 1);
         let names = &mut *self.names.write();
         let visible = registry.visible();
         let meanings = names.meanings.entry(name.to_owned()).or_default();
@@ -244,6 +250,7 @@ impl Catalog {
             names.dropped.push_back((since, name.to_owned()));
         }
         while let Some((_, name)) = names.dropped.pop_front_if(|(since, _)| *since <= visible) {
+            done(Kind::CatalogEntries, 1);
             if let Some(meanings) = names.meanings.get_mut(&name) {
                 forget_replaced(meanings, visible);
                 if meanings.iter().all(|m| m.table.is_none() && m.since <= visible) {
@@ -260,6 +267,7 @@ fn visible_meaning(meanings: &[Meaning], visible: CommitId) -> Option<Table> {
 
 /// Drops the meanings that a later visible one has replaced.
 fn forget_replaced(meanings: &mut SmallVec<[Meaning; 1]>, visible: CommitId) {
+    done(Kind::CatalogEntries, meanings.len());
     if let Some(at) = meanings.iter().rposition(|m| m.since <= visible) {
         meanings.drain(..at);
     }

@@ -23,6 +23,7 @@ use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use crate::sync::thread::Thread;
 use crate::sync::{Mutex, MutexGuard, thread};
 use crate::wal::Wal;
+use crate::work::{Kind, done};
 
 const WAITING: u32 = 0;
 const LEAD: u32 = 1;
@@ -141,6 +142,7 @@ impl Line {
         let next = self
             .pending
             .iter()
+            .inspect(|_| done(Kind::Queued, 1))
             .find_map(|p| p.waiter.clone().filter(|_| !is_kept));
         self.has_leader = next.is_some();
         crate::reach::mark_if(next.is_some(), crate::reach::Mechanism::LeadPassed);
@@ -234,6 +236,7 @@ impl GroupCommit {
         let covered = line.pending.iter().take_while(|p| p.is_settled(durable)).count();
         let is_mistaken = covered < line.pending.len() && makes(Fault::GroupAcknowledgesOneMore);
         let covered = covered + usize::from(is_mistaken);
+        done(Kind::Queued, covered);
         let done: Vec<Pending> = line.pending.drain(..covered).collect();
         if let Some(last) = done.last() {
             self.publish(last, registry);

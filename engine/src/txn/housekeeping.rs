@@ -28,6 +28,7 @@ use crate::page::node::OverflowRef;
 use crate::planted::{self, Fault};
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::thread;
+use crate::work::{Kind, done};
 
 /// Pages that one step purges, and frees of replaced values and of a dropped table.
 const PAGES_AT_ONCE: usize = 16;
@@ -81,7 +82,7 @@ impl TransactionManager {
             return Left::Nothing;
         }
         let mut quarantine = std::mem::take(&mut applier.quarantine);
-        let retired_from = std::mem::take(&mut applier.retired_from);
+        let mut retired_from = std::mem::take(&mut applier.retired_from);
         let (mut purged, mut chain, mut table) = (Left::Nothing, None, Freed::NotDue);
         let has_retired = applier.has_retired;
         let result = self.apply_commit(applier, |changer| {
@@ -92,8 +93,8 @@ impl TransactionManager {
                 .inspect_err(|error| put_off(error.clone()))
                 .unwrap_or(Left::Nothing);
             if has_retired {
-                let released = self.versions.take_released();
-                let freed = free_retired(changer, &retired_from, horizon, released, &mut quarantine);
+                let released = self.versions.take_released(PAGES_AT_ONCE);
+                let freed = free_retired(changer, &mut retired_from, horizon, released, &mut quarantine);
                 chain = freed?.inspect_err(|error| put_off(error.clone())).ok();
             }
             if let Some(dropped) = dropped {
@@ -128,7 +129,10 @@ impl TransactionManager {
 
     /// A dropped table whose pages can be freed: nobody begins to read it any more, and nobody reads it.
     fn due_table(&self, applier: &Applier) -> Option<Dropped> {
-        let first = *applier.dropped.iter().find(|dropped| !dropped.is_put_aside)?;
+        let waiting = applier.dropped.iter();
+        let first = *waiting
+            .inspect(|_| done(Kind::CatalogEntries, 1))
+            .find(|dropped| !dropped.is_put_aside)?;
         let is_needed = first.commit > self.registry.horizon();
         crate::reach::mark_if(is_needed, crate::reach::Mechanism::DropUnderSnapshot);
         // `keep_versions` keeps versions of rows, not dropped tables.
@@ -193,20 +197,23 @@ impl TransactionManager {
 
     fn note_dropped(&self, applier: &mut Applier, due: Option<Dropped>, freed: Freed) -> Left {
         let Some(due) = due else { return Left::Nothing };
-        let is_due = |d: &Dropped| d.table == due.table;
+        let dropped = &mut applier.dropped;
+        // Most often it is the first.
+        let at = dropped.iter().position(|d| {
+            done(Kind::CatalogEntries, 1);
+            d.table == due.table
+        });
+        let Some(at) = at else { return Left::Nothing };
         match freed {
             Freed::NotDue => return Left::Nothing,
             Freed::InPart => {}
             Freed::Whole => {
-                applier.dropped.retain(|d| !is_due(d));
+                dropped.remove(at);
                 if let Some(slot) = due.slot {
                     self.tables.remove(slot);
                 }
             }
-            Freed::PutAside => {
-                let of_due = applier.dropped.iter_mut().filter(|d| is_due(d));
-                of_due.for_each(|d| d.is_put_aside = true);
-            }
+            Freed::PutAside => dropped[at].is_put_aside = true,
         }
         Left::More
     }
@@ -347,14 +354,15 @@ fn first_retired(catalog: Tree<'_>, versions: &VersionStore, from: Vec<u8>) -> R
     Ok(None)
 }
 
-/// Frees pages of replaced long values: first all that were kept for their row and are not any more (`released`), then those
-/// that the horizon has passed.
+/// Frees pages of replaced long values: first some that were kept for their row and are not any more (`released`), then those
+/// that the horizon has passed. `from` is where the search for these begins, and moves on with them: later commits have
+/// greater keys.
 ///
 /// # Errors
 /// The outer error: pages have been freed, and the catalog cannot be told.
 fn free_retired(
     changer: &mut Changer<'_, '_>,
-    from: &[u8],
+    from: &mut Vec<u8>,
     horizon: CommitId,
     released: Vec<(CommitId, OverflowRef)>,
     quarantine: &mut Quarantine,
@@ -363,6 +371,7 @@ fn free_retired(
     let mut pages = PAGES_AT_ONCE;
     let mut has_freed = false;
     for (by, chain) in released {
+        done(Kind::Left, 1);
         let key = Retired::key_of(by, chain.first.0);
         let found = first_retired(catalog, changer.versions(), key.clone());
         // One that is put aside waits for the floor, or for the next opening.
@@ -380,7 +389,7 @@ fn free_retired(
         }
     }
     while pages > 0 {
-        let retired = match first_retired(catalog, changer.versions(), from.to_vec()) {
+        let retired = match first_retired(catalog, changer.versions(), from.clone()) {
             Ok(Some(retired)) => retired,
             Ok(None) if has_freed => break,
             Ok(None) => return Ok(Ok(Chain::None)),
@@ -392,7 +401,11 @@ fn free_retired(
             false => Ok(Chain::NotDue),
         };
         match freed {
-            Ok(Chain::Freed) => has_freed = true,
+            Ok(Chain::Freed) => {
+                has_freed = true;
+                // Those to come are behind it, and leaves that are empty by now before it.
+                *from = retired.key();
+            }
             Ok(Chain::NotDue) if has_freed => break,
             other => return Ok(other),
         }

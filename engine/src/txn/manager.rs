@@ -35,8 +35,10 @@ use crate::sync::{Mutex, MutexGuard};
 use crate::vfs::Vfs;
 use crate::wal::Wal;
 
-/// Log bytes in memory past which an unsynchronised committer writes them out itself.
-const BUFFERED_MAX: usize = 8 << 20;
+/// Log bytes in memory past which an unsynchronised committer writes them out itself: somewhat less than a power of two, since
+/// that is what the buffer grows to.
+const BUFFERED_MAX: usize = 7 << 20;
+
 /// What is to be committed.
 #[derive(Debug)]
 #[expect(

@@ -22,6 +22,8 @@ use crate::sync::{MutexGuard, hint};
 const APPLIED_AT_ONCE: usize = 64;
 /// Commits between two collections of old versions.
 const COLLECT_EVERY: usize = 32;
+/// Or more, if there are many slots of snapshots, all of which a collection looks at: so many for each commit.
+const SLOTS_FOR_A_COMMIT: usize = 16;
 
 /// A transaction in the queue.
 #[derive(Debug)]
@@ -95,6 +97,7 @@ impl TransactionManager {
             }
             while let Some(request) = batch.requests.front() {
                 crate::reach::mark(crate::reach::Mechanism::CommitQueued);
+                crate::work::done(crate::work::Kind::Queued, 1);
                 let waiter = Some(Arc::clone(&request.waiter));
                 let applied = self.apply(applier, &request.work, request.durability, waiter);
                 let Some(Request { work, waiter, .. }) = batch.requests.pop_front() else {
@@ -117,10 +120,12 @@ impl TransactionManager {
         loop {
             served += finished.len();
             applier.since_collect += finished.len();
-            if applier.since_collect >= COLLECT_EVERY {
+            let commits = self.registry.slots() / SLOTS_FOR_A_COMMIT;
+            let due = commits.max(COLLECT_EVERY);
+            if applier.since_collect >= due {
                 if self.collect_versions(&mut applier, CommitId(u64::MAX)) {
                     // The rest after the next commits.
-                    applier.since_collect = COLLECT_EVERY;
+                    applier.since_collect = due - commits;
                 }
                 if self.is_tended_by_committers && self.has_due_pages(&applier) {
                     self.wants_tending.store(true, Relaxed);

@@ -2,19 +2,27 @@
 
 use std::collections::BTreeMap;
 
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use super::Table;
+use crate::ids::TableId;
+use crate::work::{Kind, done};
 
 /// Changes of one table: a value to put, or `None` to delete.
 pub(crate) type TableWrites = BTreeMap<Box<[u8]>, Option<Box<[u8]>>>;
 
 /// Bookkeeping bytes counted for each changed row beside its key and value.
 const ROW_OVERHEAD: usize = 64;
+/// Up to this many tables a linear search is quicker than hashing.
+const LINEAR: usize = 8;
 
 #[derive(Debug, Default)]
 pub(crate) struct WriteSet {
     tables: SmallVec<[(Table, TableWrites); 1]>,
+    /// Where they are, once there are many. Tables of one database differ in their numbers.
+    index: HashMap<TableId, u32, FixedState>,
     bytes: usize,
     undo_bytes: usize,
     /// How to go back to each open savepoint: what each change replaced.
@@ -65,11 +73,18 @@ impl WriteSet {
         &self.tables
     }
 
+    fn position(&self, table: Table) -> Option<usize> {
+        if self.tables.len() > LINEAR {
+            done(Kind::OwnChanges, 1);
+            let at = self.index.get(&table.id).map(|&at| at as usize);
+            return at.filter(|&at| self.tables[at].0 == table);
+        }
+        done(Kind::OwnChanges, self.tables.len());
+        self.tables.iter().position(|(t, _)| *t == table)
+    }
+
     pub(crate) fn table(&self, table: Table) -> Option<&TableWrites> {
-        self.tables
-            .iter()
-            .find(|(t, _)| *t == table)
-            .map(|(_, writes)| writes)
+        self.position(table).map(|at| &self.tables[at].1)
     }
 
     /// The pending change of a row, if there is one.
@@ -79,14 +94,16 @@ impl WriteSet {
     }
 
     fn writes_mut(&mut self, table: Table) -> &mut TableWrites {
-        let at = self
-            .tables
-            .iter()
-            .position(|(t, _)| *t == table)
-            .unwrap_or_else(|| {
-                self.tables.push((table, TableWrites::new()));
-                self.tables.len() - 1
-            });
+        let at = self.position(table).unwrap_or_else(|| {
+            self.tables.push((table, TableWrites::new()));
+            let known = self.index.len();
+            if self.tables.len() > LINEAR {
+                let new = self.tables.iter().enumerate().skip(known);
+                self.index
+                    .extend(new.map(|(at, (table, _))| (table.id, at as u32)));
+            }
+            self.tables.len() - 1
+        });
         &mut self.tables[at].1
     }
 
@@ -98,6 +115,7 @@ impl WriteSet {
 
     /// Puts (`Some`) or deletes (`None`) a row.
     pub(crate) fn set(&mut self, table: Table, key: &[u8], value: Option<&[u8]>) {
+        done(Kind::Bytes, key.len() + value.map_or(0, <[u8]>::len));
         let value = value.map(Box::from);
         self.replace(table, key.into(), Some(value), !self.open.is_empty());
     }
@@ -136,12 +154,15 @@ impl WriteSet {
 
     /// Undoes everything since the savepoint, which stays open; later ones are gone. `false` if it is gone itself.
     pub(crate) fn rollback_to(&mut self, savepoint: Savepoint) -> bool {
-        let Some(at) = self.open.iter().position(|&number| number == savepoint.number) else {
+        // Their numbers rise.
+        done(Kind::OwnChanges, 1);
+        let Ok(at) = self.open.binary_search(&savepoint.number) else {
             return false;
         };
         crate::reach::mark(crate::reach::Mechanism::RolledBackToSavepoint);
         while self.undo.len() > savepoint.undo_len {
             if let Some(undo) = self.undo.pop() {
+                done(Kind::OwnChanges, 1);
                 self.undo_bytes -= undo.bytes();
                 let Undo { table, key, before } = undo;
                 self.replace(table, key, before, false);

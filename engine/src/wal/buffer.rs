@@ -8,6 +8,9 @@ use super::segment::{HEADER_BYTES, Segment};
 
 /// A buffer that grew past this many bytes for one large commit is not kept.
 const KEPT_BYTES_MAX: usize = 16 << 20;
+/// One that is larger than this is given up when it was less than a quarter full so many times in a row.
+const KEPT_ANYHOW: usize = 256 << 10;
+const TIMES_UNUSED: u32 = 8;
 
 /// A run of bytes for one segment, contiguous in the file: the header block, where the run begins a segment, and frames.
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub(super) struct Buffer {
     pub(super) bytes: Vec<u8>,
     pieces: Vec<Piece>,
     header_bytes: usize,
+    /// How many times in a row much less would have done.
+    times_unused: u32,
 }
 
 impl Buffer {
@@ -80,12 +85,16 @@ impl Buffer {
         })
     }
 
-    /// Empties the buffer and keeps its memory for the next use.
+    /// Empties the buffer and keeps its memory for the next use, unless it has been too much for a while.
     pub(super) fn clear(&mut self) {
         self.pieces.clear();
         self.header_bytes = 0;
-        if self.bytes.capacity() > KEPT_BYTES_MAX {
+        let capacity = self.bytes.capacity();
+        let is_unused = capacity > KEPT_ANYHOW && self.bytes.len() < capacity / 4;
+        self.times_unused = if is_unused { self.times_unused + 1 } else { 0 };
+        if capacity > KEPT_BYTES_MAX || self.times_unused >= TIMES_UNUSED {
             self.bytes = Vec::new();
+            self.times_unused = 0;
         } else {
             self.bytes.clear();
         }

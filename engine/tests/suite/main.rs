@@ -41,3 +41,4 @@ mod reserved;
 mod salvage;
 mod waits;
 mod whole_api;
+mod work;
