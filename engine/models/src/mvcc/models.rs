@@ -1,0 +1,179 @@
+//! Models of the snapshot registry: `engine/src/mvcc/registry.rs`.
+//!
+//! What has to be true is one thing: a snapshot that stays registered is not below any horizon. It rests on sequentially
+//! consistent accesses, so all are explored with both ways of making them.
+
+use std::mem::forget;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Acquire, Release};
+
+use super::SnapshotRegistry;
+use crate::check::{Explored, Sometimes, explore};
+use crate::ids::CommitId;
+use crate::sync::Sequential::{FenceAfter, FenceBefore};
+use crate::sync::atomic::AtomicBool;
+use crate::sync::thread::spawn;
+
+/// Commit 1 is visible, and slot 0 was in use before, so that there are slots.
+fn registry() -> Arc<SnapshotRegistry> {
+    let registry = Arc::new(SnapshotRegistry::new(CommitId(1)));
+    drop(registry.begin());
+    registry
+}
+
+/// Runs in a thread of its own, which looks for a free slot from `slot` on.
+fn aside<T: 'static>(
+    registry: &Arc<SnapshotRegistry>,
+    slot: usize,
+    f: impl FnOnce(&SnapshotRegistry) -> T + 'static,
+) -> crate::sync::thread::JoinHandle<T> {
+    let registry = Arc::clone(registry);
+    spawn(slot, move || f(&registry))
+}
+
+/// A snapshot that stays.
+fn begin(registry: &SnapshotRegistry) -> CommitId {
+    let (slot, commit) = registry.begin();
+    forget(slot);
+    commit
+}
+
+fn both_ways(bound: Option<usize>, model: impl Fn() + Send + Sync + Clone + 'static) -> [Explored; 2] {
+    [FenceBefore, FenceAfter].map(|sequential| explore(bound, sequential, model.clone()))
+}
+
+/// A snapshot begins, in slot `slot`, while another thread publishes a commit and a third computes the horizon.
+fn begins(slot: usize, bound: Option<usize>) -> [Explored; 2] {
+    let (old, new) = (Sometimes::default(), Sometimes::default());
+    let marks = (old.clone(), new.clone());
+    let explored = both_ways(bound, move || {
+        let registry = registry();
+        let publisher = aside(&registry, 0, |registry| registry.publish(CommitId(2)));
+        let reader = aside(&registry, slot, begin);
+        let horizon = registry.horizon();
+        let commit = reader.join().expect("a thread that ends");
+        publisher.join().expect("a thread that ends");
+        marks.0.mark_if(commit == CommitId(1));
+        marks.1.mark_if(horizon == CommitId(2));
+        assert!(commit >= horizon, "a snapshot of commit {commit} is below the horizon {horizon}");
+        assert_eq!(registry.horizon(), commit);
+    });
+    old.expect("the snapshot is older");
+    new.expect("the horizon is newer");
+    explored
+}
+
+/// The slot is one that was taken before.
+#[must_use]
+pub fn a_snapshot_begins() -> [Explored; 2] {
+    begins(0, None)
+}
+
+/// The slot lies above all that were ever taken.
+#[must_use]
+pub fn a_snapshot_begins_in_a_new_slot() -> [Explored; 2] {
+    begins(1, None)
+}
+
+/// The same, and who publishes computes the horizon.
+#[must_use]
+pub fn two_snapshots_begin_in_one_slot() -> [Explored; 2] {
+    both_ways(None, || {
+        let registry = registry();
+        let readers = [0, 0].map(|slot| aside(&registry, slot, begin));
+        registry.publish(CommitId(2));
+        let horizon = registry.horizon();
+        let commits = readers.map(|reader| reader.join().expect("a thread that ends"));
+        assert!(
+            commits.iter().all(|&commit| commit >= horizon),
+            "of {commits:?} one is below the horizon {horizon}"
+        );
+        assert_eq!(registry.open_snapshots(), 2, "two snapshots in one slot");
+        assert_eq!(Some(registry.horizon()), commits.into_iter().min());
+    })
+}
+
+/// A snapshot is moved to the newest commit, parked in between or not.
+fn moves(is_parked: bool, bound: Option<usize>) -> [Explored; 2] {
+    both_ways(bound, move || {
+        let registry = registry();
+        let publisher = aside(&registry, 0, |registry| registry.publish(CommitId(2)));
+        let reader = aside(&registry, 0, move |registry| {
+            let (slot, before) = registry.begin();
+            if is_parked {
+                slot.park();
+            }
+            let after = slot.refresh();
+            forget(slot);
+            (before, after)
+        });
+        let horizon = registry.horizon();
+        let (before, after) = reader.join().expect("a thread that ends");
+        publisher.join().expect("a thread that ends");
+        assert!(after >= before, "a snapshot went back");
+        assert!(after >= horizon, "a snapshot of commit {after} is below the horizon {horizon}");
+        assert_eq!(registry.horizon(), after);
+    })
+}
+
+/// A snapshot that held a commit is moved.
+#[must_use]
+pub fn a_snapshot_is_refreshed() -> [Explored; 2] {
+    moves(false, None)
+}
+
+/// A snapshot that held nothing is moved.
+#[must_use]
+pub fn a_parked_snapshot_is_refreshed() -> [Explored; 2] {
+    moves(true, None)
+}
+
+/// A snapshot is given up while another begins, which may get its slot.
+#[must_use]
+pub fn a_slot_changes_hands() -> [Explored; 2] {
+    let given_on = Sometimes::default();
+    let mark = given_on.clone();
+    let explored = both_ways(None, move || {
+        let registry = registry();
+        let first = aside(&registry, 0, |registry| drop(registry.begin()));
+        let second = aside(&registry, 0, |registry| (begin(registry), registry.open_snapshots()));
+        registry.publish(CommitId(2));
+        let horizon = registry.horizon();
+        first.join().expect("a thread that ends");
+        let (commit, open) = second.join().expect("a thread that ends");
+        mark.mark_if(open == 1);
+        assert!(commit >= horizon, "a snapshot of commit {commit} is below the horizon {horizon}");
+        assert_eq!(registry.open_snapshots(), 1);
+    });
+    given_on.expect("one was open after two had begun");
+    explored
+}
+
+/// A horizon that is computed after an older snapshot has begun does not pass it.
+#[must_use]
+pub fn an_older_snapshot_begins() -> [Explored; 2] {
+    let seen = Sometimes::default();
+    let mark = seen.clone();
+    let explored = both_ways(None, move || {
+        let registry = registry();
+        registry.publish(CommitId(2));
+        let has_begun = Arc::new(AtomicBool::new(false));
+        let reader = aside(&registry, 1, {
+            let has_begun = Arc::clone(&has_begun);
+            move |registry| {
+                forget(registry.begin_at(CommitId(1)));
+                has_begun.store(true, Release);
+            }
+        });
+        let other = aside(&registry, 0, |registry| registry.publish(CommitId(3)));
+        let is_after = has_begun.load(Acquire);
+        let horizon = registry.horizon();
+        mark.mark_if(is_after);
+        assert!(!is_after || horizon == CommitId(1), "the horizon {horizon} has passed a snapshot");
+        reader.join().expect("a thread that ends");
+        other.join().expect("a thread that ends");
+        assert_eq!(registry.horizon(), CommitId(1));
+    });
+    seen.expect("the snapshot had begun");
+    explored
+}
