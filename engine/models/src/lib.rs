@@ -21,24 +21,44 @@ pub mod check;
 pub mod planted;
 
 #[path = "../../src/error.rs"]
-#[expect(dead_code, unreachable_pub, reason = "the engine's errors, of which the models meet one")]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "the engine's errors, of which the models meet one"
+)]
 mod error;
 #[path = "../../src/growing.rs"]
 mod growing;
 #[path = "../../src/ids.rs"]
-#[expect(dead_code, unreachable_pub, reason = "the engine's numbers, of which the models need a few")]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "the engine's numbers, of which the models need a few"
+)]
 mod ids;
 #[path = "../../src/interleave.rs"]
-#[expect(dead_code, unreachable_pub, reason = "the engine's places, of which the models pass a few")]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "the engine's places, of which the models pass a few"
+)]
 mod interleave;
 #[path = "../../src/metrics.rs"]
-#[expect(dead_code, unreachable_pub, reason = "the engine's figures, of which the models count one")]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "the engine's figures, of which the models count one"
+)]
 mod metrics;
 pub mod mvcc;
 mod page;
 pub mod pool;
 #[path = "../../src/reach.rs"]
-#[expect(dead_code, unreachable_pub, reason = "the engine's marks, of which the models make a few")]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "the engine's marks, of which the models make a few"
+)]
 mod reach;
 mod sync;
 pub mod txn;

@@ -36,9 +36,10 @@ macro_rules! models {
 }
 
 models! {
-    pool: two_changes_and_a_reader a_change_and_two_readers a_latch_without_a_change two_writers three_writers
+    pool: a_change_and_a_reader two_changes_and_a_reader a_change_and_two_reads a_change_and_two_readers a_latch_without_a_change two_writers two_writers_again three_writers
         a_frame_is_written_by_one moved_out_or_written;
-    mvcc: a_snapshot_begins a_snapshot_begins_in_a_new_slot two_snapshots_begin_in_one_slot a_snapshot_is_refreshed
+    mvcc: a_snapshot_begins a_snapshot_begins_in_a_new_slot a_snapshot_begins_beside_a_commit
+        a_snapshot_begins_in_a_new_slot_beside_a_commit two_snapshots_begin_in_one_slot a_snapshot_is_refreshed
         a_parked_snapshot_is_refreshed a_slot_changes_hands an_older_snapshot_begins;
     txn: two_commits a_commit_and_an_unsynchronised_one a_flush_fails_for_two a_flush_fails_for_two_unlike
         two_commits_through_the_queue three_commits three_commits_unlike a_flush_fails_for_three

@@ -42,20 +42,30 @@ fn both_ways(bound: Option<usize>, model: impl Fn() + Send + Sync + Clone + 'sta
     [FenceBefore, FenceAfter].map(|sequential| explore(bound, sequential, model.clone()))
 }
 
-/// A snapshot begins, in slot `slot`, while another thread publishes a commit and a third computes the horizon.
-fn begins(slot: usize, bound: Option<usize>) -> [Explored; 2] {
+/// A snapshot begins, in slot `slot`, while a commit is published, by a thread of its own or by the one that computes the
+/// horizon.
+fn begins(slot: usize, is_published_apart: bool, bound: Option<usize>) -> [Explored; 2] {
     let (old, new) = (Sometimes::default(), Sometimes::default());
     let marks = (old.clone(), new.clone());
     let explored = both_ways(bound, move || {
         let registry = registry();
-        let publisher = aside(&registry, 0, |registry| registry.publish(CommitId(2)));
+        let publish = |registry: &SnapshotRegistry| registry.publish(CommitId(2));
+        let publisher = is_published_apart.then(|| aside(&registry, 0, publish));
         let reader = aside(&registry, slot, begin);
+        if publisher.is_none() {
+            publish(&registry);
+        }
         let horizon = registry.horizon();
         let commit = reader.join().expect("a thread that ends");
-        publisher.join().expect("a thread that ends");
+        if let Some(publisher) = publisher {
+            publisher.join().expect("a thread that ends");
+        }
         marks.0.mark_if(commit == CommitId(1));
         marks.1.mark_if(horizon == CommitId(2));
-        assert!(commit >= horizon, "a snapshot of commit {commit} is below the horizon {horizon}");
+        assert!(
+            commit >= horizon,
+            "a snapshot of commit {commit} is below the horizon {horizon}"
+        );
         assert_eq!(registry.horizon(), commit);
     });
     old.expect("the snapshot is older");
@@ -66,19 +76,31 @@ fn begins(slot: usize, bound: Option<usize>) -> [Explored; 2] {
 /// The slot is one that was taken before.
 #[must_use]
 pub fn a_snapshot_begins() -> [Explored; 2] {
-    begins(0, None)
+    begins(0, false, None)
 }
 
 /// The slot lies above all that were ever taken.
 #[must_use]
 pub fn a_snapshot_begins_in_a_new_slot() -> [Explored; 2] {
-    begins(1, None)
+    begins(1, false, None)
 }
 
-/// The same, and who publishes computes the horizon.
+/// A third thread publishes.
+#[must_use]
+pub fn a_snapshot_begins_beside_a_commit() -> [Explored; 2] {
+    begins(0, true, Some(3))
+}
+
+/// A third thread publishes, and the slot lies above all that were ever taken.
+#[must_use]
+pub fn a_snapshot_begins_in_a_new_slot_beside_a_commit() -> [Explored; 2] {
+    begins(1, true, Some(3))
+}
+
+/// Two snapshots want one slot.
 #[must_use]
 pub fn two_snapshots_begin_in_one_slot() -> [Explored; 2] {
-    both_ways(None, || {
+    both_ways(Some(2), || {
         let registry = registry();
         let readers = [0, 0].map(|slot| aside(&registry, slot, begin));
         registry.publish(CommitId(2));
@@ -111,7 +133,10 @@ fn moves(is_parked: bool, bound: Option<usize>) -> [Explored; 2] {
         let (before, after) = reader.join().expect("a thread that ends");
         publisher.join().expect("a thread that ends");
         assert!(after >= before, "a snapshot went back");
-        assert!(after >= horizon, "a snapshot of commit {after} is below the horizon {horizon}");
+        assert!(
+            after >= horizon,
+            "a snapshot of commit {after} is below the horizon {horizon}"
+        );
         assert_eq!(registry.horizon(), after);
     })
 }
@@ -119,13 +144,13 @@ fn moves(is_parked: bool, bound: Option<usize>) -> [Explored; 2] {
 /// A snapshot that held a commit is moved.
 #[must_use]
 pub fn a_snapshot_is_refreshed() -> [Explored; 2] {
-    moves(false, None)
+    moves(false, Some(2))
 }
 
 /// A snapshot that held nothing is moved.
 #[must_use]
 pub fn a_parked_snapshot_is_refreshed() -> [Explored; 2] {
-    moves(true, None)
+    moves(true, Some(2))
 }
 
 /// A snapshot is given up while another begins, which may get its slot.
@@ -133,16 +158,21 @@ pub fn a_parked_snapshot_is_refreshed() -> [Explored; 2] {
 pub fn a_slot_changes_hands() -> [Explored; 2] {
     let given_on = Sometimes::default();
     let mark = given_on.clone();
-    let explored = both_ways(None, move || {
+    let explored = both_ways(Some(2), move || {
         let registry = registry();
         let first = aside(&registry, 0, |registry| drop(registry.begin()));
-        let second = aside(&registry, 0, |registry| (begin(registry), registry.open_snapshots()));
+        let second = aside(&registry, 0, |registry| {
+            (begin(registry), registry.open_snapshots())
+        });
         registry.publish(CommitId(2));
         let horizon = registry.horizon();
         first.join().expect("a thread that ends");
         let (commit, open) = second.join().expect("a thread that ends");
         mark.mark_if(open == 1);
-        assert!(commit >= horizon, "a snapshot of commit {commit} is below the horizon {horizon}");
+        assert!(
+            commit >= horizon,
+            "a snapshot of commit {commit} is below the horizon {horizon}"
+        );
         assert_eq!(registry.open_snapshots(), 1);
     });
     given_on.expect("one was open after two had begun");
@@ -154,7 +184,7 @@ pub fn a_slot_changes_hands() -> [Explored; 2] {
 pub fn an_older_snapshot_begins() -> [Explored; 2] {
     let seen = Sometimes::default();
     let mark = seen.clone();
-    let explored = both_ways(None, move || {
+    let explored = both_ways(Some(2), move || {
         let registry = registry();
         registry.publish(CommitId(2));
         let has_begun = Arc::new(AtomicBool::new(false));
@@ -169,7 +199,10 @@ pub fn an_older_snapshot_begins() -> [Explored; 2] {
         let is_after = has_begun.load(Acquire);
         let horizon = registry.horizon();
         mark.mark_if(is_after);
-        assert!(!is_after || horizon == CommitId(1), "the horizon {horizon} has passed a snapshot");
+        assert!(
+            !is_after || horizon == CommitId(1),
+            "the horizon {horizon} has passed a snapshot"
+        );
         reader.join().expect("a thread that ends");
         other.join().expect("a thread that ends");
         assert_eq!(registry.horizon(), CommitId(1));

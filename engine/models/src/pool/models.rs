@@ -55,9 +55,9 @@ impl Shared {
     }
 }
 
-/// One thread changes a page of two words `changes` times, `readers` others read it in different orders, one of them twice,
-/// and none accepts a half of a change, nor goes back to what was before what it has read.
-fn mixture(changes: u64, readers: usize, bound: Option<usize>) -> Explored {
+/// One thread changes a page of two words `changes` times, `readers` others read it in different orders, one of them `reads`
+/// times, and none accepts a half of a change, nor goes back to what was before what it has read.
+fn mixture(changes: u64, readers: usize, reads: usize, bound: Option<usize>) -> Explored {
     let (old, new, refused) = (Sometimes::default(), Sometimes::default(), Sometimes::default());
     let marks = (old.clone(), new.clone(), refused.clone());
     let explored = explore(bound, Unfenced, move || {
@@ -83,11 +83,10 @@ fn mixture(changes: u64, readers: usize, bound: Option<usize>) -> Explored {
                 spawn(reader, move || read(shared, reader % 2))
             })
             .collect();
-        let before = read(shared.clone(), 0);
-        let after = read(shared.clone(), 1);
-        if let (Some(before), Some(after)) = (before, after) {
-            assert!(after >= before, "a change was there and is gone");
-        }
+        let seen: Vec<_> = (0..reads)
+            .filter_map(|turn| read(shared.clone(), turn % 2))
+            .collect();
+        assert!(seen.is_sorted(), "a change was there and is gone");
         writer.join().expect("a thread that ends");
         for other in others {
             other.join().expect("a thread that ends");
@@ -103,13 +102,25 @@ fn mixture(changes: u64, readers: usize, bound: Option<usize>) -> Explored {
 /// Two changes against one reader.
 #[must_use]
 pub fn two_changes_and_a_reader() -> Explored {
-    mixture(2, 1, None)
+    mixture(2, 1, 1, Some(3))
+}
+
+/// One change against a reader.
+#[must_use]
+pub fn a_change_and_a_reader() -> Explored {
+    mixture(1, 1, 1, None)
+}
+
+/// One change against a reader that comes again.
+#[must_use]
+pub fn a_change_and_two_reads() -> Explored {
+    mixture(1, 1, 2, Some(4))
 }
 
 /// One change against two readers.
 #[must_use]
 pub fn a_change_and_two_readers() -> Explored {
-    mixture(1, 2, None)
+    mixture(1, 2, 1, Some(2))
 }
 
 /// Who latches a page and changes nothing leaves readers valid; who changes it does not.
@@ -117,7 +128,10 @@ pub fn a_change_and_two_readers() -> Explored {
 pub fn a_latch_without_a_change() -> Explored {
     explore(None, Unfenced, || {
         let shared = Shared::new();
-        let seen = shared.frame().try_optimistic().expect("a frame that nobody has latched");
+        let seen = shared
+            .frame()
+            .try_optimistic()
+            .expect("a frame that nobody has latched");
         let other = spawn(0, {
             let shared = shared.clone();
             move || {
@@ -130,60 +144,82 @@ pub fn a_latch_without_a_change() -> Explored {
         let stays_valid = during.is_none_or(|during| {
             // Invalid only if it is latched just now, by somebody who may be going to change it.
             let latched = during.latch();
-            let is_newer = latched.as_ref().is_some_and(|latched| latched.node().word(0) != 0);
+            let is_newer = latched
+                .as_ref()
+                .is_some_and(|latched| latched.node().word(0) != 0);
             !is_newer
         });
         assert!(stays_valid);
         other.join().expect("a thread that ends");
         assert!(seen.is_valid(), "nothing has changed");
         shared.change(1);
-        assert!(!seen.is_valid() && seen.latch().is_none(), "something has changed");
+        assert!(
+            !seen.is_valid() && seen.latch().is_none(),
+            "something has changed"
+        );
     })
 }
 
-/// Each of some threads adds one to a word that it has read before it took the latch, or under the latch: taking it proves
-/// that nothing has changed since, and no change is lost.
-fn counting(threads: u64, bound: Option<usize>) -> Explored {
-    explore(bound, Unfenced, move || {
+/// Each of some threads adds one, as often as it gets the latch in `attempts`, to a word that it has read before it took
+/// the latch, or under it: taking it proves that nothing has changed since, and no change is lost.
+fn counting(threads: u64, attempts: u64, bound: Option<usize>) -> Explored {
+    let (all, none) = (Sometimes::default(), Sometimes::default());
+    let marks = (all.clone(), none.clone());
+    let explored = explore(bound, Unfenced, move || {
         let shared = Shared::new();
         let add = |shared: &Shared, is_read_first: bool| {
-            loop {
-                let latched = shared.frame().try_optimistic().and_then(|seen| {
-                    let before = seen.node().word(0);
-                    Some((before, seen.latch()?))
-                });
-                if let Some((before, mut latched)) = latched {
-                    let before = if is_read_first { before } else { latched.node().word(0) };
-                    latched.node_mut().set_word(0, before + 1);
-                    return;
-                }
-                yield_now();
-            }
+            let latched = shared.frame().try_optimistic().and_then(|seen| {
+                let before = is_read_first.then(|| seen.node().word(0));
+                Some((before, seen.latch()?))
+            });
+            let Some((before, mut latched)) = latched else {
+                return false;
+            };
+            let before = before.unwrap_or_else(|| latched.node().word(0));
+            latched.node_mut().set_word(0, before + 1);
+            true
+        };
+        let add_often = move |shared: &Shared, first| {
+            (0..attempts)
+                .filter(|n| add(shared, (n + first) % 2 == 0))
+                .count() as u64
         };
         let others: Vec<_> = (1..threads)
             .map(|number| {
                 let shared = shared.clone();
-                spawn(number as usize, move || add(&shared, number % 2 == 0))
+                spawn(number as usize, move || add_often(&shared, number))
             })
             .collect();
-        add(&shared, true);
-        for other in others {
-            other.join().expect("a thread that ends");
-        }
-        assert_eq!(shared.read(0), Some((threads, 0)), "a change was lost");
-    })
+        let mine = add_often(&shared, 0);
+        let theirs = others
+            .into_iter()
+            .map(|other| other.join().expect("a thread that ends"));
+        let added = mine + theirs.sum::<u64>();
+        marks.0.mark_if(added == threads * attempts);
+        marks.1.mark_if(added < threads * attempts);
+        assert_eq!(shared.read(0), Some((added, 0)), "a change was lost");
+    });
+    all.expect("everybody got the latch");
+    none.expect("somebody did not get the latch");
+    explored
 }
 
 /// Two threads change one word.
 #[must_use]
 pub fn two_writers() -> Explored {
-    counting(2, None)
+    counting(2, 1, None)
+}
+
+/// Two threads change one word twice.
+#[must_use]
+pub fn two_writers_again() -> Explored {
+    counting(2, 2, Some(3))
 }
 
 /// Three threads change one word.
 #[must_use]
 pub fn three_writers() -> Explored {
-    counting(3, Some(2))
+    counting(3, 1, Some(2))
 }
 
 /// One thread at a time writes a frame to the data file.
@@ -231,11 +267,15 @@ pub fn moved_out_or_written() -> [Explored; 2] {
     [FenceBefore, FenceAfter].map(|sequential| {
         explore(None, sequential, || {
             let shared = Shared::new();
-            let before = shared.frame().try_optimistic().expect("a frame that nobody has latched");
+            let before = shared
+                .frame()
+                .try_optimistic()
+                .expect("a frame that nobody has latched");
             let mover = spawn(0, {
                 let shared = shared.clone();
                 move || {
-                    let Some(mut latched) = shared.frame().try_optimistic().and_then(|seen| seen.latch()) else {
+                    let Some(mut latched) = shared.frame().try_optimistic().and_then(|seen| seen.latch())
+                    else {
                         return false;
                     };
                     let is_mine = !shared.frame().is_being_written();

@@ -11,14 +11,17 @@
 //! consistent accesses are mixed with weaker ones; and loom lets a fence see all that was before an earlier one, where the
 //! language lets it only be ordered behind. A protocol that is wrong in these corners alone would pass.
 //!
-//! Loom does not take the order of two fences for something to be explored. So each of them goes with a change of one word
-//! that all fences share, which is.
+//! What loom leaves out, and is put in here:
+//! - Of the accesses to an atomic it remembers the last one to find out which orders there are to explore. Where a thread
+//!   loads an atomic and then changes it, its load hides those of other threads, and that they could come after the change
+//!   is not explored. So each access first passes a [`Gate`] of the atomic, which is something that all of them change.
+//! - The order of two fences is nothing to be explored to it either. They all pass one gate.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release, SeqCst};
+use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Release, SeqCst};
 
-use loom::sync::atomic;
+use loom::sync::{Condvar, atomic};
 
 /// Where the fences of sequentially consistent accesses are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,20 +34,40 @@ pub(crate) enum Sequential {
 
 thread_local! {
     static SEQUENTIAL: Cell<Sequential> = const { Cell::new(Sequential::Unfenced) };
-    /// What all fences of the execution change.
-    static FENCES: RefCell<Option<Rc<atomic::AtomicUsize>>> = const { RefCell::new(None) };
+    /// What all fences of the execution pass.
+    static FENCES: RefCell<Option<Rc<Gate>>> = const { RefCell::new(None) };
 }
 
 /// Begins an execution; its threads are all of this thread of the operating system.
 pub(crate) fn new_execution(sequential: Sequential) {
     SEQUENTIAL.set(sequential);
-    FENCES.set(Some(Rc::new(atomic::AtomicUsize::new(0))));
+    FENCES.set(Some(Rc::default()));
+}
+
+/// Explores all orders of those who pass it, and makes nothing visible from one to the other: a condition variable for
+/// which nobody waits.
+#[derive(Debug, Default)]
+struct Gate(Condvar);
+
+impl Gate {
+    fn pass(&self) {
+        self.0.notify_one();
+    }
+
+    /// Passes, and makes a change. Its order is that of the gate, and not to be explored once more.
+    fn change<T>(&self, f: impl FnOnce() -> T) -> T {
+        self.pass();
+        loom::stop_exploring();
+        let result = f();
+        loom::explore();
+        result
+    }
 }
 
 fn fence_if(place: Sequential, order: Ordering) {
     if order == SeqCst && SEQUENTIAL.get() == place {
         let fences = FENCES.with_borrow(Clone::clone);
-        fences.expect("an execution has begun").fetch_add(1, Relaxed);
+        fences.expect("an execution has begun").pass();
         atomic::fence(SeqCst);
     }
 }
@@ -58,7 +81,10 @@ macro_rules! atomic {
     ($name:ident, $of:ty) => {
         /// Has the shape of the standard library's.
         #[derive(Debug, Default)]
-        pub(crate) struct $name(atomic::$name);
+        pub(crate) struct $name {
+            value: atomic::$name,
+            gate: Gate,
+        }
 
         #[expect(
             clippy::allow_attributes,
@@ -70,25 +96,32 @@ macro_rules! atomic {
         )]
         impl $name {
             pub(crate) fn new(value: $of) -> Self {
-                Self(atomic::$name::new(value))
+                Self {
+                    value: atomic::$name::new(value),
+                    gate: Gate::default(),
+                }
             }
 
             pub(crate) fn load(&self, order: Ordering) -> $of {
                 fence_if(Sequential::FenceBefore, order);
-                let value = self.0.load(without_fence(order, Acquire));
+                self.gate.pass();
+                let value = self.value.load(without_fence(order, Acquire));
                 fence_if(Sequential::FenceAfter, order);
                 value
             }
 
             pub(crate) fn store(&self, value: $of, order: Ordering) {
                 fence_if(Sequential::FenceBefore, order);
-                self.0.store(value, without_fence(order, Release));
+                self.gate
+                    .change(|| self.value.store(value, without_fence(order, Release)));
                 fence_if(Sequential::FenceAfter, order);
             }
 
             pub(crate) fn swap(&self, value: $of, order: Ordering) -> $of {
                 fence_if(Sequential::FenceBefore, order);
-                let before = self.0.swap(value, without_fence(order, AcqRel));
+                let before = self
+                    .gate
+                    .change(|| self.value.swap(value, without_fence(order, AcqRel)));
                 fence_if(Sequential::FenceAfter, order);
                 before
             }
@@ -101,9 +134,17 @@ macro_rules! atomic {
                 failure: Ordering,
             ) -> Result<$of, $of> {
                 fence_if(Sequential::FenceBefore, success);
-                let (plain, failed) = (without_fence(success, AcqRel), without_fence(failure, Acquire));
-                let result = self.0.compare_exchange(current, new, plain, failed);
-                fence_if(Sequential::FenceAfter, if result.is_ok() { success } else { failure });
+                let (plain, failed) = (
+                    without_fence(success, AcqRel),
+                    without_fence(failure, Acquire),
+                );
+                let result = self
+                    .gate
+                    .change(|| self.value.compare_exchange(current, new, plain, failed));
+                fence_if(
+                    Sequential::FenceAfter,
+                    if result.is_ok() { success } else { failure },
+                );
                 result
             }
         }
@@ -117,7 +158,7 @@ macro_rules! counting {
         impl $name {
             $(pub(crate) fn $operation(&self, value: $of, order: Ordering) -> $of {
                 fence_if(Sequential::FenceBefore, order);
-                let before = self.0.$operation(value, without_fence(order, AcqRel));
+                let before = self.gate.change(|| self.value.$operation(value, without_fence(order, AcqRel)));
                 fence_if(Sequential::FenceAfter, order);
                 before
             })*

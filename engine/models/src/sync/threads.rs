@@ -6,8 +6,8 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use loom::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::{Acquire, Release};
+use super::atomics::AtomicBool;
+use std::sync::atomic::Ordering::{AcqRel, Acquire};
 
 pub(crate) use loom::thread::{JoinHandle, yield_now};
 
@@ -40,7 +40,8 @@ impl Thread {
     }
 
     pub(crate) fn unpark(&self) {
-        self.waiting.token.store(true, Release);
+        // Not a store: loom knows no order between a store and a swap of another thread that came before it.
+        self.waiting.token.swap(true, AcqRel);
         if self.waiting.is_parked.take() {
             self.thread.unpark();
         }

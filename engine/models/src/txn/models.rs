@@ -35,8 +35,6 @@ struct Request {
 #[derive(Debug, Default)]
 struct Applier {
     last: CommitId,
-    /// Where the commits end that are to be visible only when they are durable.
-    synced: Vec<(CommitId, LogPosition)>,
 }
 
 struct Manager {
@@ -45,6 +43,8 @@ struct Manager {
     registry: SnapshotRegistry,
     applier: Mutex<Applier>,
     queue: Mutex<Vec<Request>>,
+    /// Where the commits end that are to be visible only when they are durable. No part of the model.
+    synced: std::sync::Mutex<Vec<(CommitId, LogPosition)>>,
     together: Sometimes,
     failed: Sometimes,
 }
@@ -64,9 +64,14 @@ impl Manager {
             registry: SnapshotRegistry::new(CommitId(0)),
             applier: Mutex::default(),
             queue: Mutex::default(),
+            synced: std::sync::Mutex::default(),
             together: met.together.clone(),
             failed: met.failed.clone(),
         })
+    }
+
+    fn synced(&self) -> std::sync::MutexGuard<'_, Vec<(CommitId, LogPosition)>> {
+        self.synced.lock().expect("nobody panics with it")
     }
 
     /// Applies a commit and puts it in line; whether it is visible.
@@ -74,9 +79,10 @@ impl Manager {
         let commit = applier.last.next();
         applier.last = commit;
         let end = self.wal.append();
-        let must_be_durable = asks == Sync && self.wal.durable() < end;
-        if asks == Sync {
-            applier.synced.push((commit, end));
+        // One that a flush has covered by now gets in line all the same.
+        let must_be_durable = asks == Sync;
+        if must_be_durable {
+            self.synced().push((commit, end));
         }
         let pending = Pending {
             commit,
@@ -144,36 +150,45 @@ impl Manager {
     fn judge(&self, asks: Asks, outcome: &Result<CommitId>) {
         let visible = self.registry.visible();
         let durable = self.wal.durable();
-        let applier = self.applier.lock();
-        let end_of = |asked: CommitId| applier.synced.iter().find(|&&(commit, _)| commit == asked);
+        let synced = self.synced().clone();
+        let end_of = |asked: CommitId| synced.iter().find(|&&(commit, _)| commit == asked);
         let is_durable = |&(_, end): &(CommitId, LogPosition)| end <= durable;
         let is_kept = match outcome {
             Ok(commit) => visible >= *commit && (asks == NoSync || end_of(*commit).is_some_and(is_durable)),
             Err(_) => self.wal.poisoned().is_some(),
         };
-        let mut shown = applier.synced.iter().filter(|&&(commit, _)| commit <= visible);
+        let mut shown = synced.iter().filter(|&&(commit, _)| commit <= visible);
         let is_safe = shown.all(is_durable);
-        drop(applier);
         self.failed.mark_if(outcome.is_err());
-        assert!(is_kept, "{outcome:?} for {asks:?}, and {visible} is visible, {durable} durable");
-        assert!(is_safe, "commit {visible} is visible, and only {durable} is durable");
+        assert!(
+            is_kept,
+            "{outcome:?} for {asks:?}, and {visible} is visible, {durable} durable"
+        );
+        assert!(
+            is_safe,
+            "commit {visible} is visible, and only {durable} is durable"
+        );
     }
 
     /// All threads have ended.
     fn end(&self) {
-        let (last, synced) = {
-            let applier = self.applier.lock();
-            (applier.last, applier.synced.clone())
-        };
+        let last = self.applier.lock().last;
         let (visible, durable) = (self.registry.visible(), self.wal.durable());
-        assert!(visible == last || self.wal.poisoned().is_some(), "{visible} of {last}");
-        for (commit, end) in synced {
-            assert!(commit > visible || end <= durable, "{commit} is visible and not durable");
+        assert!(
+            visible == last || self.wal.poisoned().is_some(),
+            "{visible} of {last}"
+        );
+        for &(commit, end) in &*self.synced() {
+            assert!(
+                commit > visible || end <= durable,
+                "{commit} is visible and not durable"
+            );
         }
         assert!(self.group.visible_end() <= LogPosition(last.0));
         let flushes = self.wal.flushes();
         let groups = self.group.group_sizes.counts();
-        self.together.mark_if(groups.iter().any(|&(largest, _)| largest > 1));
+        self.together
+            .mark_if(groups.iter().any(|&(largest, _)| largest > 1));
         assert!(flushes <= 2 * last.0 + 1, "{flushes} flushes for {last} commits");
     }
 }
@@ -192,7 +207,6 @@ fn committing<const N: usize>(
     let meeting = met.clone();
     let explored = explore(bound, Unfenced, move || {
         let manager = Manager::new(fails_at, &meeting);
-        // Slots are made by the first who asks for one, which is nothing that a model orders.
         let others: Vec<_> = (1..N)
             .map(|number| {
                 let manager = Arc::clone(&manager);
@@ -214,7 +228,7 @@ fn committing<const N: usize>(
 /// Two commits that are to be durable.
 #[must_use]
 pub fn two_commits() -> Explored {
-    let (explored, met) = committing(Manager::commit, [Sync, Sync], 0, false, None);
+    let (explored, met) = committing(Manager::commit, [Sync, Sync], 0, false, Some(4));
     met.together.expect("one flush made both durable");
     explored
 }
@@ -222,13 +236,13 @@ pub fn two_commits() -> Explored {
 /// One that is to be durable, and one that is not.
 #[must_use]
 pub fn a_commit_and_an_unsynchronised_one() -> Explored {
-    committing(Manager::commit, [Sync, NoSync], 0, false, None).0
+    committing(Manager::commit, [Sync, NoSync], 0, false, Some(4)).0
 }
 
 /// The first flush fails.
 #[must_use]
 pub fn a_flush_fails_for_two() -> Explored {
-    let (explored, met) = committing(Manager::commit, [Sync, Sync], 1, false, None);
+    let (explored, met) = committing(Manager::commit, [Sync, Sync], 1, false, Some(4));
     met.failed.expect("a commit failed");
     explored
 }
@@ -236,7 +250,7 @@ pub fn a_flush_fails_for_two() -> Explored {
 /// The first flush fails, for one commit that asked to be durable and one that did not.
 #[must_use]
 pub fn a_flush_fails_for_two_unlike() -> Explored {
-    let (explored, met) = committing(Manager::commit, [Sync, NoSync], 1, false, None);
+    let (explored, met) = committing(Manager::commit, [Sync, NoSync], 1, false, Some(4));
     met.failed.expect("a commit failed");
     explored
 }
