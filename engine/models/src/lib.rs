@@ -17,7 +17,6 @@
 
 pub mod check;
 #[path = "../../src/planted.rs"]
-#[expect(dead_code, reason = "the engine's threads take faults over")]
 pub mod planted;
 
 #[path = "../../src/error.rs"]
@@ -37,11 +36,7 @@ mod growing;
 )]
 mod ids;
 #[path = "../../src/interleave.rs"]
-#[expect(
-    dead_code,
-    unreachable_pub,
-    reason = "the engine's places, of which the models pass a few"
-)]
+#[expect(dead_code, reason = "the engine's places, of which the models pass a few")]
 mod interleave;
 #[path = "../../src/metrics.rs"]
 #[expect(

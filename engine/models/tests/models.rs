@@ -1,4 +1,4 @@
-//! Every model, explored; and the proofs that they would find something.
+//! Every model, explored.
 
 use engine_models::check::Explored;
 
