@@ -40,8 +40,9 @@ models! {
         a_frame_is_written_by_one moved_out_or_written;
     mvcc: a_snapshot_begins a_snapshot_begins_in_a_new_slot a_snapshot_begins_beside_a_commit
         a_snapshot_begins_in_a_new_slot_beside_a_commit two_snapshots_begin_in_one_slot a_snapshot_is_refreshed
-        a_parked_snapshot_is_refreshed a_slot_changes_hands an_older_snapshot_begins;
-    txn: two_commits a_commit_and_an_unsynchronised_one a_flush_fails_for_two a_flush_fails_for_two_unlike
+        a_parked_snapshot_is_refreshed a_snapshot_is_refreshed_beside_a_commit
+ a_parked_snapshot_is_refreshed_beside_a_commit what_a_snapshot_reads_is_kept a_slot_changes_hands an_older_snapshot_begins;
+    txn: a_commit_and_a_flush a_commit_and_a_flush_of_which_one_fails two_unsynchronised_commits two_commits a_commit_and_an_unsynchronised_one a_flush_fails_for_two a_flush_fails_for_two_unlike
         two_commits_through_the_queue three_commits three_commits_unlike a_flush_fails_for_three
         three_commits_and_a_flush;
 }

@@ -4,6 +4,7 @@
 //! consistent accesses, so all are explored with both ways of making them.
 
 use std::mem::forget;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
@@ -76,13 +77,13 @@ fn begins(slot: usize, is_published_apart: bool, bound: Option<usize>) -> [Explo
 /// The slot is one that was taken before.
 #[must_use]
 pub fn a_snapshot_begins() -> [Explored; 2] {
-    begins(0, false, None)
+    begins(0, false, Some(5))
 }
 
 /// The slot lies above all that were ever taken.
 #[must_use]
 pub fn a_snapshot_begins_in_a_new_slot() -> [Explored; 2] {
-    begins(1, false, None)
+    begins(1, false, Some(5))
 }
 
 /// A third thread publishes.
@@ -100,7 +101,7 @@ pub fn a_snapshot_begins_in_a_new_slot_beside_a_commit() -> [Explored; 2] {
 /// Two snapshots want one slot.
 #[must_use]
 pub fn two_snapshots_begin_in_one_slot() -> [Explored; 2] {
-    both_ways(Some(2), || {
+    both_ways(Some(3), || {
         let registry = registry();
         let readers = [0, 0].map(|slot| aside(&registry, slot, begin));
         registry.publish(CommitId(2));
@@ -115,42 +116,65 @@ pub fn two_snapshots_begin_in_one_slot() -> [Explored; 2] {
     })
 }
 
-/// A snapshot is moved to the newest commit, parked in between or not.
-fn moves(is_parked: bool, bound: Option<usize>) -> [Explored; 2] {
-    both_ways(bound, move || {
+/// A snapshot is moved to the newest commit, parked in between or not, while a commit is published, by a thread of its own
+/// or by the one that computes the horizon.
+fn moves(is_parked: bool, is_published_apart: bool, bound: Option<usize>) -> [Explored; 2] {
+    let passed = Sometimes::default();
+    let mark = passed.clone();
+    let explored = both_ways(bound, move || {
         let registry = registry();
-        let publisher = aside(&registry, 0, |registry| registry.publish(CommitId(2)));
-        let reader = aside(&registry, 0, move |registry| {
-            let (slot, before) = registry.begin();
-            if is_parked {
-                slot.park();
+        let (slot, before) = registry.begin();
+        let publish = |registry: &SnapshotRegistry| registry.publish(CommitId(2));
+        let publisher = is_published_apart.then(|| aside(&registry, 0, publish));
+        let collector = aside(&registry, 0, move |registry| {
+            if !is_published_apart {
+                publish(registry);
             }
-            let after = slot.refresh();
-            forget(slot);
-            (before, after)
+            registry.horizon()
         });
-        let horizon = registry.horizon();
-        let (before, after) = reader.join().expect("a thread that ends");
-        publisher.join().expect("a thread that ends");
+        if is_parked {
+            slot.park();
+        }
+        let after = slot.refresh();
+        let horizon = collector.join().expect("a thread that ends");
+        if let Some(publisher) = publisher {
+            publisher.join().expect("a thread that ends");
+        }
+        forget(slot);
+        mark.mark_if(horizon > before);
         assert!(after >= before, "a snapshot went back");
         assert!(
             after >= horizon,
             "a snapshot of commit {after} is below the horizon {horizon}"
         );
         assert_eq!(registry.horizon(), after);
-    })
+    });
+    passed.expect("the horizon has passed what the snapshot was before");
+    explored
 }
 
 /// A snapshot that held a commit is moved.
 #[must_use]
 pub fn a_snapshot_is_refreshed() -> [Explored; 2] {
-    moves(false, Some(2))
+    moves(false, false, None)
 }
 
 /// A snapshot that held nothing is moved.
 #[must_use]
 pub fn a_parked_snapshot_is_refreshed() -> [Explored; 2] {
-    moves(true, Some(2))
+    moves(true, false, Some(6))
+}
+
+/// A snapshot that held a commit is moved while a third thread publishes.
+#[must_use]
+pub fn a_snapshot_is_refreshed_beside_a_commit() -> [Explored; 2] {
+    moves(false, true, Some(3))
+}
+
+/// A snapshot that held nothing is moved while a third thread publishes.
+#[must_use]
+pub fn a_parked_snapshot_is_refreshed_beside_a_commit() -> [Explored; 2] {
+    moves(true, true, Some(3))
 }
 
 /// A snapshot is given up while another begins, which may get its slot.
@@ -179,12 +203,48 @@ pub fn a_slot_changes_hands() -> [Explored; 2] {
     explored
 }
 
+/// What a snapshot reads is there until it is given up or parked: who finds the horizon past it may overwrite that, and the
+/// reads came before. Loom sees it if nothing orders them.
+#[must_use]
+pub fn what_a_snapshot_reads_is_kept() -> [Explored; 2] {
+    let overwritten = Sometimes::default();
+    let mark = overwritten.clone();
+    let explored = both_ways(Some(2), move || {
+        let registry = registry();
+        let version = Rc::new(loom::cell::Cell::new(1));
+        let readers = [false, true].map(|is_parked| {
+            let version = Rc::clone(&version);
+            aside(&registry, usize::from(is_parked), move |registry| {
+                let (slot, commit) = registry.begin();
+                let is_kept = commit > CommitId(1) || version.get() == 1;
+                if is_parked {
+                    slot.park();
+                    forget(slot);
+                } else {
+                    drop(slot);
+                }
+                assert!(is_kept, "a version was overwritten that a snapshot reads");
+            })
+        });
+        registry.publish(CommitId(2));
+        if registry.horizon() == CommitId(2) {
+            version.set(2);
+            mark.mark_if(true);
+        }
+        for reader in readers {
+            reader.join().expect("a thread that ends");
+        }
+    });
+    overwritten.expect("the version was overwritten");
+    explored
+}
+
 /// A horizon that is computed after an older snapshot has begun does not pass it.
 #[must_use]
 pub fn an_older_snapshot_begins() -> [Explored; 2] {
     let seen = Sometimes::default();
     let mark = seen.clone();
-    let explored = both_ways(Some(2), move || {
+    let explored = both_ways(Some(3), move || {
         let registry = registry();
         registry.publish(CommitId(2));
         let has_begun = Arc::new(AtomicBool::new(false));

@@ -195,7 +195,7 @@ impl Manager {
 
 type Way = fn(&Manager, Asks);
 
-/// One thread for each commit; the first is the model's own. `flushes` as well, if somebody is to flush who does not wait.
+/// One thread for each commit; the first is the model's own. It flushes afterwards if `flushes`: somebody who does not wait.
 fn committing<const N: usize>(
     way: Way,
     commits: [Asks; N],
@@ -223,6 +223,44 @@ fn committing<const N: usize>(
         manager.end();
     });
     (explored, met)
+}
+
+/// A commit, while somebody flushes who has none; that flush fails, or none.
+fn beside_a_flush(fails_at: u64, bound: Option<usize>) -> Explored {
+    let met = Met::default();
+    let meeting = met.clone();
+    let explored = explore(bound, Unfenced, move || {
+        let manager = Manager::new(fails_at, &meeting);
+        let other = spawn(1, {
+            let manager = Arc::clone(&manager);
+            move || manager.commit(Sync)
+        });
+        manager.flush();
+        other.join().expect("a thread that ends");
+        manager.end();
+    });
+    if fails_at > 0 {
+        met.failed.expect("a commit failed");
+    }
+    explored
+}
+
+/// One commit: its thread leads, and another flushes without leading.
+#[must_use]
+pub fn a_commit_and_a_flush() -> Explored {
+    beside_a_flush(0, None)
+}
+
+/// The same, and the first flush fails.
+#[must_use]
+pub fn a_commit_and_a_flush_of_which_one_fails() -> Explored {
+    beside_a_flush(1, Some(5))
+}
+
+/// Two commits that need not be durable.
+#[must_use]
+pub fn two_unsynchronised_commits() -> Explored {
+    committing(Manager::commit, [NoSync, NoSync], 0, false, None).0
 }
 
 /// Two commits that are to be durable.
