@@ -4,7 +4,8 @@
 //! is kept beside, and loom's is only used to wake a thread that does wait for it.
 
 use std::cell::Cell;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::atomics::AtomicBool;
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
@@ -15,7 +16,7 @@ pub(crate) use loom::thread::{JoinHandle, yield_now};
 #[derive(Clone, Debug)]
 pub(crate) struct Thread {
     thread: loom::thread::Thread,
-    waiting: Rc<Waiting>,
+    waiting: Arc<Waiting>,
 }
 
 #[derive(Debug)]
@@ -23,13 +24,13 @@ struct Waiting {
     token: AtomicBool,
     /// No part of the model: only one thread of an execution runs, and between the look at the token and the wait there is
     /// no point at which another could.
-    is_parked: Cell<bool>,
+    is_parked: std::sync::atomic::AtomicBool,
 }
 
 loom::thread_local! {
-    static WAITING: Rc<Waiting> = Rc::new(Waiting {
+    static WAITING: Arc<Waiting> = Arc::new(Waiting {
         token: AtomicBool::new(false),
-        is_parked: Cell::new(false),
+        is_parked: std::sync::atomic::AtomicBool::new(false),
     });
     static NUMBER: Cell<usize> = Cell::new(0);
 }
@@ -42,7 +43,7 @@ impl Thread {
     pub(crate) fn unpark(&self) {
         // Not a store: loom knows no order between a store and a swap of another thread that came before it.
         self.waiting.token.swap(true, AcqRel);
-        if self.waiting.is_parked.take() {
+        if self.waiting.is_parked.swap(false, Relaxed) {
             self.thread.unpark();
         }
     }
@@ -51,16 +52,16 @@ impl Thread {
 pub(crate) fn current() -> Thread {
     Thread {
         thread: loom::thread::current(),
-        waiting: WAITING.with(Rc::clone),
+        waiting: WAITING.with(Arc::clone),
     }
 }
 
 pub(crate) fn park() {
-    let waiting = WAITING.with(Rc::clone);
+    let waiting = WAITING.with(Arc::clone);
     while !waiting.token.swap(false, Acquire) {
-        waiting.is_parked.set(true);
+        waiting.is_parked.store(true, Relaxed);
         loom::thread::park();
-        waiting.is_parked.set(false);
+        waiting.is_parked.store(false, Relaxed);
     }
 }
 
