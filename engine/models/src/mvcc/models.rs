@@ -101,7 +101,7 @@ pub fn a_snapshot_begins_in_a_new_slot_beside_a_commit() -> [Explored; 2] {
 /// Two snapshots want one slot.
 #[must_use]
 pub fn two_snapshots_begin_in_one_slot() -> [Explored; 2] {
-    both_ways(Some(3), || {
+    both_ways(Some(2), || {
         let registry = registry();
         let readers = [0, 0].map(|slot| aside(&registry, slot, begin));
         registry.publish(CommitId(2));
@@ -162,7 +162,7 @@ pub fn a_snapshot_is_refreshed() -> [Explored; 2] {
 /// A snapshot that held nothing is moved.
 #[must_use]
 pub fn a_parked_snapshot_is_refreshed() -> [Explored; 2] {
-    moves(true, false, Some(6))
+    moves(true, false, Some(5))
 }
 
 /// A snapshot that held a commit is moved while a third thread publishes.
