@@ -5,11 +5,16 @@
 //! `cfg(shuttle)`, which only the package `engine-scheduled` sets, they are [`controlled`]: every use of them is a point
 //! at which a scheduler decides which thread goes on, so that a schedule is a number, and can be had again.
 //!
+//! `engine-models` has a third door, to the crate `loom`, for the few files whose protocols it explores exhaustively.
+//!
+//! Words of page frames (`page/words.rs`, `pool/frame.rs`) come through the door as [`word`], in which a scheduler has no
+//! points: a page is read and written by hundreds of them. There are points where versions are noted, latches taken and
+//! let go, and pages begun to be changed.
+//!
 //! Not behind the door, on purpose, since points there would make schedules longer and not different:
 //! - files of the operating system (`vfs/os.rs`): schedules run on the simulated disk;
 //! - the simulated disks' own locks: they are held for single file operations, each of which begins with a [`point`];
-//! - the words of pages and of versions (`page/words.rs`, `arena.rs`, `pool/frame.rs`): a page is read and written by hundreds of
-//!   them; there are points where versions are noted, latches taken and let go, and pages begun to be changed;
+//! - the memory that those words and the ones of versions lie in (`arena.rs`);
 //! - figures that nothing depends on (`metrics.rs`, `reach.rs`, `store/stats.rs`);
 //! - what tests switch on (`planted.rs`, `interleave.rs`), and buffers of codecs, which hold nothing across a point;
 //! - `Arc`, and `OnceLock`, which is only ever set to what does not depend on who was first, or before it is shared.
@@ -25,6 +30,11 @@ pub(crate) use controlled::{
 pub(crate) use direct::{
     Condvar, Instant, Mutex, MutexGuard, RandomState, RwLock, atomic, hint, point, thread, thread_local,
 };
+
+/// Words of page frames: the standard library's, without points.
+pub(crate) mod word {
+    pub(crate) use std::sync::atomic::{AtomicU64, fence};
+}
 
 /// What everybody gets who is not tested under a schedule.
 #[cfg(not(shuttle))]
@@ -73,9 +83,7 @@ mod tests {
         "vfs/os.rs",
         "vfs/memory.rs",
         "vfs/simulated/",
-        "page/words.rs",
         "arena.rs",
-        "pool/frame.rs",
         "metrics.rs",
         "reach.rs",
         "store/stats.rs",

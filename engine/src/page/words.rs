@@ -6,8 +6,9 @@
 //! are total: outside the page they give zeros or nothing, and never panic.
 
 use std::cmp::Ordering as KeyOrder;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
+
+use crate::sync::atomic::Ordering::Relaxed;
+use crate::sync::word::AtomicU64;
 
 /// A word of a page.
 pub(crate) type Word = AtomicU64;

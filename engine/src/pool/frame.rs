@@ -12,14 +12,13 @@
 //! the even value it knows to the odd one (so taking the latch also proves that nothing changed since it looked),
 //! and on release to the next even one.
 
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
-use std::sync::atomic::{AtomicU64, fence};
-
 use crate::ids::PageNumber;
 use crate::page::edit::NodeMut;
 use crate::page::node::Node;
 use crate::page::words::Words;
 use crate::planted::{Fault, makes};
+use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use crate::sync::word::{AtomicU64, fence};
 use crate::sync::{hint, point, thread};
 
 /// Words in front of the page in each frame; a cache line, so that page headers spread over all cache sets.
