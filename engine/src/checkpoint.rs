@@ -182,6 +182,7 @@ impl TransactionManager {
     /// As [`TransactionManager::checkpoint`].
     fn free_replaced(&self) -> Result<()> {
         let store = self.pool.store();
+        let has_moved = store.has_moved();
         let frozen = {
             let applier = self.pause();
             store.freeze(applier.last)
@@ -192,7 +193,12 @@ impl TransactionManager {
         } else {
             store.superblock().redo
         };
-        store.commit_map(frozen, redo, durable)
+        store.commit_map(frozen, redo, durable)?;
+        if has_moved {
+            // What that was for, a shorter file, is left to the next checkpoint.
+            store.note_moved();
+        }
+        Ok(())
     }
 
     /// Frees what pages have replaced, if that is worth it now. The caller makes sure that there is no checkpoint meanwhile.
@@ -207,9 +213,18 @@ impl TransactionManager {
         Ok(())
     }
 
-    /// Whether that is so: never where all pages are in the cache.
+    /// Whether that is so: never where the cache has room for all pages.
     pub(crate) fn has_much_replaced(&self) -> bool {
-        self.pool.store().has_much_replaced() && self.pool.may_be_absent()
+        self.pool.store().has_much_replaced() && self.is_larger_than_cache()
+    }
+
+    /// Whether it is so much that commits wait.
+    pub(crate) fn has_too_much_replaced(&self) -> bool {
+        self.pool.store().has_too_much_replaced() && self.is_larger_than_cache()
+    }
+
+    fn is_larger_than_cache(&self) -> bool {
+        self.pool.store().mapped_pages() > self.pool.frames() as u64
     }
 
     /// Writes what is left, until the disk is full.
@@ -231,7 +246,11 @@ impl TransactionManager {
             }
             left.unfinished.append(&mut unfinished);
             left.dirty = rest;
-            if pace() == Pace::Gentle {
+            if self.has_too_much_replaced() {
+                // Commits wait for it, and soon again: no time to rest.
+                self.free_replaced()?;
+                crate::reach::mark(crate::reach::Mechanism::ReplacedFreedEarly);
+            } else if pace() == Pace::Gentle {
                 thread::sleep(self.vfs.monotonic().saturating_sub(batch_start));
             }
         }

@@ -26,12 +26,6 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-/// In memory if the system has a place for that, for the sake of speed.
-fn directory() -> tempfile::TempDir {
-    let in_memory = tempfile::tempdir_in("/dev/shm");
-    in_memory.or_else(|_| tempfile::tempdir()).unwrap()
-}
-
 fn open(dir: &tempfile::TempDir, options: impl FnOnce(Options) -> Options) -> (Database, Table) {
     let all = Options::new()
         .page_size(4096)
@@ -92,7 +86,7 @@ fn assert_given_back(before: usize) {
 #[test]
 fn a_long_snapshot_costs_the_version_budget() {
     let _alone = alone();
-    let dir = directory();
+    let dir = tempfile::tempdir().unwrap();
     let (db, table) = open(&dir, |options| options);
     fill(&db, table, 1000, 100, &[1; 200]);
     settle(&db);
@@ -119,7 +113,7 @@ fn a_large_delete_costs_its_transaction() {
     const TRANSACTION: usize = 8 * MIB;
     let _alone = alone();
     for (what, rows, value) in [("rows", 50_000, 1024), ("long values", 1000, 64 << 10)] {
-        let dir = directory();
+        let dir = tempfile::tempdir().unwrap();
         let (db, table) = open(&dir, |options| options.max_transaction_size(TRANSACTION));
         fill(&db, table, rows, 50, &vec![1; value]);
         settle(&db);
@@ -148,7 +142,7 @@ fn a_large_delete_costs_its_transaction() {
 #[test]
 fn a_scan_and_many_snapshots_cost_next_to_nothing() {
     let _alone = alone();
-    let dir = directory();
+    let dir = tempfile::tempdir().unwrap();
     let (db, table) = open(&dir, |options| options);
     fill(&db, table, 20_000, 500, &[1; 1000]);
     settle(&db);
@@ -171,7 +165,7 @@ fn a_scan_and_many_snapshots_cost_next_to_nothing() {
 #[test]
 fn tables_that_were_dropped_leave_no_memory_behind() {
     let _alone = alone();
-    let dir = directory();
+    let dir = tempfile::tempdir().unwrap();
     let (db, table) = open(&dir, |options| options);
     fill(&db, table, 100, 100, &[1; 100]);
     settle(&db);

@@ -61,3 +61,4 @@ mod reach;
 mod sync;
 pub mod txn;
 mod wal;
+mod work;

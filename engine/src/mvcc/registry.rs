@@ -114,11 +114,13 @@ impl SnapshotRegistry {
         let slot = self
             .slot(index)
             .expect("more than two million snapshots are open at once");
-        if slot.load(Relaxed) != FREE || slot.compare_exchange(FREE, commit.0, SeqCst, Relaxed).is_err() {
+        // In the order of all others, since who gives a slot back looks whether it is listed, and this whether it was given back.
+        if slot.load(SeqCst) != FREE || slot.compare_exchange(FREE, commit.0, SeqCst, Relaxed).is_err() {
             return None;
         }
         crate::reach::mark_if(index >= FIRST_CHUNK, crate::reach::Mechanism::SecondSlotChunk);
-        if self.high.load(Relaxed) <= index {
+        // As ordered: if somebody else has raised it, the collector that saw it lower has read what was visible before that.
+        if self.high.load(SeqCst) <= index {
             self.high.fetch_max(index + 1, SeqCst);
         }
         Some(SnapshotSlot {
@@ -354,6 +356,7 @@ mod tests {
                     for round in 0..2000 {
                         let several: Vec<_> = (0..round % 4).map(|_| registry.begin().0).collect();
                         let mut slots: Vec<_> = several.iter().map(|slot| slot.index).collect();
+                        slots.sort_unstable();
                         slots.dedup();
                         assert_eq!(slots.len(), several.len());
                     }

@@ -84,6 +84,7 @@ impl Drop for FrozenMap<'_> {
             }
             self.store.space.lock().unseal();
         }
+        self.store.note_replaced();
         self.store.replaced.map_ended(self.is_adopted);
     }
 }
@@ -405,6 +406,5 @@ impl DataFile {
             space.retire_with_sealed(place.units());
         }
         space.release_sealed();
-        self.replaced.note(space.counts());
     }
 }

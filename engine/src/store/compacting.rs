@@ -85,6 +85,11 @@ impl DataFile {
         self.has_moved.load(Ordering::Relaxed)
     }
 
+    /// The next checkpoint has something to give back.
+    pub(crate) fn note_moved(&self) {
+        self.has_moved.store(true, Ordering::Relaxed);
+    }
+
     /// Moves some extents from the end of the file to free room further to the front.
     ///
     /// # Errors
@@ -228,5 +233,6 @@ impl DataFile {
             space.keep(units);
             space.retire_of(before.place().units(), before.epoch);
         }
+        self.replaced.note(space.counts());
     }
 }

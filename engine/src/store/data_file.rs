@@ -244,6 +244,11 @@ impl DataFile {
         (compressor.codec(), compressor.level())
     }
 
+    /// Pages that have an image in the file.
+    pub(crate) fn mapped_pages(&self) -> u64 {
+        self.map.totals().pages
+    }
+
     /// Figures of the file at this moment.
     #[must_use]
     pub(crate) fn stats(&self) -> StoreStats {

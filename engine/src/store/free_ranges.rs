@@ -67,14 +67,19 @@ impl FreeRanges {
         });
         let first_longer = longer.min();
         // Of those of its own class some may be too short. Before more than a few of them are looked at, a longer one will do.
-        let last = first_longer.unwrap_or(last);
-        let patience = first_longer.map_or(usize::MAX, |_| PATIENCE);
-        let as_long = self.by_class[class].range(from..=last);
-        let first = as_long.take(patience).find(|start| {
+        let last_of_class = first_longer.unwrap_or(last);
+        let as_long = self.by_class[class].range(from..=last_of_class);
+        let first = as_long.take(PATIENCE).find(|start| {
             done(Kind::FreeRanges, 1);
             self.by_start.get(start).is_some_and(|found| *found >= len)
         });
-        let start = first.copied().or(first_longer)?;
+        let near = || {
+            // The shortest that is long enough, or one not much longer, wherever it is.
+            let fitting = self.by_len.range((len, 0)..).take(PATIENCE);
+            let mut fitting = fitting.map(|(_, start)| *start);
+            fitting.find(|start| (from..=last).contains(start))
+        };
+        let start = first.copied().or(first_longer).or_else(near)?;
         let len = *self.by_start.get(&start)?;
         Some(UnitRange { start, len })
     }

@@ -4,8 +4,8 @@
 //! writes all over a file larger than the cache that is soon as much as the file itself. So whenever it is much, the background
 //! makes a page map durable between two checkpoints (`checkpoint.rs`). While it is twice as much, a checkpoint under way does
 //! so too, and committers wait for it before they take the applier: else what can be written into the operating system's cache
-//! while one map is being synced would have no bound. Where the cache holds all pages, only checkpoints replace extents, each one
-//! once, and none of this is done.
+//! while one map is being synced would have no bound. Their row locks are held meanwhile, so they wait half a second at most.
+//! Where the cache has room for all pages, only checkpoints replace extents, each one once, and none of this is done.
 
 use std::time::Duration;
 
@@ -21,22 +21,24 @@ const MUCH_UNITS_MIN: u64 = 128;
 /// From how many times that on committers wait.
 const WAITS_FROM: u64 = 2;
 /// How long to wait at once, and how often, at most.
-const WAIT: Duration = Duration::from_millis(100);
-const WAITS_MAX: usize = 20;
+const WAIT: Duration = Duration::from_millis(50);
+const WAITS_MAX: usize = 10;
 
 /// How much it is, for those who must not take a lock to find out.
 #[derive(Debug, Default)]
 pub(super) struct Replaced {
     /// In parts of what is much, rounded down.
     times_much: AtomicU64,
-    maps: Mutex<Maps>,
+    pub(super) maps: Mutex<Maps>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct Maps {
+pub(super) struct Maps {
     /// Whether the last page map that was to become durable did not.
     has_failed: bool,
+    /// Who waits for the next one.
+    pub(super) waiting: usize,
 }
 
 impl Replaced {
@@ -65,6 +67,12 @@ impl DataFile {
         self.replaced.times_much.load(Relaxed) >= WAITS_FROM
     }
 
+    /// Works out how much it is, after the accounts have changed.
+    pub(super) fn note_replaced(&self) {
+        let counts = self.space.lock().counts();
+        self.replaced.note(counts);
+    }
+
     /// Waits while it is, and somebody may be about to free it; returns whether it did. The caller holds nothing that a
     /// checkpoint needs.
     pub(crate) fn await_freed(&self) -> bool {
@@ -76,7 +84,9 @@ impl DataFile {
             if !self.has_too_much_replaced() || maps.has_failed || self.poison.error().is_some() {
                 return wait > 0;
             }
+            maps.waiting += 1;
             self.replaced.changed.wait_for(&mut maps, WAIT);
+            maps.waiting -= 1;
         }
         true
     }

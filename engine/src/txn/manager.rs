@@ -167,13 +167,14 @@ impl TransactionManager {
         if planted::makes(Fault::LocksReleasedTooEarly) {
             self.release_locks(&mut work);
         }
+        // Nobody frees anything beside commits without a background.
+        if !self.is_tended_by_committers && self.has_too_much_replaced() {
+            self.pool.store().await_freed();
+        }
         let result = self.check_usable().and_then(|()| self.fault_in(&work));
         if let Err(error) = result {
             self.release(work);
             return Err(error);
-        }
-        if !self.is_tended_by_committers && self.pool.may_be_absent() {
-            self.pool.store().await_freed();
         }
         let _abandoned = self.watch();
         let Some(mut applier) = self.applier.try_lock() else {

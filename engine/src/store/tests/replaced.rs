@@ -43,8 +43,11 @@ fn who_waits_goes_on_when_a_page_map_is_durable_and_nobody_waits_after_a_failure
         write(&file, CommitId(2), &pages[..300], &mut Model::new()).unwrap();
         assert!(file.has_too_much_replaced());
         std::thread::scope(|scope| {
-            scope.spawn(|| file.await_freed());
+            let waiter = scope.spawn(|| file.await_freed());
             let frozen = file.freeze(CommitId(2));
+            while file.replaced.maps.lock().waiting == 0 && !waiter.is_finished() {
+                std::thread::yield_now();
+            }
             if is_failing {
                 drop(frozen);
             } else {
@@ -52,6 +55,7 @@ fn who_waits_goes_on_when_a_page_map_is_durable_and_nobody_waits_after_a_failure
                 file.commit_map(frozen, superblock.redo, superblock.must_reach)
                     .unwrap();
             }
+            assert!(waiter.join().unwrap(), "it waited");
         });
         assert_eq!(file.has_too_much_replaced(), is_failing);
         assert!(!file.await_freed(), "nobody may be able to free anything");

@@ -1,7 +1,7 @@
 //! The parent's side: one child, its series into the record.
 
 use reports::RunRecord;
-use reports::record::{Check, CheckStatus, Figure, Workload};
+use reports::record::{Check, CheckStatus, Figure, SpaceSample, Workload};
 
 use super::{LIVE_FLOOR_BYTES, SpaceJob, SpaceResult};
 use crate::adapters::factory;
@@ -70,8 +70,15 @@ pub(crate) fn run(directories: &Directories, args: &RunArgs) -> Result<RunRecord
         value,
         unit: "x live bytes".into(),
     };
+    let counted = result
+        .space
+        .samples
+        .iter()
+        .filter(|sample| sample.live_bytes >= LIVE_FLOOR_BYTES);
+    let whole = counted.filter_map(SpaceSample::ratio).max_by(f64::total_cmp);
     record.figures = vec![
         figure("largest", "Data file, at its largest", result.space.largest_ratio),
+        figure("whole", "Data file, at its largest from 4 MiB of rows on", whole),
         figure("last", "Data file, at the end", result.space.last_ratio),
     ];
     record.checks.push(Check {

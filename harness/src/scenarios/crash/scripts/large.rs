@@ -72,6 +72,24 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             &[Goal::DirtyEvictions],
         ),
         large(
+            "large-background",
+            "changes all over a large database, while the background makes page maps durable between checkpoints",
+            Settings {
+                background: Some(1_000_000),
+                ..settings()
+            },
+            new().each(0..24, |s, at| {
+                s.put(
+                    at % 4 == 3,
+                    0,
+                    (0..24).flat_map(|i| group(at * 7 + i * 13).take(1)),
+                    140,
+                    at + 2,
+                )
+            }),
+            &[Goal::DirtyEvictions],
+        ),
+        large(
             "large-drop",
             "a large table is dropped: its pages are freed in several commits, and the file shrinks",
             settings(),
