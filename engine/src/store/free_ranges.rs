@@ -54,7 +54,7 @@ impl FreeRanges {
     }
 
     /// The first range from unit `from` on in which `len` units end at or below `end`, or one that lies behind some more than
-    /// [`PATIENCE`] which are a little too short.
+    /// [`PATIENCE`] which are a little too short: the first that is a class longer, else the shortest.
     pub(super) fn first_below(&self, from: u64, end: u64, len: u64) -> Option<UnitRange> {
         let last = end.checked_sub(len).filter(|last| from <= *last)?;
         let class = len.ilog2() as usize;
@@ -74,10 +74,12 @@ impl FreeRanges {
             self.by_start.get(start).is_some_and(|found| *found >= len)
         });
         let near = || {
-            // The shortest that is long enough, or one not much longer, wherever it is.
-            let fitting = self.by_len.range((len, 0)..).take(PATIENCE);
-            let mut fitting = fitting.map(|(_, start)| *start);
-            fitting.find(|start| (from..=last).contains(start))
+            // The shortest that is long enough: at once, but for those in front of `from` and behind `end`.
+            let mut fitting = self.by_len.range((len, 0)..).map(|(_, start)| *start);
+            fitting.find(|start| {
+                done(Kind::FreeRanges, 1);
+                (from..=last).contains(start)
+            })
         };
         let start = first.copied().or(first_longer).or_else(near)?;
         let len = *self.by_start.get(&start)?;
@@ -151,8 +153,13 @@ mod tests {
                     let found = ranges.first_below(from, end, len);
                     assert_eq!(found.is_some(), expected.is_some(), "{len} in {from}..{end}");
                     assert!(found.iter().all(|range| fits(&range)), "{len} in {from}..{end}");
-                    // Here no more than PATIENCE of a class are too short one after the other.
-                    assert_eq!(found, expected, "{len} in {from}..{end}");
+                    // Of the last class more than PATIENCE are too short one after the other.
+                    let shortest = all
+                        .iter()
+                        .filter(fits)
+                        .min_by_key(|range| (range.len, range.start));
+                    let is_right = found == expected || len > 64 && found.as_ref() == shortest;
+                    assert!(is_right, "{len} in {from}..{end}: {found:?}");
                 }
             }
         }
