@@ -58,7 +58,7 @@ pub struct StorageMetrics {
     pub compression_ratio: Option<f64>,
     /// Bytes of log that a recovery would read now.
     pub wal_size: u64,
-    /// When the last checkpoint was completed; `None` before the first.
+    /// When the page map became durable last: by a checkpoint, or by itself between two; `None` before the first time.
     pub last_checkpoint: Option<SystemTime>,
     /// Page size in bytes.
     pub page_size: u64,

@@ -133,7 +133,11 @@ impl SnapshotRegistry {
     /// Takes a free slot with a provisional commit ID in it: where this thread found one last time, else one of the first,
     /// so that slots stay few, else one that was given back, else a new one.
     fn take_slot(&self, commit: CommitId) -> SnapshotSlot<'_> {
-        let hint = HINT.get();
+        // It may be of another database's, which has more of them.
+        let hint = match HINT.get() {
+            hint if hint < self.high.load(Relaxed).max(HINTS) => hint,
+            hint => hint % HINTS,
+        };
         if let Some(taken) = self.try_take(hint, commit) {
             return taken;
         }

@@ -376,6 +376,8 @@ fn free_retired(
         let found = first_retired(catalog, changer.versions(), key.clone());
         // One that is put aside waits for the floor, or for the next opening.
         let Some(retired) = found.ok().flatten().filter(|retired| retired.key() == key) else {
+            // It has been seen to, but there may be others behind it.
+            has_freed = true;
             continue;
         };
         let freed = match pages {
