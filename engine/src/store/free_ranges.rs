@@ -45,10 +45,17 @@ impl FreeRanges {
         Some(UnitRange { start, len })
     }
 
-    /// The shortest range of at least `wanted` units, else the longest if it has at least `least`.
+    /// The shortest range of at least `wanted` units, else the longest if it has at least `least`. The last range is left for what
+    /// fits nowhere else, so that the end of the file stays free.
     pub(super) fn best(&self, wanted: u64, least: u64) -> Option<UnitRange> {
         done(Kind::FreeRanges, 1);
-        let fitting = self.by_len.range((wanted, 0)..).next();
+        let last = self.by_start.last_key_value().map(|(start, _)| *start);
+        let mut fitting = self.by_len.range((wanted, 0)..).take(2);
+        let first = fitting.next();
+        let fitting = match first {
+            Some((_, start)) if Some(*start) == last => fitting.next().or(first),
+            _ => first,
+        };
         let &(len, start) = fitting.or_else(|| self.by_len.last())?;
         (len >= least).then_some(UnitRange { start, len })
     }

@@ -243,7 +243,7 @@ impl DataFile {
         {
             self.release_for_new(new);
         }
-        let is_front = !matches!(purpose, Purpose::Pages { new: 0 });
+        let is_front = purpose == Purpose::Map;
         let starts = self.reserve_in(&batch.units, is_front).or_else(|error| {
             let reserved = match (&batch.units[..], privilege) {
                 _ if !error.is_disk_full() => None,
@@ -296,8 +296,8 @@ impl DataFile {
         self.reserve_in(units, false)
     }
 
-    /// [`DataFile::reserve`], as far to the front as possible if `front` is set. The page map, which each checkpoint writes, and
-    /// pages that room was set aside for would keep the end of the file from being cut.
+    /// [`DataFile::reserve`], as far to the front as possible if `front` is set: the page map, which each checkpoint writes, would
+    /// keep the end of the file from being cut.
     fn reserve_in(&self, units: &[u64], front: bool) -> Result<Vec<u64>> {
         let mut starts = Vec::with_capacity(units.len());
         if front {
