@@ -6,7 +6,6 @@
 
 use super::allocator::UnitRange;
 use super::data_file::DataFile;
-use super::extent::{OVERHEAD_BYTES, units_for};
 use crate::error::Result;
 use crate::planted::{self, Fault};
 
@@ -38,7 +37,7 @@ impl Reservation<'_> {
         if reserved >= count || planted::makes(Fault::ReservationNotHeld) {
             return Ok(());
         }
-        let len = store.reserved_units();
+        let len = store.page_units();
         let starts = store.reserve(&vec![len; count - reserved])?;
         let ranges = starts.into_iter().map(|start| UnitRange { start, len });
         store.reserved.lock().extend(ranges);
@@ -75,10 +74,5 @@ impl DataFile {
             let mut space = self.space.lock();
             reserved.drain(keep..).for_each(|range| space.cancel(range));
         }
-    }
-
-    /// Units of the longest extent of a page.
-    fn reserved_units(&self) -> u64 {
-        units_for(self.page_size() + OVERHEAD_BYTES)
     }
 }

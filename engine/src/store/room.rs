@@ -174,8 +174,8 @@ impl DataFile {
         }
     }
 
-    /// Units of the extent of a page that is not compressed.
-    fn page_units(&self) -> u64 {
+    /// Units of the longest extent of a page.
+    pub(super) fn page_units(&self) -> u64 {
         units_for(self.page_size() + OVERHEAD_BYTES)
     }
 
