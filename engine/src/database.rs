@@ -521,6 +521,7 @@ impl Database {
         if is_log_large || manager.needs_checkpoint() {
             self.checkpoint()?;
         }
+        manager.pool.store().shrink_to_fit();
         Ok(())
     }
 }

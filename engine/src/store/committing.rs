@@ -95,6 +95,7 @@ impl DataFile {
     pub(crate) fn freeze(&self, last_commit: CommitId) -> FrozenMap<'_> {
         let durable = self.durable.lock();
         self.has_moved.store(false, Ordering::Relaxed);
+        self.end_promise();
         self.drop_freed_pages(last_commit);
         self.space.lock().seal();
         let chunks = self
@@ -132,10 +133,7 @@ impl DataFile {
         must_reach: LogPosition,
     ) -> Result<()> {
         self.commit_map(frozen, redo, must_reach)?;
-        if let Err(error) = self.shrink() {
-            // The file is only longer than it need be.
-            tracing::warn!(%error, "could not cut the free end of the data file");
-        }
+        self.shrink();
         Ok(())
     }
 

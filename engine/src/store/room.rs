@@ -93,6 +93,12 @@ impl DataFile {
         self.settle_aside();
     }
 
+    /// No commit is being applied: none relies on what was promised to the last one.
+    pub(super) fn end_promise(&self) {
+        self.set_aside.lock().promised_until = 0;
+        self.created_with_room.store(0, Ordering::Relaxed);
+    }
+
     /// After a checkpoint: sets aside anew what is kept, as far as there is room, at the front of the file; and gives back
     /// what is set aside for pages that have a place by now.
     pub(super) fn settle_aside(&self) {
@@ -109,11 +115,16 @@ impl DataFile {
         let new_pages = (self.pages_without_place() + to_come) as usize;
         let mut space = self.space.lock();
         let page = self.page_units();
-        while aside.new_pages.len() > new_pages
-            && let Some(start) = aside.new_pages.pop_last()
-        {
-            space.cancel(UnitRange { start, len: page });
-        }
+        // All of it moves to the front, so that the end of the file can be cut. What fits into free room of one length in some
+        // places fits into it in the first ones.
+        let new_pages = new_pages.min(aside.new_pages.len());
+        std::mem::take(&mut aside.new_pages)
+            .into_iter()
+            .for_each(|start| space.cancel(UnitRange { start, len: page }));
+        let mut starts = Vec::with_capacity(new_pages);
+        let placed = space.reserve_below(u64::MAX, &vec![page; new_pages], &mut starts);
+        assert_eq!(placed, new_pages, "room that was just given back");
+        aside.new_pages.extend(starts);
         aside.kept.drain(..).for_each(|range| space.cancel(range));
         let mut starts = Vec::with_capacity(wanted);
         space.reserve_below(u64::MAX, &vec![len; wanted], &mut starts);

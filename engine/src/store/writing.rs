@@ -335,11 +335,28 @@ impl DataFile {
         Ok(())
     }
 
-    /// Gives free space at the end of the file back to the file system, except for a reserve.
-    pub(super) fn shrink(&self) -> Result<()> {
+    /// Gives free space at the end of the file back to the file system, except for what the file would grow by next.
+    pub(super) fn shrink(&self) {
+        let keep = growth_units(self.space.lock().end());
+        self.cut(keep);
+    }
+
+    /// Gives all free space at the end of the file back: it is being closed.
+    pub(crate) fn shrink_to_fit(&self) {
+        self.cut(0);
+    }
+
+    /// Cuts the file's free end to `keep` units, if that is worth it. A failure is logged: the file is only longer than it
+    /// need be.
+    fn cut(&self, keep: u64) {
+        if let Err(error) = self.try_cut(keep) {
+            tracing::warn!(%error, "could not cut the free end of the data file");
+        }
+    }
+
+    fn try_cut(&self, keep: u64) -> Result<()> {
         let _resizing = self.resize.lock();
         let mut space = self.space.lock();
-        let keep = growth_units(space.end());
         let cut = space.cut_tail(keep);
         drop(space);
         crate::reach::mark_if(cut.is_some(), crate::reach::Mechanism::FileShrunk);

@@ -11,15 +11,35 @@ fn pages_of(file: &DataFile, count: u32) -> Vec<PageNumber> {
 fn a_checkpoint_leaves_the_commit_beside_it_the_room_that_it_was_promised() {
     let vfs = MemoryVfs::default();
     let file = create_with(&vfs, Codec::None);
+    // A commit before it promised the same and needed none of it.
+    file.ensure_room(50).unwrap();
+    let frozen = file.freeze(CommitId(1));
     file.ensure_room(50).unwrap();
     // Whoever has looked has not created the pages yet.
-    checkpoint(&file, CommitId(1)).unwrap();
+    file.commit_checkpoint(frozen, LogPosition(100), LogPosition(100))
+        .unwrap();
     vfs.set_capacity(Some(vfs.used_bytes()));
     let pages = pages_of(&file, 50);
     checkpoint(&file, CommitId(2)).unwrap();
     write(&file, CommitId(3), &pages, &mut Model::new()).unwrap();
     checkpoint(&file, CommitId(3)).unwrap();
     assert_eq!(verified(&file).unwrap(), 50);
+}
+
+#[test]
+fn a_checkpoint_gives_back_what_was_promised_before_it_and_the_file_gets_shorter() {
+    let vfs = MemoryVfs::default();
+    let file = create_with(&vfs, Codec::None);
+    file.ensure_room(2000).unwrap();
+    let pages = pages_of(&file, 20);
+    write(&file, CommitId(1), &pages, &mut Model::new()).unwrap();
+    let before = file.stats().file_bytes;
+    checkpoint(&file, CommitId(1)).unwrap();
+    let after = file.stats().file_bytes;
+    assert!(4 * after < before, "{before} bytes before, {after} now");
+    file.shrink_to_fit();
+    assert!(file.stats().file_bytes < after);
+    assert_eq!(verified(&file).unwrap(), 20);
 }
 
 #[test]
