@@ -16,17 +16,12 @@ const PAGES_AT_ONCE: usize = 16;
 /// Fewest pages for which there are several threads.
 const PAGES_FOR_THREADS: usize = 64;
 
-/// Pages that the system is asked to fetch at once, before they are needed.
-const PAGES_AHEAD: usize = 256;
-
 /// The pages of a batch, in the order of their numbers, which is mostly that of the file.
 struct Work<'b> {
     pool: &'b Pool,
     batch: &'b Batch,
     /// Not taken yet.
     left: &'b [u64],
-    /// Not asked for yet; a part of the end of `left`.
-    unasked: &'b [u64],
 }
 
 impl<'b> Work<'b> {
@@ -35,25 +30,11 @@ impl<'b> Work<'b> {
             pool,
             batch,
             left: batch.order(),
-            unasked: batch.order(),
         }
     }
 
     /// Takes a few pages; none are left when it is empty.
     fn take(&mut self) -> &'b [u64] {
-        let asked = &self.left[..self.left.len().saturating_sub(self.unasked.len())];
-        if !self.unasked.is_empty() && by_page(asked).nth(PAGES_AHEAD / 2).is_none() {
-            let (asked, unasked) = split(self.unasked, PAGES_AHEAD);
-            self.unasked = unasked;
-            let needs_image = |keys: &[u64]| {
-                let page = page_of(keys[0]);
-                let is_delta = self.batch.frame(keys[0]).kind == FrameKind::Delta;
-                (is_delta && self.pool.resident(page).is_none()).then_some(page)
-            };
-            self.pool
-                .store()
-                .will_read(by_page(asked).filter_map(needs_image));
-        }
         let (taken, left) = split(self.left, PAGES_AT_ONCE);
         self.left = left;
         taken

@@ -62,27 +62,6 @@ impl DataFile {
         }
     }
 
-    /// Says that the images of these pages will be read soon; neighbours are fetched together.
-    pub(crate) fn will_read(&self, pages: impl Iterator<Item = PageNumber>) {
-        /// What may lie between two images that are fetched together, in bytes.
-        const GAP_MAX: u64 = 64 << 10;
-        let mut places: Vec<(u64, u64)> = pages
-            .filter_map(|page| self.map.get(page))
-            .map(|entry| (entry.offset, entry.offset + u64::from(entry.length)))
-            .collect();
-        places.sort_unstable();
-        places.dedup_by(|next, before| {
-            let is_near = next.0 <= before.1 + GAP_MAX;
-            if is_near {
-                before.1 = before.1.max(next.1);
-            }
-            is_near
-        });
-        for (start, end) in places {
-            self.file.will_read(start, end - start);
-        }
-    }
-
     fn read_image(&self, page: PageNumber, entry: &MapEntry, out: &mut Vec<u8>) -> Result<()> {
         self.counters
             .bytes_read

@@ -51,10 +51,6 @@ pub struct FileId {
 pub trait VfsFile: Send + Sync + Debug {
     /// Reads up to `buf.len()` bytes at `offset`; fewer only at the end of the file.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
-    /// Says that these bytes will be read soon, so that they can be fetched meanwhile. Nothing depends on it.
-    fn will_read(&self, offset: u64, len: u64) {
-        let _ = (offset, len);
-    }
     /// Writes all of `buf` at `offset`, growing the file as needed.
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()>;
     /// Current length in bytes.

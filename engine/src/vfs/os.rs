@@ -213,16 +213,6 @@ impl VfsFile for OsFile {
         Ok(filled)
     }
 
-    fn will_read(&self, offset: u64, len: u64) {
-        let Some(len) = std::num::NonZeroU64::new(len) else {
-            return;
-        };
-        let advised = rustix::fs::fadvise(&self.file, offset, Some(len), rustix::fs::Advice::WillNeed);
-        if let Err(error) = advised {
-            tracing::debug!(%error, "advice on a file was not taken");
-        }
-    }
-
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
         self.file.write_all_at(buf, offset)
     }

@@ -17,9 +17,6 @@ use crate::vfs::{Vfs, VfsFile};
 /// Windows that are kept to be filled again.
 const WINDOWS_KEPT: usize = 32;
 
-/// Windows that the system is asked to fetch while this one is looked at.
-const AHEAD_WINDOWS: u64 = 4;
-
 /// Memory for windows: one after the other is filled, and comes back when nobody keeps a frame of it.
 #[derive(Debug)]
 pub(super) struct Windows {
@@ -136,9 +133,6 @@ impl Source {
         self.window = Arc::default();
         let mut buffer = windows.take((windows.size.max(len) as u64).min(rest) as usize);
         let filled = fill(&*self.file, &self.path, &mut buffer, offset)?;
-        let behind = offset + filled as u64;
-        let next = (self.len.saturating_sub(behind)).min(AHEAD_WINDOWS * windows.size as u64);
-        self.file.will_read(behind, next);
         if filled < buffer.len() {
             self.len = offset + filled as u64;
         }
