@@ -49,6 +49,7 @@ faults! {
     DamageTruncatesLog: "damage in the middle of the log ends it, as if it were a torn tail",
     AbandonedSegmentRead: "of several segments that continue the log, recovery takes the oldest",
     RecycleTooEarly: "log segments are recycled before the checkpoint that makes them superfluous is durable",
+    SpareNotSettled: "a log file that a killed process was making is used without having been synced",
     RecycleTooFar: "a checkpoint recycles one log segment too many",
     FailedSyncForgotten: "a failed sync of the log is reported once, and the next flush goes on as if nothing was wrong",
     WriteOutTakenForFlush: "log that was written without a sync is taken for durable",

@@ -18,6 +18,7 @@ use super::segment::{COPY_BYTES, HEADER_BYTES, SegmentHeader, sequence_of};
 use super::source::{Source, Windows};
 use crate::error::{Error, Result};
 use crate::ids::LogPosition;
+use crate::planted::{self, Fault};
 use crate::vfs::{FileId, OpenMode, Vfs, VfsFile};
 
 /// One file of the log directory.
@@ -44,6 +45,22 @@ impl FoundFile {
         self.header
             .as_ref()
             .is_none_or(|header| header.sequence < self.name_sequence)
+    }
+
+    /// Makes a spare that was never used durable at its full length: a process that was killed while making it may have left
+    /// it in this machine's memory only. In use, it would look as if it had been cut. Those that were used had been synced
+    /// before. Returns whether it is; one that cannot be synced is no loss.
+    pub(super) fn make_durable(&self, vfs: &dyn Vfs) -> bool {
+        let was_used = self.header.as_ref().is_some_and(|header| header.sequence > 0);
+        if was_used || planted::makes(Fault::SpareNotSettled) {
+            return true;
+        }
+        let synced = open_for_reading(vfs, &self.path)
+            .and_then(|file| file.sync_data().map_err(|e| Error::io("sync", &self.path, e)));
+        if let Err(error) = &synced {
+            tracing::warn!(%error, "a log file that was never used is not taken over");
+        }
+        synced.is_ok()
     }
 }
 

@@ -27,6 +27,7 @@ use super::segment::{self, Segment, SegmentHeader};
 use super::sizes::{Need, Sizes};
 use crate::error::{Error, Result};
 use crate::ids::LogPosition;
+use crate::planted::{self, Fault};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::vfs::{self, FileId, Vfs};
@@ -121,7 +122,12 @@ impl Segments {
         segments.time_line = time_line(segments.vfs.random(), state.next_sequence);
         for file in found {
             let spare = file.is_spare();
-            if spare && segments.sizes.can_be_used(file.len) && state.spares.len() <= options.prepare_ahead {
+            if spare && !file.make_durable(&*segments.vfs) {
+                segments.remove(&file.path, file.id)?;
+            } else if spare
+                && segments.sizes.can_be_used(file.len)
+                && state.spares.len() <= options.prepare_ahead
+            {
                 let spare = segments.rename_to_spare(&file.path, file.id, file.len, state.next_sequence)?;
                 state.next_sequence = spare.sequence + 1;
                 state.spares.push_back(spare);
@@ -505,7 +511,7 @@ impl Segments {
 
     fn pop_live(&self, position: LogPosition) -> Option<Live> {
         let mut state = self.state.lock();
-        let is_mistaken = state.live.len() > 1 && crate::planted::makes(crate::planted::Fault::RecycleTooFar);
+        let is_mistaken = state.live.len() > 1 && planted::makes(Fault::RecycleTooFar);
         let too_far = if is_mistaken { self.sizes.largest } else { 0 };
         let oldest_is_past = state
             .live

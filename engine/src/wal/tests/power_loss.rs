@@ -6,6 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
+use crate::error::Error;
 use crate::vfs::SimulatedVfs;
 use crate::vfs::simulated::{self, Survival, choices};
 use crate::wal::WalSync;
@@ -142,4 +143,51 @@ fn what_recovery_read_is_durable_afterwards() {
     let shown = recover(&vfs, begin, begin).unwrap().1.len();
     assert_eq!(shown, 60);
     assert_eq!(recover(&certain(), begin, begin).unwrap().1.len(), shown);
+}
+
+/// Where the log ends, if there is one: its creation may have been cut off.
+fn recovered_end(vfs: &SimulatedVfs, begin: LogPosition) -> Result<Option<LogPosition>> {
+    match recover(vfs, begin, begin) {
+        Ok((found, _)) => Ok(Some(found.end)),
+        // No file has a header yet.
+        Err(Error::Mismatch { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A process that is killed leaves files that only the machine's memory has. The next one goes on with them, and then power is
+/// lost: none of them may look as if it had been used and cut.
+#[test]
+fn power_is_lost_after_a_restart_from_what_a_killed_process_left() {
+    let first = disk(1);
+    first.record();
+    let shared: Arc<dyn Vfs> = Arc::new(first.clone());
+    let wal = Wal::start(Arc::clone(&shared), cached(), LogPosition(0)).unwrap();
+    let begin = wal.end();
+    for id in 1..=20 {
+        append(&wal, &commit(id, 200)).unwrap();
+    }
+    wal.prepare().unwrap();
+    let trace = first.take_trace();
+    let mut killed = trace.replay();
+    for point in 0..=trace.operations.len() {
+        killed.step_to(point);
+        let second = SimulatedVfs::after_kill(killed.medium(), killed.position(), 2);
+        second.record_on();
+        let end = recovered_end(&second, begin).unwrap().unwrap_or(begin);
+        let wal = Wal::start(Arc::new(second.clone()), cached(), end).unwrap();
+        append(&wal, &commit(1, 200)).unwrap();
+        wal.write_out().unwrap();
+        let after = second.take_trace();
+        let mut lost = after.replay();
+        for at in 0..=after.operations.len() {
+            lost.step_to(at);
+            for survival in choices(lost.pending(), 12, 12, (point ^ at) as u64) {
+                let third = SimulatedVfs::from_image(&lost.image(survival), 3);
+                recovered_end(&third, begin).unwrap_or_else(|error| {
+                    panic!("killed after {point} operations, lost after {at} more, {survival:?}: {error}")
+                });
+            }
+        }
+    }
 }

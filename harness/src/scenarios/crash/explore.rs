@@ -94,6 +94,25 @@ fn spread(count: usize, most: usize, seed: u64) -> Vec<usize> {
         .collect()
 }
 
+/// Files whose making is cut off just before their first sync, at most.
+const HALF_MADE_MAX: usize = 2;
+/// Choices at each point of the recovery from that, at least.
+const HALF_MADE_CHOICES: usize = 40;
+
+/// Just before the first sync of files that were created, of the first ones.
+fn half_made(trace: &Trace) -> Vec<usize> {
+    let created = trace.operations.iter().filter_map(|operation| match operation {
+        Operation::Create { inode, .. } => Some(*inode),
+        _ => None,
+    });
+    let first_sync = |created| {
+        let syncs =
+            |operation: &Operation| matches!(operation, Operation::Sync { inode, .. } if *inode == created);
+        trace.operations.iter().position(syncs)
+    };
+    created.filter_map(first_sync).take(HALF_MADE_MAX).collect()
+}
+
 /// The end of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Loss {
@@ -174,16 +193,22 @@ pub(crate) fn explore(recording: &Recording, settings: &Settings, effort: &Effor
     let begun = Instant::now();
     let effort = &effort.for_size(recording.bytes);
     let all = recording.trace.operations.len() + 1;
-    let points = spread(all, effort.points, seed);
+    let half_made = half_made(&recording.trace);
+    let mut points = spread(all, effort.points, seed);
+    let deeper = spread(points.len(), effort.deeper_points, seed ^ 5)
+        .into_iter()
+        .map(|at| points[at])
+        .collect();
+    points.extend(&half_made);
+    points.sort_unstable();
+    points.dedup();
     let explorer = Explorer {
         ledger: &recording.ledger,
         settings: &settings.alone(),
         effort,
         seed,
-        deeper: spread(points.len(), effort.deeper_points, seed ^ 5)
-            .into_iter()
-            .map(|at| points[at])
-            .collect(),
+        deeper,
+        half_made,
         seen: Mutex::new(HashMap::new()),
         stop: AtomicBool::new(false),
     };
@@ -259,6 +284,8 @@ struct Explorer<'a> {
     seed: u64,
     /// Points at which recoveries are crashed as well.
     deeper: HashSet<usize>,
+    /// Points at which a file has been made and not been synced: what a killed process leaves there looks finished.
+    half_made: Vec<usize>,
     /// Images checked, by fingerprint, with the newest commit found in each.
     seen: Mutex<HashMap<u64, CommitId>>,
     stop: AtomicBool,
@@ -328,7 +355,8 @@ impl Explorer<'_> {
             point: replay.point(),
             survival: None,
         };
-        let deeper = self.effort.depth > 1 && self.deeper_images(replay.point()) > 0;
+        let is_deeper = self.deeper_images(replay.point()) > 0 || self.half_made.contains(&replay.point());
+        let deeper = self.effort.depth > 1 && is_deeper;
         match check_kill(replay, expected, seed_of(self.seed, &loss), deeper) {
             Ok(recovered) => {
                 tally.recoveries += recovered.openings;
@@ -421,8 +449,22 @@ impl Explorer<'_> {
             replay.step_to(point);
             self.count_point(tally, phase, trace, point);
             let seed = self.seed ^ (losses[losses.len() - 1].point as u64) << 20 ^ point as u64;
-            let few = deeper_choices(replay.pending(), seed);
-            for survival in few.into_iter().take(self.effort.choices_deeper) {
+            // What a killed process has left half-made takes a rare combination to be lost.
+            let chosen = match losses {
+                [
+                    Loss {
+                        point,
+                        survival: None,
+                    },
+                ] if self.half_made.contains(point) => {
+                    choices(replay.pending(), HALF_MADE_CHOICES, self.effort.spread, seed)
+                }
+                _ => deeper_choices(replay.pending(), seed)
+                    .into_iter()
+                    .take(self.effort.choices_deeper)
+                    .collect(),
+            };
+            for survival in chosen {
                 let mut losses = losses.to_vec();
                 losses.push(Loss {
                     point,

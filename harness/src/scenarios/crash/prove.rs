@@ -71,6 +71,7 @@ const LIKELY: &[(Fault, Check, &str)] = &[
     (Fault::IncompleteCommitRedone, Power, "split"),
     (Fault::DamageTruncatesLog, Damage, "insert"),
     (Fault::RecycleTooEarly, Power, "segments"),
+    (Fault::SpareNotSettled, Recovery, "insert"),
     (Fault::RecycleTooFar, Power, "half-commits"),
     (Fault::FailedSyncForgotten, Operations, "insert"),
     (Fault::WriteOutTakenForFlush, Power, "write-out"),

@@ -219,7 +219,20 @@ impl Run {
                 break;
             }
             let script = &scenario.script;
-            let recording = recorded(scenario, self.seed)?;
+            let recording = match recorded(scenario, self.seed) {
+                Ok(recording) => recording,
+                Err(finding) => {
+                    self.test.failures.push(CrashFailure {
+                        scenario: script.name.clone(),
+                        point: "the run itself".into(),
+                        choice: "no crash".into(),
+                        finding,
+                        replay: None,
+                        feature: None,
+                    });
+                    continue;
+                }
+            };
             let tally = explore(&recording, &script.settings, &self.effort, self.seed);
             let damages = if self.deep { DAMAGES.1 } else { DAMAGES.0 };
             let (sweep, miss) = damage::sweep(
@@ -402,19 +415,25 @@ impl Run {
     }
 }
 
+/// How often a script with threads is run until they have met as they are to: that is up to the machine.
+const TRIES: usize = 20;
+
 /// Runs a script, which must get where it is to get.
-fn recorded(scenario: &Scenario, seed: u64) -> Result<Recording> {
-    let name = &scenario.script.name;
-    let recording = record(&scenario.script, seed).map_err(|what| {
-        HarnessError::Verification(format!("the script {name} failed without a crash: {what}"))
-    })?;
-    if let Some(goal) = scenario.missed_goal(&recording) {
-        return Err(HarnessError::Run(format!(
-            "the script {name} did not get where it is to get: {goal:?} in {:?}",
-            recording.ledger.reached
-        )));
+fn recorded(scenario: &Scenario, seed: u64) -> Result<Recording, String> {
+    let tries = if scenario.script.has_threads() { TRIES } else { 1 };
+    let mut missed = String::new();
+    for _ in 0..tries {
+        let recording =
+            record(&scenario.script, seed).map_err(|what| format!("it failed without a crash: {what}"))?;
+        match scenario.missed_goal(&recording) {
+            None => return Ok(recording),
+            Some(goal) => {
+                let reached = &recording.ledger.reached;
+                missed = format!("it did not get where it is to get: {goal:?} in {reached:?}");
+            }
+        }
     }
-    Ok(recording)
+    Err(missed)
 }
 
 fn summary(script: &Script, recording: &Recording, tally: &Tally) -> CrashScenario {
