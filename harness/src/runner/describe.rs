@@ -1,6 +1,8 @@
 //! What was measured, put into the record.
 
-use reports::record::{EngineStats, GroupSize, Measurement, Resources, StorageInfo, Warning};
+use reports::record::{
+    EngineStats, GroupSize, Interval, Measurement, Phase, Resources, StorageInfo, Warning,
+};
 use workloads::oracle::ThreadLog;
 use workloads::stream::Plan;
 use workloads::target::{TargetError, TargetStats};
@@ -41,7 +43,7 @@ pub(crate) fn describe(
         .zip(plan.type_names())
         .map(|(tally, name)| tally.to_record(&name))
         .collect::<Result<_>>()?;
-    let errors: u64 = tallies.iter().map(|tally| tally.errors).sum();
+    let errors: u64 = tallies.iter().map(|tally| tally.failures.errors).sum();
     if errors > 0
         && let Some(error) = &fatal
     {
@@ -78,10 +80,29 @@ pub(crate) fn describe(
     measurement.resources = resources(&timed.usage);
     let (intervals, spans) = timed.series.finish();
     measurement.intervals = intervals;
+    let aborted = tallies.iter().map(|tally| tally.aborted).sum();
+    if let Some(message) = disagreement(&measurement.intervals, committed, aborted) {
+        measurement.warnings.push(Warning::Other { message });
+    }
     measurement.engine_stats = engine_stats(timed.stats);
     measurement.engine_stats.checkpoints = spans;
     measurement.engine_stats.logical_bytes = Some(tallies.iter().map(|tally| tally.logical_bytes).sum());
     Ok((logs, fatal))
+}
+
+/// What does not agree between the intervals of the timed run and its totals: they count the same transactions.
+fn disagreement(intervals: &[Interval], committed: u64, aborted: u64) -> Option<String> {
+    let run = || intervals.iter().filter(|interval| interval.phase == Phase::Run);
+    let (in_time, given_up): (u64, u64) = (
+        run().map(|interval| interval.committed).sum(),
+        run().map(|interval| interval.aborted).sum(),
+    );
+    ((in_time, given_up) != (committed, aborted)).then(|| {
+        format!(
+            "Figures contradict each other: {committed} transactions committed and {aborted} given up in all, {in_time} and \
+             {given_up} in the intervals. This is a defect of the harness."
+        )
+    })
 }
 
 fn resources(usage: &Usage) -> Resources {
@@ -131,5 +152,29 @@ fn engine_stats(stats: TargetStats) -> EngineStats {
         compression_ratio: stats.compression_ratio,
         storage_info,
         ..EngineStats::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_and_totals_that_differ_are_reported() {
+        let interval = |phase, committed, aborted| Interval {
+            phase,
+            committed,
+            aborted,
+            ..Interval::default()
+        };
+        let intervals = [
+            interval(Phase::Warmup, 100, 7),
+            interval(Phase::Run, 5, 1),
+            interval(Phase::Run, 6, 0),
+        ];
+        assert_eq!(disagreement(&intervals, 11, 1), None);
+        for (committed, aborted) in [(10, 1), (12, 1), (11, 0), (111, 8)] {
+            assert!(disagreement(&intervals, committed, aborted).is_some());
+        }
     }
 }

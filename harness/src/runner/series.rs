@@ -1,7 +1,8 @@
 //! The run over time: every worker counts into a slot of its own, and the sampler empties all slots once an interval.
 //!
 //! A worker locks its own slot for a few instructions at the end of each transaction; the sampler is the only other
-//! one to lock it, a few times a second. A transaction counts in the interval in which it ended.
+//! one to lock it, a few times a second. A transaction counts in the interval in which it ended, and in the phase: what a
+//! worker has counted for a phase whose last interval the sampler has ended already is added to that one.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -13,15 +14,15 @@ use workloads::target::TargetStats;
 
 use crate::measure::latency::LATENCY_NS_MAX;
 
-/// What one worker did since the sampler last looked.
+/// What one worker did in one phase since the sampler last looked.
 #[derive(Debug)]
-pub(crate) struct Slot {
+struct Count {
     committed: u64,
     aborted: u64,
     latency: Histogram<u64>,
 }
 
-impl Default for Slot {
+impl Default for Count {
     fn default() -> Self {
         // Two digits are enough for a line on a plot, and a tenth of the memory.
         let latency = Histogram::new_with_bounds(1, LATENCY_NS_MAX, 2)
@@ -30,6 +31,22 @@ impl Default for Slot {
             committed: 0,
             aborted: 0,
             latency,
+        }
+    }
+}
+
+/// Those of both phases.
+#[derive(Debug, Default)]
+struct Slot {
+    warmup: Count,
+    run: Count,
+}
+
+impl Slot {
+    fn of(&mut self, phase: Phase) -> &mut Count {
+        match phase {
+            Phase::Warmup => &mut self.warmup,
+            Phase::Run => &mut self.run,
         }
     }
 }
@@ -45,32 +62,32 @@ impl Slots {
     }
 
     /// A transaction of `worker` committed.
-    pub(crate) fn committed(&self, worker: usize, latency_ns: u64) {
+    pub(crate) fn committed(&self, worker: usize, phase: Phase, latency_ns: u64) {
         let mut slot = self.0[worker].lock().unwrap_or_else(PoisonError::into_inner);
-        slot.committed += 1;
-        slot.latency.saturating_record(latency_ns);
+        let count = slot.of(phase);
+        count.committed += 1;
+        count.latency.saturating_record(latency_ns);
     }
 
     /// A transaction of `worker` was given up.
-    pub(crate) fn aborted(&self, worker: usize) {
-        self.0[worker]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .aborted += 1;
+    pub(crate) fn aborted(&self, worker: usize, phase: Phase) {
+        let mut slot = self.0[worker].lock().unwrap_or_else(PoisonError::into_inner);
+        slot.of(phase).aborted += 1;
     }
 
-    fn take(&self, into: &mut Slot) {
+    fn take(&self, phase: Phase, into: &mut Count) {
         into.committed = 0;
         into.aborted = 0;
         into.latency.reset();
         for slot in &self.0 {
             let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-            into.committed += std::mem::take(&mut slot.committed);
-            into.aborted += std::mem::take(&mut slot.aborted);
+            let count = slot.of(phase);
+            into.committed += std::mem::take(&mut count.committed);
+            into.aborted += std::mem::take(&mut count.aborted);
             into.latency
-                .add(&slot.latency)
+                .add(&count.latency)
                 .expect("slots have the same bounds");
-            slot.latency.reset();
+            count.latency.reset();
         }
     }
 }
@@ -80,7 +97,7 @@ impl Slots {
 pub(crate) struct Series {
     intervals: Vec<Interval>,
     spans: Vec<CheckpointSpan>,
-    scratch: Slot,
+    scratch: Count,
     last_end: Duration,
     last_stats: TargetStats,
     last_checkpoints: Option<u64>,
@@ -93,7 +110,7 @@ impl Series {
         Self {
             intervals: Vec::new(),
             spans: Vec::new(),
-            scratch: Slot::default(),
+            scratch: Count::default(),
             last_end: Duration::ZERO,
             last_checkpoints: stats.checkpoints,
             last_checkpoint_ns: stats.checkpoint_ns,
@@ -139,7 +156,7 @@ impl Series {
         stats: TargetStats,
     ) -> &Interval {
         self.poll(now, &stats);
-        slots.take(&mut self.scratch);
+        slots.take(phase, &mut self.scratch);
         let since = stats.since(&self.last_stats);
         let latency = &self.scratch.latency;
         let quantile = |q: f64| (!latency.is_empty()).then(|| latency.value_at_quantile(q));
@@ -161,6 +178,18 @@ impl Series {
         self.last_end = now;
         self.last_stats = stats;
         &self.intervals[self.intervals.len() - 1]
+    }
+
+    /// Adds what workers have counted since to the last interval of its phase. To be called when they have ended.
+    pub(crate) fn settle(&mut self, slots: &Slots) {
+        for phase in [Phase::Warmup, Phase::Run] {
+            slots.take(phase, &mut self.scratch);
+            let mut intervals = self.intervals.iter_mut().rev();
+            if let Some(last) = intervals.find(|interval| interval.phase == phase) {
+                last.committed += self.scratch.committed;
+                last.aborted += self.scratch.aborted;
+            }
+        }
     }
 
     /// Everything collected.
@@ -195,9 +224,9 @@ mod tests {
     fn intervals_hold_what_ended_in_them_and_the_engines_differences() {
         let slots = Slots::new(2);
         let mut series = Series::new(stats(0, false, 100));
-        slots.committed(0, 1000);
-        slots.committed(1, 3000);
-        slots.aborted(1);
+        slots.committed(0, Phase::Warmup, 1000);
+        slots.committed(1, Phase::Warmup, 3000);
+        slots.aborted(1, Phase::Warmup);
         let ms = Duration::from_millis;
         let first = series
             .end_interval(ms(250), Phase::Warmup, &slots, stats(0, false, 160))
@@ -217,6 +246,26 @@ mod tests {
             "nothing is not zero nanoseconds"
         );
         assert_eq!(second.flushes, None, "the engine does not count flushes");
+    }
+
+    #[test]
+    fn what_is_counted_late_belongs_to_the_last_interval_of_its_phase() {
+        let slots = Slots::new(1);
+        let mut series = Series::new(TargetStats::default());
+        for (at, phase) in [(1, Phase::Warmup), (2, Phase::Warmup), (3, Phase::Run)] {
+            series.end_interval(Duration::from_millis(at), phase, &slots, TargetStats::default());
+            slots.committed(0, Phase::Warmup, 10);
+        }
+        slots.committed(0, Phase::Run, 10);
+        slots.aborted(0, Phase::Run);
+        series.settle(&slots);
+        let counts: Vec<_> = series
+            .finish()
+            .0
+            .iter()
+            .map(|interval| (interval.committed, interval.aborted))
+            .collect();
+        assert_eq!(counts, [(0, 0), (3, 0), (1, 1)]);
     }
 
     #[test]

@@ -6,13 +6,9 @@ use workloads::target::ErrorKind;
 use crate::error::{HarnessError, Result};
 use crate::measure::latency::Recorder;
 
-/// Counts of one transaction type over the timed run.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Tally {
-    /// Transactions that committed.
-    pub committed: u64,
-    /// Transactions given up after too many attempts.
-    pub aborted: u64,
+/// Attempts that failed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Failures {
     /// Attempts made again.
     pub retries: u64,
     /// Attempts that ended by a write conflict.
@@ -23,17 +19,28 @@ pub(crate) struct Tally {
     pub deadlocks: u64,
     /// Attempts that ended by another passing error.
     pub errors: u64,
+}
+
+/// Counts of one transaction type: of what ended in the timed run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally {
+    /// Transactions that committed.
+    pub committed: u64,
+    /// Transactions given up after too many attempts.
+    pub aborted: u64,
+    /// Attempts of both that failed.
+    pub failures: Failures,
     /// Operations inside committed transactions.
     pub operations: u64,
     /// Bytes of keys and values written by committed transactions.
     pub logical_bytes: u64,
-    /// From the (intended) start to the acknowledged commit, in nanoseconds.
+    /// From the (intended) start to the acknowledged commit, in nanoseconds; of what was started in the timed run.
     pub latency: Recorder,
 }
 
-impl Tally {
+impl Failures {
     /// Counts an attempt that failed.
-    pub(crate) fn attempt_failed(&mut self, kind: ErrorKind) {
+    pub(crate) fn count(&mut self, kind: ErrorKind) {
         match kind {
             ErrorKind::Conflict => self.conflicts += 1,
             ErrorKind::Busy => self.busy += 1,
@@ -42,15 +49,22 @@ impl Tally {
         }
     }
 
-    /// Adds another thread's counts.
+    /// Adds other counts.
     pub(crate) fn merge(&mut self, other: &Self) {
-        self.committed += other.committed;
-        self.aborted += other.aborted;
         self.retries += other.retries;
         self.conflicts += other.conflicts;
         self.busy += other.busy;
         self.deadlocks += other.deadlocks;
         self.errors += other.errors;
+    }
+}
+
+impl Tally {
+    /// Adds another thread's counts.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.committed += other.committed;
+        self.aborted += other.aborted;
+        self.failures.merge(&other.failures);
         self.operations += other.operations;
         self.logical_bytes += other.logical_bytes;
         self.latency.merge(&other.latency);
@@ -62,11 +76,11 @@ impl Tally {
             name: name.to_owned(),
             committed: self.committed,
             aborted: self.aborted,
-            retries: self.retries,
-            conflicts: self.conflicts,
-            busy: self.busy,
-            deadlocks: self.deadlocks,
-            errors: self.errors,
+            retries: self.failures.retries,
+            conflicts: self.failures.conflicts,
+            busy: self.failures.busy,
+            deadlocks: self.failures.deadlocks,
+            errors: self.failures.errors,
             operations: Some(self.operations),
             latency: latency_record(&self.latency)?,
         })
@@ -84,12 +98,17 @@ mod tests {
 
     #[test]
     fn each_kind_of_failure_has_its_counter() {
-        let mut tally = Tally::default();
+        let mut failures = Failures::default();
         for kind in ErrorKind::ALL {
-            tally.attempt_failed(kind);
+            failures.count(kind);
         }
         assert_eq!(
-            (tally.conflicts, tally.busy, tally.deadlocks, tally.errors),
+            (
+                failures.conflicts,
+                failures.busy,
+                failures.deadlocks,
+                failures.errors
+            ),
             (1, 1, 1, 3)
         );
     }
@@ -103,7 +122,10 @@ mod tests {
         assert_eq!(tally.to_record("t").unwrap().latency, None);
         let mut other = Tally {
             committed: 3,
-            retries: 1,
+            failures: Failures {
+                retries: 1,
+                ..Failures::default()
+            },
             ..Tally::default()
         };
         other.latency.record(5);

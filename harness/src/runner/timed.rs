@@ -173,6 +173,7 @@ pub(crate) fn timed_run(
                 .map_err(|_| HarnessError::Run("a worker thread panicked".into()))?;
             timed.harvests.push(harvest);
         }
+        timed.series.settle(&slots);
         let checkpoints = checkpoints
             .join()
             .map_err(|_| HarnessError::Run("the thread that asks for checkpoints panicked".into()))?;

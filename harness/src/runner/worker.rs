@@ -1,14 +1,18 @@
 //! One worker thread: takes transactions from its stream, runs each to its end, counts and logs.
 //!
 //! A transaction that meets a retryable error runs again, after a growing, jittered pause, until it commits or has been
-//! tried [`ATTEMPTS_MAX`] times. Its latency is that of the whole story. It belongs to the phase in which it was (to be)
-//! started; workers finish what they have begun, so a stall at the end of the run is counted too.
+//! tried [`ATTEMPTS_MAX`] times. Its latency is that of the whole story.
+//!
+//! Two rules, for two figures. Counts, and with them rates, are of what *ended* in the timed run: one that was begun before
+//! counts, and one that ends after it does not, or long transactions would make a rate that nobody has seen. Latencies are of
+//! what was (to be) *started* in it: workers finish what they have begun, so that a stall at the end shows.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+use reports::record::Phase;
 use workloads::oracle::ThreadLog;
 use workloads::stream::Plan;
 use workloads::target::{Session, TargetError};
@@ -16,7 +20,7 @@ use workloads::worker::Worker as Work;
 
 use super::pacing::{Pacer, wait_or_stop};
 use super::series::Slots;
-use super::tally::Tally;
+use super::tally::{Failures, Tally};
 
 /// Attempts after which a transaction is given up.
 pub(crate) const ATTEMPTS_MAX: u32 = 200;
@@ -28,6 +32,19 @@ pub(crate) struct Window {
     pub run_start: Instant,
     /// Planned end of the timed run.
     pub run_end: Instant,
+}
+
+impl Window {
+    /// The phase in which something ended; none after the end, planned or not.
+    fn phase(&self, ended: Instant, stop: &AtomicBool) -> Option<Phase> {
+        if ended >= self.run_end || stop.load(Ordering::Relaxed) {
+            None
+        } else if ended >= self.run_start {
+            Some(Phase::Run)
+        } else {
+            Some(Phase::Warmup)
+        }
+    }
 }
 
 /// What all workers share.
@@ -62,6 +79,8 @@ pub(crate) struct Worker<'a> {
     work: Work,
     backoff: ChaCha8Rng,
     harvest: Harvest,
+    /// Counts of what does not count.
+    ignored: Tally,
 }
 
 enum Outcome {
@@ -90,6 +109,7 @@ impl<'a> Worker<'a> {
                 log: None,
                 fatal: None,
             },
+            ignored: Tally::default(),
         }
     }
 
@@ -118,7 +138,7 @@ impl<'a> Worker<'a> {
                 break;
             }
             let started = due.unwrap_or(now);
-            if !self.transaction(started, started >= window.run_start) {
+            if !self.transaction(started, window) {
                 break;
             }
         }
@@ -134,38 +154,44 @@ impl<'a> Worker<'a> {
     }
 
     /// Runs one transaction to its end; `false` when the run is over by an error.
-    fn transaction(&mut self, started: Instant, counts: bool) -> bool {
+    fn transaction(&mut self, started: Instant, window: Window) -> bool {
         let bytes_before = self.work.counts().bytes_written;
         let transaction = self.work.next();
         let (type_index, operations) = (transaction.type_index(), transaction.operations().len() as u64);
-        let mut ignored = Tally::default();
-        let tally = if counts {
-            &mut self.harvest.tallies[type_index]
-        } else {
-            &mut ignored
-        };
+        let mut failures = Failures::default();
         let outcome = attempts(
             &mut self.work,
             self.session.as_mut(),
             &mut self.backoff,
             self.shared.stop,
-            tally,
+            &mut failures,
         );
-        let latency_ns = Instant::now().saturating_duration_since(started).as_nanos() as u64;
+        let ended = Instant::now();
+        let latency_ns = ended.saturating_duration_since(started).as_nanos() as u64;
+        let phase = window.phase(ended, self.shared.stop);
+        let tally = match phase {
+            Some(Phase::Run) => &mut self.harvest.tallies[type_index],
+            _ => &mut self.ignored,
+        };
+        tally.failures.merge(&failures);
         match outcome {
             Ok(Outcome::Committed) => {
-                self.shared.slots.committed(self.index, latency_ns);
                 tally.committed += 1;
                 tally.operations += operations;
                 tally.logical_bytes += self.work.counts().bytes_written - bytes_before;
-                if counts {
-                    tally.latency.record(latency_ns);
+                if let Some(phase) = phase {
+                    self.shared.slots.committed(self.index, phase, latency_ns);
+                }
+                if started >= window.run_start {
+                    self.harvest.tallies[type_index].latency.record(latency_ns);
                 }
                 true
             }
             Ok(Outcome::GivenUp) => {
-                self.shared.slots.aborted(self.index);
                 tally.aborted += 1;
+                if let Some(phase) = phase {
+                    self.shared.slots.aborted(self.index, phase);
+                }
                 true
             }
             Err(error) => {
@@ -183,7 +209,7 @@ fn attempts(
     session: &mut dyn Session,
     backoff: &mut ChaCha8Rng,
     stop: &AtomicBool,
-    tally: &mut Tally,
+    failures: &mut Failures,
 ) -> Result<Outcome, TargetError> {
     let mut failed = 0;
     loop {
@@ -191,7 +217,7 @@ fn attempts(
             return Ok(Outcome::Committed);
         };
         failed += 1;
-        tally.attempt_failed(error.kind());
+        failures.count(error.kind());
         if !error.is_retryable() {
             return Err(error);
         }
@@ -199,7 +225,7 @@ fn attempts(
             return Ok(Outcome::GivenUp);
         }
         pause(backoff, failed);
-        tally.retries += 1;
+        failures.retries += 1;
     }
 }
 
@@ -212,4 +238,139 @@ fn pause(random: &mut ChaCha8Rng, failed: u32) {
     }
     let bound = Duration::from_micros(10 << failed.min(12)).min(LONGEST);
     std::thread::sleep(bound.mul_f64(random.random::<f64>()));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use workloads::keys::Frontier;
+    use workloads::oracle::LogOptions;
+    use workloads::stream::StreamOptions;
+    use workloads::target::{Committed, Direction, RowBuffer, TableRef, TxOptions};
+
+    use super::*;
+
+    /// Does nothing; commits end after a moment.
+    struct Slow {
+        until: Instant,
+    }
+
+    impl Session for Slow {
+        fn begin(&mut self, _: &TxOptions) -> Result<(), TargetError> {
+            Ok(())
+        }
+
+        fn get(&mut self, _: TableRef, _: &[u8], _: &mut Vec<u8>) -> Result<bool, TargetError> {
+            Ok(false)
+        }
+
+        fn get_for_update(&mut self, _: TableRef, _: &[u8], _: &mut Vec<u8>) -> Result<bool, TargetError> {
+            Ok(false)
+        }
+
+        fn put(&mut self, _: TableRef, _: &[u8], _: &[u8]) -> Result<(), TargetError> {
+            Ok(())
+        }
+
+        fn delete(&mut self, _: TableRef, _: &[u8]) -> Result<bool, TargetError> {
+            Ok(false)
+        }
+
+        fn scan(
+            &mut self,
+            _: TableRef,
+            _: &[u8],
+            _: usize,
+            _: Direction,
+            _: &mut RowBuffer,
+        ) -> Result<usize, TargetError> {
+            Ok(0)
+        }
+
+        fn commit(&mut self) -> Result<Committed, TargetError> {
+            std::thread::sleep(self.until.saturating_duration_since(Instant::now()));
+            Ok(Committed::default())
+        }
+
+        fn rollback(&mut self) {}
+    }
+
+    /// Runs with a warm-up of some length and a timed run of 50 ms; all commits wait until `until`, from the beginning.
+    fn run(warmup: Duration, until: Duration) -> (Harvest, Slots) {
+        let plan = Arc::new(Plan::new(workloads::spec::builtin("oltp").unwrap()));
+        let slots = Slots::new(1);
+        let begin = Instant::now();
+        let window = Window {
+            run_start: begin + warmup,
+            run_end: begin + warmup + Duration::from_millis(50),
+        };
+        let stop = AtomicBool::new(false);
+        let shared = Shared {
+            plan: &plan,
+            slots: &slots,
+            stop: &stop,
+        };
+        let frontier = Arc::new(Frontier::new(plan.tables().len(), plan.spec().threads));
+        let work = Work::new(
+            Arc::clone(&plan),
+            frontier,
+            StreamOptions::fresh(0),
+            LogOptions::default(),
+            begin,
+        );
+        let pacer = Pacer::new(None, 0, 1, 1, begin);
+        let session = Box::new(Slow { until: begin + until });
+        let harvest = Worker::new(&shared, 0, session, work).run(window, pacer);
+        (harvest, slots)
+    }
+
+    fn committed(harvest: &Harvest) -> u64 {
+        harvest.tallies.iter().map(|tally| tally.committed).sum()
+    }
+
+    #[test]
+    fn what_ends_after_the_timed_run_has_a_latency_and_is_in_no_rate() {
+        let started = loop {
+            let (harvest, _) = run(Duration::ZERO, Duration::from_millis(80));
+            assert_eq!(committed(&harvest), 0);
+            let started: u64 = harvest.tallies.iter().map(|tally| tally.latency.count()).sum();
+            // On a machine so busy that the run was over before it began, there is none.
+            if started > 0 {
+                break started;
+            }
+        };
+        assert_eq!(started, 1);
+    }
+
+    #[test]
+    fn what_was_started_in_the_warm_up_and_ends_in_the_timed_run_counts_in_it() {
+        let window = Window {
+            run_start: Instant::now() - Duration::from_secs(1),
+            run_end: Instant::now() + Duration::from_secs(1000),
+        };
+        let stop = AtomicBool::new(false);
+        let phase = |ended| window.phase(ended, &stop);
+        assert_eq!(
+            phase(window.run_start - Duration::from_nanos(1)),
+            Some(Phase::Warmup)
+        );
+        assert_eq!(phase(window.run_start), Some(Phase::Run));
+        assert_eq!(phase(window.run_end - Duration::from_nanos(1)), Some(Phase::Run));
+        assert_eq!(phase(window.run_end), None);
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(window.phase(window.run_start, &stop), None);
+    }
+
+    #[test]
+    fn workers_and_intervals_count_the_same() {
+        let (harvest, slots) = run(Duration::from_millis(20), Duration::ZERO);
+        let mut series = super::super::series::Series::new(workloads::target::TargetStats::default());
+        for (at, phase) in [(20, Phase::Warmup), (70, Phase::Run)] {
+            let stats = workloads::target::TargetStats::default();
+            series.end_interval(Duration::from_millis(at), phase, &slots, stats);
+        }
+        let intervals = series.finish().0;
+        assert_eq!(intervals[1].committed, committed(&harvest));
+    }
 }
