@@ -110,9 +110,73 @@ pub(crate) const fn permute_back(word: u64) -> u64 {
     h ^ (h >> 33)
 }
 
+/// A bijection of the numbers below a bound that scatters neighbours.
+///
+/// Steps that are bijections of as many bits as the bound has are repeated until the result is below the bound: twice on
+/// average at most, since the bound is more than half of what so many bits can say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Scatter {
+    bound: u64,
+    mask: u64,
+    shift: u32,
+}
+
+impl Scatter {
+    /// Of the numbers below `bound`, which is not 0.
+    pub(crate) fn new(bound: u64) -> Self {
+        assert!(bound > 0, "there is something to scatter");
+        let bits = u64::BITS - (bound - 1).leading_zeros();
+        Self {
+            bound,
+            mask: u64::MAX.checked_shr(u64::BITS - bits).unwrap_or(0),
+            shift: bits.div_ceil(2).max(1),
+        }
+    }
+
+    /// Where `number` goes, which is below the bound.
+    #[inline]
+    pub(crate) fn apply(self, number: u64) -> u64 {
+        debug_assert!(number < self.bound);
+        let mut h = number;
+        loop {
+            h = h.wrapping_add(GOLDEN) & self.mask;
+            h ^= h >> self.shift;
+            h = h.wrapping_mul(FACTOR_1) & self.mask;
+            h ^= h >> self.shift;
+            h = h.wrapping_mul(FACTOR_2) & self.mask;
+            h ^= h >> self.shift;
+            if h < self.bound {
+                return h;
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn scattering_reaches_each_number_once() {
+        for bound in (1..300).chain([1000, 1023, 1024, 1025, 10_000, 65_537]) {
+            let scatter = Scatter::new(bound);
+            let mut reached: Vec<u64> = (0..bound).map(|number| scatter.apply(number)).collect();
+            reached.sort_unstable();
+            assert!(reached.into_iter().eq(0..bound), "{bound}");
+        }
+        let largest = Scatter::new(u64::MAX);
+        assert_ne!(largest.apply(0), largest.apply(u64::MAX - 1));
+    }
+
+    #[test]
+    fn scattered_neighbours_are_as_far_apart_as_any_two() {
+        const BOUND: u64 = 100_000;
+        let scatter = Scatter::new(BOUND);
+        let distances = (1..1000).map(|number| scatter.apply(number).abs_diff(scatter.apply(number - 1)));
+        // Two random places are a third of the range apart.
+        let mean = distances.sum::<u64>() as f64 / 999.0 / BOUND as f64;
+        assert!((0.28..0.39).contains(&mean), "{mean}");
+    }
 
     #[test]
     fn the_same_seed_and_stream_give_the_same_numbers_and_others_do_not() {
