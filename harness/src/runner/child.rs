@@ -13,6 +13,7 @@ use workloads::target::{ErrorKind, OpenMode, OpenOptions, Target, TargetError, T
 use super::describe::describe;
 use super::job::{Levels, RunJob, levels, open_options, settings};
 use super::load::load;
+use super::loop_cost::loop_cost;
 use super::progress;
 use super::timed::timed_run;
 use crate::adapters::factory;
@@ -81,6 +82,7 @@ fn run(
         }
         Err(error) => return Ok(Err(error.context("load"))),
     }
+    measurement.loop_cost = Some(loop_cost(&plan));
     let timed = timed_run(job, &plan, target.as_ref(), stop)?;
     let stats_end = target.stats();
     let (logs, fatal) = describe(measurement, &plan, timed)?;

@@ -6,6 +6,7 @@ pub(crate) mod directories;
 pub(crate) mod interrupt;
 pub(crate) mod job;
 mod load;
+mod loop_cost;
 mod pacing;
 pub(crate) mod parent;
 pub(crate) mod process;

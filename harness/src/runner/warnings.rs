@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use reports::RunRecord;
 use reports::record::{Measurement, Warning};
+use reports::statistics::merged_summary;
 
 use crate::measure::environment::is_memory_file_system;
 
@@ -13,6 +14,8 @@ const RUN_NS_RECOMMENDED: u64 = 5_000_000_000;
 const HICCUP_NS_P99_MAX: u64 = 1_000_000;
 /// Largest over smallest throughput of repetitions above which they count as unstable.
 const SPREAD_MAX: f64 = 1.3;
+/// Share of the median latency above which the cost of the measuring loop is warned about.
+const LOOP_SHARE_MAX: f64 = 0.05;
 /// The same for raw flushes.
 const FLUSH_SPREAD_MAX: f64 = 1.5;
 
@@ -40,6 +43,7 @@ pub(crate) fn warnings(record: &RunRecord) -> Vec<Warning> {
     found.extend(short_run(&ran));
     found.extend(noisy(record, &ran));
     found.extend(crowded(record, &ran));
+    found.extend(loop_costs(record));
     found.extend(unstable(&ran));
     let rates: Vec<f64> = record
         .probes
@@ -96,6 +100,24 @@ fn crowded(record: &RunRecord, ran: &[&Measurement]) -> Option<Warning> {
     (threads > cores).then_some(Warning::MoreThreadsThanCores { threads, cores })
 }
 
+/// Engines of whose median latency the measuring loop is too large a part.
+fn loop_costs(record: &RunRecord) -> Vec<Warning> {
+    let of_engine = |engine: &str| {
+        let measurements = || record.of_engine(engine).filter(|one| one.status.is_ok());
+        let costs = measurements().filter_map(|one| one.loop_cost?.transaction_ns_all_threads);
+        let loop_ns = costs.min_by(f64::total_cmp)?;
+        let latencies = measurements().flat_map(|one| &one.transaction_types);
+        let summary = merged_summary(latencies.filter_map(|of| of.latency.as_ref()))?;
+        let latency_ns_p50 = summary.latency_ns_p50;
+        (loop_ns > LOOP_SHARE_MAX * latency_ns_p50 as f64).then(|| Warning::LoopCost {
+            engine: engine.to_owned(),
+            loop_ns,
+            latency_ns_p50,
+        })
+    };
+    record.engines().into_iter().filter_map(of_engine).collect()
+}
+
 fn unstable(ran: &[&Measurement]) -> Vec<Warning> {
     let mut by_engine: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for measurement in ran {
@@ -127,7 +149,9 @@ fn spread(values: &[f64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reports::record::{Build, Latency, LatencySummary, Profile, Settings, Status};
+    use reports::record::{
+        Build, Latency, LatencySummary, LoopCost, Profile, Settings, Status, TransactionType,
+    };
 
     fn measurement(engine: &str, rate: f64) -> Measurement {
         Measurement {
@@ -220,5 +244,38 @@ mod tests {
         let mut record = calm();
         record.measurements.truncate(1);
         assert_eq!(warnings(&record), [Warning::SingleRepetition]);
+    }
+
+    #[test]
+    fn a_loop_that_is_more_than_a_twentieth_of_the_median_is_named() {
+        let with_median = |latency_ns_p50| {
+            let mut record = calm();
+            for (measurement, loop_ns) in record.measurements.iter_mut().zip([101.0, 300.0]) {
+                measurement.loop_cost = Some(LoopCost {
+                    transaction_ns: Some(1.0),
+                    transaction_ns_all_threads: Some(loop_ns),
+                });
+            }
+            let summary = LatencySummary {
+                count: 9,
+                latency_ns_p50,
+                ..LatencySummary::default()
+            };
+            record.measurements[0].transaction_types = vec![TransactionType {
+                latency: Some(Latency {
+                    summary,
+                    histogram: None,
+                }),
+                ..TransactionType::default()
+            }];
+            warnings(&record)
+        };
+        assert_eq!(with_median(2100), []);
+        let expected = Warning::LoopCost {
+            engine: "a".into(),
+            loop_ns: 101.0,
+            latency_ns_p50: 2000,
+        };
+        assert_eq!(with_median(2000), [expected]);
     }
 }

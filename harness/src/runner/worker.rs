@@ -71,6 +71,13 @@ pub(crate) struct Harvest {
     pub fatal: Option<TargetError>,
 }
 
+impl Harvest {
+    /// Transactions that committed in the timed run.
+    pub(super) fn committed(&self) -> u64 {
+        self.tallies.iter().map(|tally| tally.committed).sum()
+    }
+}
+
 /// A worker's own things.
 pub(crate) struct Worker<'a> {
     shared: &'a Shared<'a>,
@@ -244,57 +251,11 @@ fn pause(random: &mut ChaCha8Rng, failed: u32) {
 mod tests {
     use std::sync::Arc;
 
-    use workloads::keys::Frontier;
-    use workloads::oracle::LogOptions;
-    use workloads::stream::StreamOptions;
-    use workloads::target::{Committed, Direction, RowBuffer, TableRef, TxOptions};
+    use workloads::target::TargetStats;
 
+    use super::super::loop_cost::{Nothing, work_on_nothing};
+    use super::super::series::Series;
     use super::*;
-
-    /// Does nothing; commits end after a moment.
-    struct Slow {
-        until: Instant,
-    }
-
-    impl Session for Slow {
-        fn begin(&mut self, _: &TxOptions) -> Result<(), TargetError> {
-            Ok(())
-        }
-
-        fn get(&mut self, _: TableRef, _: &[u8], _: &mut Vec<u8>) -> Result<bool, TargetError> {
-            Ok(false)
-        }
-
-        fn get_for_update(&mut self, _: TableRef, _: &[u8], _: &mut Vec<u8>) -> Result<bool, TargetError> {
-            Ok(false)
-        }
-
-        fn put(&mut self, _: TableRef, _: &[u8], _: &[u8]) -> Result<(), TargetError> {
-            Ok(())
-        }
-
-        fn delete(&mut self, _: TableRef, _: &[u8]) -> Result<bool, TargetError> {
-            Ok(false)
-        }
-
-        fn scan(
-            &mut self,
-            _: TableRef,
-            _: &[u8],
-            _: usize,
-            _: Direction,
-            _: &mut RowBuffer,
-        ) -> Result<usize, TargetError> {
-            Ok(0)
-        }
-
-        fn commit(&mut self) -> Result<Committed, TargetError> {
-            std::thread::sleep(self.until.saturating_duration_since(Instant::now()));
-            Ok(Committed::default())
-        }
-
-        fn rollback(&mut self) {}
-    }
 
     /// Runs with a warm-up of some length and a timed run of 50 ms; all commits wait until `until`, from the beginning.
     fn run(warmup: Duration, until: Duration) -> (Harvest, Slots) {
@@ -305,35 +266,18 @@ mod tests {
             run_start: begin + warmup,
             run_end: begin + warmup + Duration::from_millis(50),
         };
-        let stop = AtomicBool::new(false);
-        let shared = Shared {
-            plan: &plan,
-            slots: &slots,
-            stop: &stop,
+        let session = Nothing {
+            until: Some(begin + until),
         };
-        let frontier = Arc::new(Frontier::new(plan.tables().len(), plan.spec().threads));
-        let work = Work::new(
-            Arc::clone(&plan),
-            frontier,
-            StreamOptions::fresh(0),
-            LogOptions::default(),
-            begin,
-        );
-        let pacer = Pacer::new(None, 0, 1, 1, begin);
-        let session = Box::new(Slow { until: begin + until });
-        let harvest = Worker::new(&shared, 0, session, work).run(window, pacer);
+        let harvest = work_on_nothing(&plan, &slots, 0, session, window);
         (harvest, slots)
-    }
-
-    fn committed(harvest: &Harvest) -> u64 {
-        harvest.tallies.iter().map(|tally| tally.committed).sum()
     }
 
     #[test]
     fn what_ends_after_the_timed_run_has_a_latency_and_is_in_no_rate() {
         let started = loop {
             let (harvest, _) = run(Duration::ZERO, Duration::from_millis(80));
-            assert_eq!(committed(&harvest), 0);
+            assert_eq!(harvest.committed(), 0);
             let started: u64 = harvest.tallies.iter().map(|tally| tally.latency.count()).sum();
             // On a machine so busy that the run was over before it began, there is none.
             if started > 0 {
@@ -365,12 +309,11 @@ mod tests {
     #[test]
     fn workers_and_intervals_count_the_same() {
         let (harvest, slots) = run(Duration::from_millis(20), Duration::ZERO);
-        let mut series = super::super::series::Series::new(workloads::target::TargetStats::default());
+        let mut series = Series::new(TargetStats::default());
         for (at, phase) in [(20, Phase::Warmup), (70, Phase::Run)] {
-            let stats = workloads::target::TargetStats::default();
-            series.end_interval(Duration::from_millis(at), phase, &slots, stats);
+            series.end_interval(Duration::from_millis(at), phase, &slots, TargetStats::default());
         }
         let intervals = series.finish().0;
-        assert_eq!(intervals[1].committed, committed(&harvest));
+        assert_eq!(intervals[1].committed, harvest.committed());
     }
 }

@@ -1,7 +1,7 @@
 //! Tables about the run as a whole: the machine's bounds, ratios, single findings.
 
 use super::tables::{Cell, Table, filled, latency, number, outcome_class, table};
-use crate::record::{CheckStatus, LatencySummary, Outcome, RunRecord};
+use crate::record::{CheckStatus, LatencySummary, LoopCost, Outcome, RunRecord};
 use crate::statistics::{Estimate, merged_summary};
 use crate::units::{self, MISSING, or_missing};
 
@@ -62,6 +62,31 @@ pub(super) fn bounds(record: &RunRecord) -> Option<Table> {
             format!("delay of an idle thread beside {engine}"),
             merged_summary(latencies),
         );
+    }
+    for engine in record.engines() {
+        // The least disturbed one.
+        let least = |of: fn(&LoopCost) -> Option<f64>| {
+            let costs = record
+                .of_engine(engine)
+                .filter_map(|one| of(one.loop_cost.as_ref()?));
+            costs.min_by(f64::total_cmp)
+        };
+        let figures = [
+            ("one thread", least(|cost| cost.transaction_ns)),
+            ("all threads", least(|cost| cost.transaction_ns_all_threads)),
+        ];
+        for (threads, ns) in figures
+            .into_iter()
+            .filter_map(|(threads, ns)| Some((threads, ns?)))
+        {
+            let mut row: Vec<Cell> = vec![
+                format!("measuring loop, a transaction without an engine, beside {engine}, {threads}").into(),
+                MISSING.into(),
+                units::duration(ns as u64).into(),
+            ];
+            row.extend([Cell::from(MISSING), Cell::from(MISSING)]);
+            table.rows.push(row);
+        }
     }
     if let Some(ns) = record.probes.clock_read_ns {
         let mut row: Vec<Cell> = vec![

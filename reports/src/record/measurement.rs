@@ -84,6 +84,18 @@ pub struct TransactionType {
     pub latency: Option<Latency>,
 }
 
+/// What the measuring loop costs by itself: the transactions of the specification, on an engine that does nothing. It is in
+/// every latency. In nanoseconds for each transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct LoopCost {
+    /// On one thread.
+    #[serde(default)]
+    pub transaction_ns: Option<f64>,
+    /// On as many threads as the run has.
+    #[serde(default)]
+    pub transaction_ns_all_threads: Option<f64>,
+}
+
 /// The result of one engine in one repetition.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Measurement {
@@ -129,6 +141,9 @@ pub struct Measurement {
     /// What the process used.
     #[serde(default)]
     pub resources: Resources,
+    /// What the measuring loop costs by itself.
+    #[serde(default)]
+    pub loop_cost: Option<LoopCost>,
     /// Delays an idle thread saw during the timed run.
     #[serde(default)]
     pub hiccup: Option<Latency>,

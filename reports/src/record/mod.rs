@@ -37,7 +37,7 @@ pub use environment::{Build, Command, Environment, Profile};
 pub use file::RecordError;
 pub use interval::{Interval, Phase};
 pub use latency::{Latency, LatencyError, LatencySummary};
-pub use measurement::{Load, Measurement, Status, TransactionType};
+pub use measurement::{Load, LoopCost, Measurement, Status, TransactionType};
 pub use probe::{FlushSample, Probes};
 pub use ratio::{Direction, RatioRow};
 pub use recovery::{Check, CheckStatus, Figure, Recovery, RecoveryKind};

@@ -39,6 +39,15 @@ pub enum Warning {
         /// Processors there are.
         cores: u32,
     },
+    /// The measuring loop is a good part of what was measured.
+    LoopCost {
+        /// The engine.
+        engine: String,
+        /// What the loop costs by itself, in nanoseconds for each transaction.
+        loop_ns: f64,
+        /// The median latency of the engine's transactions, in nanoseconds.
+        latency_ns_p50: u64,
+    },
     /// One repetition only: no spread is known.
     SingleRepetition,
     /// Repetitions differ so much that their middle says little.
@@ -123,6 +132,17 @@ impl Warning {
             Self::MoreThreadsThanCores { threads, cores } => {
                 format!("{threads} threads ran on {cores} processors; latencies include scheduling delays.")
             }
+            Self::LoopCost {
+                engine,
+                loop_ns,
+                latency_ns_p50,
+            } => format!(
+                "Of the median latency of {engine}, {}, the measuring loop itself is about {} ({:.0} %): ratios between \
+                 engines are further from 1 than they look.",
+                units::duration(*latency_ns_p50),
+                units::duration(*loop_ns as u64),
+                loop_ns / *latency_ns_p50 as f64 * 100.0
+            ),
             Self::SingleRepetition => {
                 "One repetition only: the spread between repetitions is not known.".to_owned()
             }
