@@ -97,6 +97,7 @@ impl TransactionManager {
             crate::reach::mark(crate::reach::Mechanism::CheckpointCancelled);
             self.pool.return_dirty(&dirty);
         })?;
+        self.pool.dirty_written();
         if planted::makes(Fault::RedoPositionTooLate) {
             // Time for commits whose log would be passed over.
             thread::sleep(Duration::from_millis(2));

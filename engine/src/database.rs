@@ -521,7 +521,9 @@ impl Database {
         if is_log_large || manager.needs_checkpoint() {
             self.checkpoint()?;
         }
-        manager.pool.store().shrink_to_fit();
+        let store = manager.pool.store();
+        store.keep_for_next();
+        store.shrink_to_fit();
         Ok(())
     }
 }

@@ -130,6 +130,7 @@ fn open_to_write(path: &Path, options: &Options) -> Result<Opened> {
     }
     let poison = Arc::clone(redone.pool.store().poison());
     let wal = Wal::start_sharing(Arc::clone(vfs), redone.wal_options.clone(), redone.end, poison)?;
+    wal.keep_spare();
     let store = redone.pool.store();
     store.keep_room();
     match redone.checkpoint {

@@ -12,6 +12,10 @@ use crate::ids::PageNumber;
 use crate::page::builder::overflow_page;
 use crate::page::layout::{HEADER, KIND_OVERFLOW};
 use crate::page::node::OverflowRef;
+use crate::sync::thread;
+
+/// How often a page of a chain is looked at that is moved out of the cache each time, or does not belong to it.
+const LINK_ATTEMPTS: usize = 1000;
 
 impl Tree<'_> {
     /// Appends a chain's value to `out`.
@@ -35,6 +39,32 @@ impl Tree<'_> {
         while left.len > 0 {
             let rest = self.read_link(left, &mut buffer)?;
             part(&buffer);
+            visit(left.first);
+            left = rest;
+        }
+        Ok(())
+    }
+
+    /// The pages of a chain in a tree that nobody changes. One that is moved out of the cache while it is looked at is read
+    /// again; [`Stop::Restart`] says that the chain is broken.
+    pub(super) fn links_at_rest(
+        &self,
+        chain: OverflowRef,
+        mut visit: impl FnMut(PageNumber),
+    ) -> Result<(), Stop> {
+        let mut buffer = Vec::new();
+        let mut left = chain;
+        while left.len > 0 {
+            let mut attempts = 1;
+            let rest = loop {
+                match self.read_link(left, &mut buffer) {
+                    Err(Stop::Restart) if attempts < LINK_ATTEMPTS => {
+                        attempts += 1;
+                        thread::yield_now();
+                    }
+                    answer => break answer?,
+                }
+            };
             visit(left.first);
             left = rest;
         }

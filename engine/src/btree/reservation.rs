@@ -65,10 +65,16 @@ impl AddAssign for Need {
 }
 
 impl Need {
-    /// Dirty pages that have to be written to make way, in a cache of so many frames.
-    fn dirty_evictions(&self, frames: usize) -> usize {
+    /// Dirty pages that have to be written to make way, where so many are dirty now, and those of the commit can be moved out
+    /// before it is done or not.
+    fn dirty_evictions(&self, dirty: usize, moves: bool) -> usize {
         // Each frame taken moves one page out. Dirty ones among these are dirty now, or become so by this commit.
-        (self.created + self.faults).min(frames + 2 * (self.created + self.changed))
+        let own = if moves {
+            2 * (self.created + self.changed)
+        } else {
+            0
+        };
+        (self.created + self.faults).min(dirty + own)
     }
 }
 
@@ -179,7 +185,7 @@ impl<'a> Changer<'a, '_> {
             self.log_reserved = log_bytes;
         }
         if needs_evictions {
-            let evictions = need.dirty_evictions(self.pool.frames());
+            let evictions = need.dirty_evictions(self.pool.dirty_at_most(), moves);
             self.unfinished.reserve_evictions(evictions)?;
         }
         if moves {
@@ -470,7 +476,10 @@ mod tests {
             distinct: 3,
             faults: 1000,
         };
-        assert_eq!(need.dirty_evictions(64), 64 + 10);
-        assert_eq!(need.dirty_evictions(10_000), 1002);
+        assert_eq!(need.dirty_evictions(64, true), 64 + 10);
+        assert_eq!(need.dirty_evictions(64, false), 64);
+        for moves in [true, false] {
+            assert_eq!(need.dirty_evictions(10_000, moves), 1002);
+        }
     }
 }

@@ -57,7 +57,7 @@ pub(crate) fn verify_chain(
 ) {
     let page = chain.first;
     let mut links = Vec::new();
-    match tree.walk_overflow(chain, |_| (), |link| links.push(link)) {
+    match tree.links_at_rest(chain, |link| links.push(link)) {
         Ok(()) => {}
         Err(Stop::Restart) => problems.push(format!("page {page}: a retired chain is broken")),
         Err(Stop::Failed(error)) => problems.push(format!("page {page}: {error}")),
@@ -210,10 +210,7 @@ impl<'p> Verifier<'_, 'p> {
                     self.report.rows += 1;
                     self.report.logical_bytes += key_len as u64 + u64::from(reference.len);
                     let mut chain = Vec::new();
-                    match self
-                        .tree
-                        .walk_overflow(reference, |_| (), |link| chain.push(link))
-                    {
+                    match self.tree.links_at_rest(reference, |link| chain.push(link)) {
                         Ok(()) => {}
                         Err(Stop::Restart) => {
                             self.problem(

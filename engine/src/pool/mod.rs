@@ -23,7 +23,7 @@ use crate::ids::{CommitId, PageNumber};
 use crate::metrics::Count;
 use crate::page::image;
 use crate::store::{DataFile, Privilege};
-use crate::sync::atomic::Ordering::{AcqRel, Relaxed};
+use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use crate::sync::{Condvar, Mutex, thread_local};
 use crate::work::{Kind, done};
@@ -39,6 +39,9 @@ pub(crate) const FRAMES_MIN: usize = if cfg!(shuttle) { 32 } else { 64 };
 /// Rounds of eviction for a commit, which cannot be given up any more: others hold their frames only for moments.
 const COMMIT_ATTEMPTS: usize = 1000;
 
+/// Frames that readers may have taken for pages which are brought in by somebody else.
+const FRAMES_OF_READERS: usize = 64;
+
 #[derive(Debug)]
 pub(crate) struct Pool {
     arena: Arena,
@@ -53,6 +56,8 @@ pub(crate) struct Pool {
     epoch: AtomicU64,
     dirty: Mutex<Vec<PageNumber>>,
     dirty_count: AtomicUsize,
+    /// Pages that a checkpoint has taken and not written yet, at most.
+    taken_count: AtomicUsize,
     /// Whether some page of the database may be outside the pool.
     may_be_absent: AtomicBool,
     /// Waiters for pages that another thread is bringing in.
@@ -93,6 +98,7 @@ impl Pool {
             epoch: AtomicU64::new(1),
             dirty: Mutex::new(Vec::new()),
             dirty_count: AtomicUsize::new(0),
+            taken_count: AtomicUsize::new(0),
             may_be_absent: AtomicBool::new(!fresh),
             arrivals: Mutex::new(()),
             arrived: Condvar::new(),
@@ -127,11 +133,13 @@ impl Pool {
             .saturating_sub(self.free.lock().len())
     }
 
-    /// Pages that can be created for certain without moving another out; 0 once pages may be outside the pool, since
-    /// whoever reads one competes for frames then.
+    /// Pages that can be created for certain without moving another out. Once pages may be outside the pool, whoever reads one
+    /// competes for frames: then all pages have to have room in it together, with some to spare for readers who
+    /// bring in the same page at once.
     pub(crate) fn frames_available(&self) -> usize {
         if self.may_be_absent() {
-            0
+            let pages = self.store.pages_in_use() as usize;
+            self.frames().saturating_sub(pages + FRAMES_OF_READERS)
         } else {
             self.frames() - self.frames_in_use()
         }
@@ -267,12 +275,24 @@ impl Pool {
         self.dirty_count.load(Relaxed)
     }
 
+    /// Frames that can hold changed pages now, at most. The caller holds the applier.
+    pub(crate) fn dirty_at_most(&self) -> usize {
+        let taken = self.taken_count.load(Acquire);
+        self.frames().min(self.dirty_count() + taken)
+    }
+
     /// Takes the dirty set and starts a new epoch. The caller holds the applier.
     pub(crate) fn take_dirty(&self) -> Vec<PageNumber> {
         let mut dirty = self.dirty.lock();
         self.epoch.fetch_add(1, AcqRel);
+        self.taken_count.store(dirty.len(), Release);
         self.dirty_count.store(0, Relaxed);
         std::mem::take(&mut dirty)
+    }
+
+    /// The pages of the dirty set that was taken last are written.
+    pub(crate) fn dirty_written(&self) {
+        self.taken_count.store(0, Release);
     }
 
     /// Gives back pages of a dirty set that could not be written.
@@ -282,6 +302,7 @@ impl Pool {
         }
         self.dirty.lock().extend_from_slice(pages);
         self.dirty_count.fetch_add(pages.len(), Relaxed);
+        self.taken_count.store(0, Release);
     }
 
     /// Leaves in the dirty set only what is in memory and dirty, once each: pages that had to make way are written, and may be

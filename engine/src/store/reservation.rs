@@ -2,11 +2,15 @@
 //!
 //! A commit that has changed a page must be completed, and on the way it may have to move dirty pages out of the cache,
 //! which takes room in the file. So extents for that are taken from free space before it begins. They are used only when
-//! the file is full, only on behalf of that commit, and stay for the next one.
+//! the file is full, only on behalf of that commit, and stay for the next one. On a full disk what is kept for checkpoints is
+//! borrowed, or a database that is larger than its cache could not be emptied there.
+
+use std::cell::Cell;
 
 use super::allocator::UnitRange;
 use super::data_file::DataFile;
-use crate::error::Result;
+use super::room::Purpose;
+use crate::error::{Error, Result};
 use crate::planted::{self, Fault};
 
 /// Extents that stay reserved after a commit.
@@ -20,6 +24,8 @@ pub(crate) struct Privilege(());
 #[derive(Debug)]
 pub(crate) struct Reservation<'s> {
     store: &'s DataFile,
+    /// Some of it was kept for checkpoints on a full disk, and is to be so again.
+    has_borrowed: Cell<bool>,
 }
 
 impl Reservation<'_> {
@@ -38,7 +44,13 @@ impl Reservation<'_> {
             return Ok(());
         }
         let len = store.page_units();
-        let starts = store.reserve(&vec![len; count - reserved])?;
+        let lens = vec![len; count - reserved];
+        let starts = store.reserve(&lens).or_else(|error| {
+            let kept = store.take_kept(&lens, Purpose::Pages { new: 0 });
+            let kept = kept.filter(|_| error.is_disk_full()).ok_or(error)?;
+            self.has_borrowed.set(true);
+            Ok::<_, Error>(kept)
+        })?;
         let ranges = starts.into_iter().map(|start| UnitRange { start, len });
         store.reserved.lock().extend(ranges);
         Ok(())
@@ -47,14 +59,22 @@ impl Reservation<'_> {
 
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
-        self.store.release_reserved(KEPT_MAX);
+        if self.has_borrowed.get() {
+            self.store.release_reserved(0);
+            self.store.keep_again();
+        } else {
+            self.store.release_reserved(KEPT_MAX);
+        }
     }
 }
 
 impl DataFile {
     /// Begins the reservation of a commit.
     pub(crate) fn reservation(&self) -> Reservation<'_> {
-        Reservation { store: self }
+        Reservation {
+            store: self,
+            has_borrowed: Cell::new(false),
+        }
     }
 
     /// One reserved extent, cut to `units`.

@@ -75,12 +75,7 @@ impl DataFile {
         aside
             .new_pages
             .extend(self.reserve_equal(self.page_units(), lacking)?);
-        let lacking = (self.map_extents() + self.kept_extents()).saturating_sub(aside.kept.len() as u64);
-        let len = self.kept_units();
-        let kept = self.reserve_equal(len, lacking)?;
-        aside
-            .kept
-            .extend(kept.into_iter().map(|start| UnitRange { start, len }));
+        self.keep_all(&mut aside)?;
         aside.promised_until = created + ahead;
         self.created_with_room
             .store(aside.promised_until, Ordering::Relaxed);
@@ -105,8 +100,6 @@ impl DataFile {
         if !self.keeps_room.load(Ordering::Relaxed) || is_left_out() {
             return;
         }
-        let wanted = (self.map_extents() + self.kept_extents()) as usize;
-        let len = self.kept_units();
         let mut aside = self.set_aside.lock();
         self.created_with_room.store(0, Ordering::Relaxed);
         let to_come = aside
@@ -115,19 +108,62 @@ impl DataFile {
         let new_pages = (self.pages_without_place() + to_come) as usize;
         let mut space = self.space.lock();
         let page = self.page_units();
-        // All of it moves to the front, so that the end of the file can be cut. What fits into free room of one length in some
-        // places fits into it in the first ones.
-        let new_pages = new_pages.min(aside.new_pages.len());
+        while aside.new_pages.len() > new_pages
+            && let Some(start) = aside.new_pages.pop_last()
+        {
+            space.cancel(UnitRange { start, len: page });
+        }
+        drop(space);
+        self.keep_at_front(&mut aside);
+    }
+
+    /// Moves what is set aside for pages to the front, so that the end of the file can be cut: after a checkpoint those are
+    /// the pages that were created beside it.
+    pub(super) fn move_aside(&self) {
+        let mut aside = self.set_aside.lock();
+        let mut space = self.space.lock();
+        let (page, count) = (self.page_units(), aside.new_pages.len());
         std::mem::take(&mut aside.new_pages)
             .into_iter()
             .for_each(|start| space.cancel(UnitRange { start, len: page }));
-        let mut starts = Vec::with_capacity(new_pages);
-        let placed = space.reserve_below(u64::MAX, &vec![page; new_pages], &mut starts);
-        assert_eq!(placed, new_pages, "room that was just given back");
+        let starts = space.reserve_front(page, count);
+        assert_eq!(starts.len(), count, "room that was just given back");
         aside.new_pages.extend(starts);
+    }
+
+    /// Keeps as much as before again, as far as there is room.
+    pub(super) fn keep_again(&self) {
+        self.keep_at_front(&mut self.set_aside.lock());
+    }
+
+    /// Keeps what is to be kept, also where the file has to be made longer for that: whoever opens it next may find a full
+    /// disk. Without room there is less.
+    pub(crate) fn keep_for_next(&self) {
+        if !self.keeps_room.load(Ordering::Relaxed) || is_left_out() {
+            return;
+        }
+        let mut aside = self.set_aside.lock();
+        if let Err(error) = self.keep_all(&mut aside) {
+            tracing::debug!(%error, "less room than usual is kept for a full disk");
+        }
+    }
+
+    fn keep_all(&self, aside: &mut SetAside) -> Result<()> {
+        let lacking = (self.map_extents() + self.kept_extents()).saturating_sub(aside.kept.len() as u64);
+        let len = self.kept_units();
+        let kept = self.reserve_equal(len, lacking)?;
+        aside
+            .kept
+            .extend(kept.into_iter().map(|start| UnitRange { start, len }));
+        Ok(())
+    }
+
+    fn keep_at_front(&self, aside: &mut SetAside) {
+        let wanted = (self.map_extents() + self.kept_extents()) as usize;
+        let len = self.kept_units();
+        let mut space = self.space.lock();
         aside.kept.drain(..).for_each(|range| space.cancel(range));
-        let mut starts = Vec::with_capacity(wanted);
-        space.reserve_below(u64::MAX, &vec![len; wanted], &mut starts);
+        let starts = space.reserve_front(len, wanted);
         aside
             .kept
             .extend(starts.into_iter().map(|start| UnitRange { start, len }));
@@ -191,11 +227,13 @@ impl DataFile {
     }
 
     fn pages_without_place(&self) -> u64 {
-        let in_use = {
-            let numbers = self.numbers.lock();
-            u64::from(numbers.count() - numbers.free_count())
-        };
-        in_use.saturating_sub(self.map.totals().pages)
+        self.pages_in_use().saturating_sub(self.map.totals().pages)
+    }
+
+    /// Pages that have a number.
+    pub(crate) fn pages_in_use(&self) -> u64 {
+        let numbers = self.numbers.lock();
+        u64::from(numbers.count() - numbers.free_count())
     }
 
     /// Pieces that the page map can have, its root among them.

@@ -278,6 +278,14 @@ impl Wal {
         self.segments.prepare()
     }
 
+    /// Makes a spare if there is none: the next opening needs one, however full the disk is then. One that cannot be made is
+    /// made later.
+    pub(crate) fn keep_spare(&self) {
+        if let Err(error) = self.segments.prepare_count(1) {
+            tracing::debug!(%error, "no spare for the next opening yet");
+        }
+    }
+
     /// Notes the end of the log as the position where redo will start by a checkpoint that is made now, and returns it.
     /// From here on guards tell of what is durable behind it: the checkpoint may become durable, and its position the one
     /// where a recovery begins, before [`Wal::checkpoint`] says so. Nothing may be appended meanwhile.

@@ -19,6 +19,7 @@ mod chain;
 mod commit;
 mod cursor;
 mod discover;
+mod files;
 mod frame;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;

@@ -15,11 +15,11 @@
 //!
 //! Lock order: `making` (held over file operations) before `state` (never).
 
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::discover::FoundFile;
+use super::files::{Live, Spare, State};
 use super::numbering::{first_sequence, first_start, salt, time_line, time_line_at};
 use super::options::{WalOptions, WalStats, WalSync};
 use super::probe::faster_sync;
@@ -37,47 +37,6 @@ const SPARES_MAX: usize = 16;
 /// Spares that are kept while the disk has room for more: on a full one the last is for the next opening, and the other for
 /// commits that make room, until a checkpoint gives back what they have left.
 pub(crate) const KEPT_SPARES: usize = 2;
-
-/// A file that part of the log is in, or was in.
-#[derive(Debug)]
-struct Live {
-    path: PathBuf,
-    id: FileId,
-    start: LogPosition,
-    end: LogPosition,
-    size: u64,
-}
-
-/// A file ready for use.
-#[derive(Debug)]
-struct Spare {
-    sequence: u64,
-    path: PathBuf,
-    id: FileId,
-    size: u64,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    live: VecDeque<Live>,
-    spares: VecDeque<Spare>,
-    next_sequence: u64,
-    /// Of the segment that was taken last.
-    time_line: u64,
-    /// Where the next segment starts.
-    next_start: LogPosition,
-    need: Need,
-    /// Bytes of frames for which the commit that is being applied may take spares: those are not removed.
-    promised: u64,
-    /// A spare that was wanted could not be made for want of room.
-    is_starved: bool,
-}
-
-impl State {
-    fn spare_bytes(&self) -> u64 {
-        self.spares.iter().map(|spare| spare.size).sum()
-    }
-}
 
 /// Live and spare segment files.
 #[derive(Debug)]
@@ -419,9 +378,12 @@ impl Segments {
                 .map(|spare| (spare.path.clone(), spare.id))
                 .collect()
         };
-        spares
-            .iter()
-            .try_for_each(|(path, id)| vfs::check_identity(&*self.vfs, path, *id))
+        spares.iter().try_for_each(|(path, id)| {
+            let answer = vfs::check_identity(&*self.vfs, path, *id);
+            // A checkpoint may have removed it meanwhile; then it is no spare any more.
+            let is_spare = || self.state.lock().spares.iter().any(|spare| spare.path == *path);
+            answer.or_else(|error| if is_spare() { Err(error) } else { Ok(()) })
+        })
     }
 
     pub(super) fn spare_count(&self) -> usize {
@@ -429,10 +391,20 @@ impl Segments {
     }
 
     /// Forgets what was needed: from now on the log is as that of a database that was just opened. Spares that this needs no
-    /// more are removed.
+    /// more are removed, but for one that the next opening needs on a full disk.
     pub(super) fn forget_need(&self) -> Result<()> {
         let _making = self.making.lock();
         self.state.lock().need = Need::default();
+        let is_small = |spare: &Spare| spare.size <= self.sizes.new_segment(0);
+        let has_small = self.state.lock().spares.iter().any(is_small);
+        if !has_small {
+            match self.create_spare(self.sizes.new_segment(0)) {
+                Ok(spare) => self.state.lock().spares.push_back(spare),
+                // What there is stays.
+                Err(error) if error.is_disk_full() => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
         self.remove_spares()
     }
 

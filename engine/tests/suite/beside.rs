@@ -45,3 +45,34 @@ fn committers_and_checkpoints_go_on_beside_each_other() {
     assert_eq!(db.snapshot().scan(table, ..).unwrap().count(), 4 * 200);
     assert!(db.metrics().checkpoints > 1);
 }
+
+/// With a cache much smaller than the values, so that pages of a chain come and go while it is checked.
+#[test]
+fn readers_beside_it_do_not_make_verification_find_damage() {
+    let options = Options::new().page_size(4096).cache_size(0).background(false);
+    let db = options
+        .vfs(Arc::new(MemoryVfs::default()))
+        .open("/beside.db")
+        .unwrap();
+    let table = db.create_table("rows").unwrap();
+    for n in 0..60u32 {
+        db.write(|tx| tx.put(table, &n.to_be_bytes(), &vec![n as u8; 20_000]))
+            .unwrap();
+    }
+    db.checkpoint().unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::SeqCst) {
+                for row in db.snapshot().scan(table, ..).unwrap() {
+                    row.unwrap();
+                }
+            }
+        });
+        let reports: Vec<_> = (0..60).map(|_| db.verify().unwrap()).collect();
+        stop.store(true, Ordering::SeqCst);
+        for report in reports {
+            assert!(report.is_sound(), "{:?}", report.problems);
+        }
+    });
+}

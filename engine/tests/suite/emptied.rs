@@ -186,7 +186,7 @@ fn everything_can_be_deleted_when_checkpoints_have_used_up_the_last_room() {
 
 #[test]
 fn without_room_that_is_kept_the_disk_stays_full() {
-    for (cache_pages, value_bytes) in [(0, 100), (1 << 13, 100), (1 << 13, 300)] {
+    for (cache_pages, value_bytes) in [(1 << 13, 100), (1 << 13, 300)] {
         let filling = Filling {
             cache_pages,
             value_bytes,
@@ -211,6 +211,124 @@ fn a_database_opens_on_the_disk_that_it_filled_and_can_be_emptied() {
                 },
                 Some(is_killed),
             );
+        }
+    }
+}
+
+/// What a process does before somebody else fills the disk.
+#[derive(Clone, Copy, Debug)]
+enum Before {
+    Closed,
+    CompactedAndClosed,
+    /// It goes on.
+    Compacted,
+    CompactedAndKilled,
+    Killed,
+}
+
+#[test]
+fn a_database_that_had_room_can_be_emptied_when_others_have_filled_the_disk() {
+    use Before::{Closed, Compacted, CompactedAndClosed, CompactedAndKilled, Killed};
+    for (rows, value_bytes) in [(6000u32, 100), (2000, 1000), (400, 8000)] {
+        for before in [Closed, CompactedAndClosed, Compacted, CompactedAndKilled, Killed] {
+            let context = format!("{rows} rows of {value_bytes} bytes, {before:?}");
+            let filling = Filling {
+                page_size: 16 << 10,
+                cache_pages: 4096,
+                value_bytes,
+                ..FILLING
+            };
+            let mut vfs = MemoryVfs::default();
+            let db = filling.options(&vfs).open(PATH).unwrap();
+            let table = db.create_table("rows").unwrap();
+            for from in (0..rows).step_by(400) {
+                let mut tx = db.begin_with(nosync()).unwrap();
+                for n in from..(from + 400).min(rows) {
+                    tx.put(table, &filling.key(n), &vec![n as u8; value_bytes])
+                        .unwrap();
+                }
+                tx.commit().unwrap();
+            }
+            db.sync().unwrap();
+            if matches!(before, CompactedAndClosed | Compacted | CompactedAndKilled) {
+                db.compact().unwrap();
+            }
+            let db = match before {
+                Compacted => Some(db),
+                Closed | CompactedAndClosed => {
+                    db.close().unwrap();
+                    None
+                }
+                CompactedAndKilled | Killed => {
+                    let files = vfs.fork();
+                    drop(db);
+                    vfs = files;
+                    None
+                }
+            };
+            vfs.set_capacity(Some(vfs.used_bytes()));
+            let open = || filling.options(&vfs).open(PATH);
+            let db = db.unwrap_or_else(|| open().unwrap_or_else(|error| panic!("{context}: {error}")));
+            for from in (0..rows).step_by(10) {
+                let mut tries = 0;
+                while let Err(error) = filling.delete(&db, from..from + 10) {
+                    assert!(error.is_disk_full(), "{context}: {error}");
+                    tries += 1;
+                    assert!(tries < 4, "{context}: {} rows are left: {error}", rows - from);
+                    make_room(&db);
+                }
+            }
+            assert_eq!(count(&db), 0);
+            assert_sound(&db);
+        }
+    }
+}
+
+#[test]
+fn a_database_with_hardly_anything_in_it_opens_on_a_full_disk() {
+    for (rows, is_compacted, is_closed) in [
+        (0, false, false),
+        (1, false, false),
+        (1, false, true),
+        (1, true, true),
+        (2000, true, false),
+    ] {
+        let mut vfs = MemoryVfs::default();
+        let open = |vfs: &MemoryVfs| {
+            Options::new()
+                .background(false)
+                .vfs(Arc::new(vfs.clone()))
+                .open(PATH)
+        };
+        let db = open(&vfs).unwrap();
+        let table = db.create_table("rows").unwrap();
+        for n in 0..rows {
+            db.write(|tx| tx.put(table, &u32::to_be_bytes(n), &[7; 200]))
+                .unwrap();
+        }
+        if is_compacted {
+            db.compact().unwrap();
+        }
+        if is_closed {
+            db.close().unwrap();
+        } else {
+            let files = vfs.fork();
+            drop(db);
+            vfs = files;
+        }
+        vfs.set_capacity(Some(vfs.used_bytes()));
+        // And again: a process that has come to nothing must not use up what the next one needs.
+        for life in 0..4 {
+            let db = open(&vfs).unwrap_or_else(|error| panic!("{rows}, {is_compacted}, {life}: {error}"));
+            assert_eq!(count(&db), rows as usize);
+            if life % 2 == 0 {
+                db.close().unwrap();
+            } else {
+                let files = vfs.fork();
+                drop(db);
+                vfs = files;
+                vfs.set_capacity(Some(vfs.used_bytes()));
+            }
         }
     }
 }

@@ -39,6 +39,7 @@ mod read_only;
 mod reads;
 mod reserved;
 mod salvage;
+mod spares;
 mod waits;
 mod whole_api;
 mod work;
