@@ -32,6 +32,8 @@ const SECTOR: usize = 512;
 const SALVAGED: usize = 3;
 /// First bytes of every extent of the data file (docs/format.md).
 const EXTENT_MAGIC: &[u8] = b"PXTN";
+/// First bytes of a superblock.
+const DATA_MAGIC: &[u8] = b"Palimpsest data";
 /// Bytes of a log segment's header block.
 const LOG_HEADER: usize = 4096;
 const SECTOR_ZEROED: &str = "log: one sector zeroed";
@@ -189,8 +191,8 @@ pub(crate) fn sweep(
     (sweep, miss)
 }
 
-/// The newest commit that was promised before the last flush began. The first sync of a file that was made meanwhile is none:
-/// there is nothing of the log in it yet.
+/// The newest commit that was promised before the last flush of the log began. The first sync of a file that was made
+/// meanwhile is none: there is nothing of the log in it yet. Nor is a sync of the data file, of a checkpoint beside.
 fn before_last_flush(recording: &Recording, point: usize) -> CommitId {
     let operations = &recording.trace.operations[..point];
     let is_of_new_file = |index: usize, file| {
@@ -202,8 +204,13 @@ fn before_last_flush(recording: &Recording, point: usize) -> CommitId {
         });
         made.next().unwrap_or(false)
     };
+    // Each opening begins by writing a superblock.
+    let data_file = operations.iter().find_map(|operation| match operation {
+        Operation::Write { inode, data, .. } if data.starts_with(DATA_MAGIC) => Some(*inode),
+        _ => None,
+    });
     let is_flush = |index: usize| match operations[index] {
-        Operation::Sync { inode, .. } => !is_of_new_file(index, inode),
+        Operation::Sync { inode, .. } => Some(inode) != data_file && !is_of_new_file(index, inode),
         Operation::SyncWrite { .. } => true,
         _ => false,
     };

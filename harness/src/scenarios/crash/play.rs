@@ -1,5 +1,7 @@
 //! Doing the steps of a script, and noting what was promised when.
 
+use std::time::{Duration, Instant};
+
 use engine::planted::inherit;
 use engine::vfs::SimulatedVfs;
 use engine::vfs::simulated::OperationKind;
@@ -164,6 +166,19 @@ impl<'s> Player<'s> {
                 self.errors.push(error);
             }
             rest = later;
+        }
+    }
+
+    /// Gives the engine's background thread the time for a checkpoint that is due: on a quick machine the steps are over before
+    /// it has looked.
+    pub(super) fn await_background(&self) {
+        const PATIENCE: Duration = Duration::from_secs(2);
+        let (Some(database), Some(pages)) = (&self.database, self.settings.background) else {
+            return;
+        };
+        let begun = Instant::now();
+        while database.metrics().dirty_pages >= pages as u64 && begun.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 

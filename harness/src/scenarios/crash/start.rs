@@ -34,6 +34,7 @@ pub(crate) fn record(script: &Script, seed: u64) -> Result<Recording, String> {
     let (vfs, mut player) = prepare(script, seed)?;
     player.invite();
     player.run(&script.steps)?;
+    player.await_background();
     player.look_around()?;
     player.close().map_err(|error| format!("close: {error}"))?;
     Ok(Recording {
