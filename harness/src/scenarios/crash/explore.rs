@@ -97,7 +97,7 @@ fn spread(count: usize, most: usize, seed: u64) -> Vec<usize> {
 /// Files whose making is cut off just before their first sync, at most.
 const HALF_MADE_MAX: usize = 2;
 /// Choices at each point of the recovery from that, at least.
-const HALF_MADE_CHOICES: usize = 40;
+const HALF_MADE_CHOICES: usize = 24;
 
 /// Just before the first sync of files that were created, of the first ones.
 fn half_made(trace: &Trace) -> Vec<usize> {
