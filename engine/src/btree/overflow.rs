@@ -22,26 +22,13 @@ impl Tree<'_> {
     pub(super) fn append_overflow(&self, reference: OverflowRef, out: &mut Vec<u8>) -> Result<(), Stop> {
         let start = out.len();
         out.reserve(reference.len as usize);
-        self.walk_overflow(reference, |part| out.extend_from_slice(part), |_| ())?;
-        debug_assert_eq!(out.len() - start, reference.len as usize);
-        Ok(())
-    }
-
-    /// Visits the parts and the page numbers of a chain.
-    pub(super) fn walk_overflow(
-        &self,
-        reference: OverflowRef,
-        mut part: impl FnMut(&[u8]),
-        mut visit: impl FnMut(PageNumber),
-    ) -> Result<(), Stop> {
-        let mut buffer = Vec::new();
+        let mut part = Vec::new();
         let mut left = reference;
         while left.len > 0 {
-            let rest = self.read_link(left, &mut buffer)?;
-            part(&buffer);
-            visit(left.first);
-            left = rest;
+            left = self.read_link(left, &mut part)?;
+            out.extend_from_slice(&part);
         }
+        debug_assert_eq!(out.len() - start, reference.len as usize);
         Ok(())
     }
 

@@ -81,11 +81,10 @@ impl Segments {
         segments.time_line = time_line(segments.vfs.random(), state.next_sequence);
         for file in found {
             let spare = file.is_spare();
-            if spare && !file.make_durable(&*segments.vfs) {
-                segments.remove(&file.path, file.id)?;
-            } else if spare
+            if spare
                 && segments.sizes.can_be_used(file.len)
                 && state.spares.len() <= options.prepare_ahead
+                && file.make_durable(&*segments.vfs)
             {
                 let spare = segments.rename_to_spare(&file.path, file.id, file.len, state.next_sequence)?;
                 state.next_sequence = spare.sequence + 1;
