@@ -121,13 +121,13 @@ pub(super) fn work_on_nothing(
         stop: &stop,
     };
     let frontier = Arc::new(Frontier::new(plan.tables().len(), plan.spec().threads));
-    let work = Work::new(
-        Arc::clone(plan),
-        frontier,
-        StreamOptions::fresh(index as u16),
-        LogOptions::default(),
-        window.run_start,
-    );
+    // An engine that finds nothing must not be judged: a violation noted for each read would cost more than a good one.
+    let log = LogOptions {
+        dirty_reads: true,
+        ..LogOptions::default()
+    };
+    let stream = StreamOptions::fresh(index as u16);
+    let work = Work::new(Arc::clone(plan), frontier, stream, log, window.run_start);
     Worker::new(&shared, index, Box::new(session), work).run(window, Pacer::Closed)
 }
 
@@ -136,13 +136,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_loop_costs_something_on_every_built_in_mix() {
+    fn every_built_in_mix_runs_on_nothing() {
         for name in workloads::spec::BUILTIN_NAMES {
             let plan = Arc::new(Plan::new(workloads::spec::builtin(name).unwrap()));
-            // On a machine so busy that no transaction was made in time there is no figure.
-            let cost = std::iter::repeat_with(|| loop_cost(&plan)).find(|cost| cost.transaction_ns.is_some());
-            let ns = cost.and_then(|cost| cost.transaction_ns).unwrap();
-            assert!(ns > 1.0, "{name}: {ns}");
+            let slots = Slots::new(1);
+            let begin = Instant::now();
+            let window = Window {
+                run_start: begin,
+                run_end: begin + LENGTH,
+            };
+            let harvest = work_on_nothing(&plan, &slots, 0, Nothing::default(), window);
+            assert!(harvest.fatal.is_none(), "{name}: {:?}", harvest.fatal);
         }
     }
 }

@@ -99,6 +99,12 @@ fn a_record_says_what_was_measured_where_and_what_was_not() {
     let measured = measurement(&record, 0);
     assert_eq!(measured["load"]["rows"], 500);
     assert_eq!(measured["transaction_types"][0]["name"], "read-write");
+    for threads in ["transaction_ns", "transaction_ns_all_threads"] {
+        assert!(
+            measured["loop_cost"][threads].as_f64().unwrap() > 0.0,
+            "{threads}"
+        );
+    }
     assert!(
         measured["transaction_types"][0]["latency"]["latency_ns_p99"]
             .as_u64()
