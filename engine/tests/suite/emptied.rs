@@ -73,6 +73,24 @@ impl Filling {
         }
         tx.commit().map(drop)
     }
+
+    /// Deletes all rows, `batch` at a time, and makes room where that is refused.
+    fn delete_all(self, db: &Database, rows: u32, batch: u32, context: &str) {
+        for from in (0..rows).step_by(batch as usize) {
+            let mut tries = 0;
+            while let Err(error) = self.delete(db, from..from + batch) {
+                assert!(error.is_disk_full(), "{context}: {error}");
+                tries += 1;
+                assert!(
+                    tries < 4,
+                    "{context}: {} of {rows} rows are left: {error}",
+                    rows - from
+                );
+                make_room(db);
+            }
+        }
+        assert_eq!(count(db), 0, "{context}");
+    }
 }
 
 fn make_room(db: &Database) {
@@ -117,16 +135,7 @@ fn run(filling: Filling, reopens: Option<bool>) {
             killed.clone()
         }
     };
-    for from in (0..rows).step_by(50) {
-        let mut tries = 0;
-        while let Err(error) = filling.delete(&db, from..from + 50) {
-            assert!(error.is_disk_full(), "{context}: {error}");
-            tries += 1;
-            assert!(tries < 4, "{context}: {} rows of {rows} are left", rows - from);
-            make_room(&db);
-        }
-    }
-    assert_eq!(count(&db), 0);
+    filling.delete_all(&db, rows, 50, &context);
     make_room(&db);
     let table = db.table("rows").unwrap();
     for n in 0..100u32 {
@@ -269,16 +278,7 @@ fn a_database_that_had_room_can_be_emptied_when_others_have_filled_the_disk() {
             vfs.set_capacity(Some(vfs.used_bytes()));
             let open = || filling.options(&vfs).open(PATH);
             let db = db.unwrap_or_else(|| open().unwrap_or_else(|error| panic!("{context}: {error}")));
-            for from in (0..rows).step_by(10) {
-                let mut tries = 0;
-                while let Err(error) = filling.delete(&db, from..from + 10) {
-                    assert!(error.is_disk_full(), "{context}: {error}");
-                    tries += 1;
-                    assert!(tries < 4, "{context}: {} rows are left: {error}", rows - from);
-                    make_room(&db);
-                }
-            }
-            assert_eq!(count(&db), 0);
+            filling.delete_all(&db, rows, 10, &context);
             assert_sound(&db);
         }
     }

@@ -5,8 +5,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, SystemTime};
 
-use engine::vfs::{OpenMode, Vfs, VfsFile};
+use engine::vfs::{FileId, OpenMode, Vfs, VfsFile};
 use engine::{CommitId, Database, Durability, Options, Result, Table, TxOptions, WalSync};
+
+/// Something to be done once.
+#[derive(Default)]
+struct Once(Option<Box<dyn FnOnce() + Send>>);
+
+impl std::fmt::Debug for Once {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Once")
+    }
+}
 
 #[derive(Debug, Default)]
 struct Gate {
@@ -21,6 +31,8 @@ struct Gate {
     waiting: usize,
     /// How long each sync takes at least.
     delay: Duration,
+    /// When somebody looks next whether a log file is still itself.
+    at_look: Once,
 }
 
 /// Another file system with a gate before every sync. A clone is another handle to the same.
@@ -97,6 +109,11 @@ impl GatedVfs {
         self.gate.0.lock().unwrap().delay = delay;
     }
 
+    /// Has something done when somebody looks next whether a log file is still the one that it was.
+    pub(crate) fn at_next_look(&self, act: impl FnOnce() + Send + 'static) {
+        self.gate.0.lock().unwrap().at_look.0 = Some(Box::new(act));
+    }
+
     /// Waits until a sync waits at the gate.
     pub(crate) fn wait_for_sync(&self) {
         let mut gate = self.gate.0.lock().unwrap();
@@ -165,9 +182,21 @@ impl Vfs for GatedVfs {
     fn random(&self) -> u64 {
         self.files.random()
     }
+    fn identity(&self, path: &Path) -> io::Result<FileId> {
+        if path.extension().is_some_and(|end| end == "wal") {
+            let act = self.gate.0.lock().unwrap().at_look.0.take();
+            if let Some(act) = act {
+                act();
+            }
+        }
+        self.files.identity(path)
+    }
 }
 
 impl VfsFile for GatedFile {
+    fn identity(&self) -> io::Result<FileId> {
+        self.file.identity()
+    }
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         self.file.read_at(buf, offset)
     }
