@@ -133,7 +133,6 @@ impl DataFile {
         must_reach: LogPosition,
     ) -> Result<()> {
         self.commit_map(frozen, redo, must_reach)?;
-        self.move_aside();
         self.shrink();
         Ok(())
     }

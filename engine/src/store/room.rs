@@ -117,20 +117,6 @@ impl DataFile {
         self.keep_at_front(&mut aside);
     }
 
-    /// Moves what is set aside for pages to the front, so that the end of the file can be cut: after a checkpoint those are
-    /// the pages that were created beside it.
-    pub(super) fn move_aside(&self) {
-        let mut aside = self.set_aside.lock();
-        let mut space = self.space.lock();
-        let (page, count) = (self.page_units(), aside.new_pages.len());
-        std::mem::take(&mut aside.new_pages)
-            .into_iter()
-            .for_each(|start| space.cancel(UnitRange { start, len: page }));
-        let starts = space.reserve_front(page, count);
-        assert_eq!(starts.len(), count, "room that was just given back");
-        aside.new_pages.extend(starts);
-    }
-
     /// Keeps as much as before again, as far as there is room.
     pub(super) fn keep_again(&self) {
         self.keep_at_front(&mut self.set_aside.lock());
