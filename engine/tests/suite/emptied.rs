@@ -235,52 +235,80 @@ enum Before {
     Killed,
 }
 
+/// Fills a database on a disk with room, which somebody else then fills, and deletes everything, `batch` rows at a time.
+fn run_when_others_fill(filling: Filling, rows: u32, before: Before, batch: u32) {
+    use Before::{Closed, Compacted, CompactedAndClosed, CompactedAndKilled, Killed};
+    let context = format!("{rows} rows, {filling:?}, {before:?}");
+    let mut vfs = MemoryVfs::default();
+    let db = filling.options(&vfs).open(PATH).unwrap();
+    let table = db.create_table("rows").unwrap();
+    for from in (0..rows).step_by(500) {
+        let mut tx = db.begin_with(nosync()).unwrap();
+        for n in from..(from + 500).min(rows) {
+            tx.put(table, &filling.key(n), &vec![n as u8; filling.value_bytes])
+                .unwrap();
+        }
+        tx.commit().unwrap();
+    }
+    if matches!(before, CompactedAndClosed | Compacted | CompactedAndKilled) {
+        db.compact().unwrap();
+    }
+    let db = match before {
+        Compacted => Some(db),
+        Closed | CompactedAndClosed => {
+            db.close().unwrap();
+            None
+        }
+        CompactedAndKilled | Killed => {
+            db.sync().unwrap();
+            let files = vfs.fork();
+            drop(db);
+            vfs = files;
+            None
+        }
+    };
+    vfs.set_capacity(Some(vfs.used_bytes()));
+    let open = || filling.options(&vfs).open(PATH);
+    let db = db.unwrap_or_else(|| open().unwrap_or_else(|error| panic!("{context}: {error}")));
+    filling.delete_all(&db, rows, batch, &context);
+    assert_sound(&db);
+}
+
 #[test]
 fn a_database_that_had_room_can_be_emptied_when_others_have_filled_the_disk() {
     use Before::{Closed, Compacted, CompactedAndClosed, CompactedAndKilled, Killed};
+    let cached = Filling {
+        page_size: 16 << 10,
+        cache_pages: 4096,
+        ..FILLING
+    };
     for (rows, value_bytes) in [(6000u32, 100), (2000, 1000), (400, 8000)] {
         for before in [Closed, CompactedAndClosed, Compacted, CompactedAndKilled, Killed] {
-            let context = format!("{rows} rows of {value_bytes} bytes, {before:?}");
-            let filling = Filling {
-                page_size: 16 << 10,
-                cache_pages: 4096,
-                value_bytes,
-                ..FILLING
-            };
-            let mut vfs = MemoryVfs::default();
-            let db = filling.options(&vfs).open(PATH).unwrap();
-            let table = db.create_table("rows").unwrap();
-            for from in (0..rows).step_by(400) {
-                let mut tx = db.begin_with(nosync()).unwrap();
-                for n in from..(from + 400).min(rows) {
-                    tx.put(table, &filling.key(n), &vec![n as u8; value_bytes])
-                        .unwrap();
-                }
-                tx.commit().unwrap();
-            }
-            db.sync().unwrap();
-            if matches!(before, CompactedAndClosed | Compacted | CompactedAndKilled) {
-                db.compact().unwrap();
-            }
-            let db = match before {
-                Compacted => Some(db),
-                Closed | CompactedAndClosed => {
-                    db.close().unwrap();
-                    None
-                }
-                CompactedAndKilled | Killed => {
-                    let files = vfs.fork();
-                    drop(db);
-                    vfs = files;
-                    None
-                }
-            };
-            vfs.set_capacity(Some(vfs.used_bytes()));
-            let open = || filling.options(&vfs).open(PATH);
-            let db = db.unwrap_or_else(|| open().unwrap_or_else(|error| panic!("{context}: {error}")));
-            filling.delete_all(&db, rows, 10, &context);
-            assert_sound(&db);
+            run_when_others_fill(
+                Filling {
+                    value_bytes,
+                    ..cached
+                },
+                rows,
+                before,
+                10,
+            );
         }
+    }
+    // Each of these stops when one of the things that make it possible is left out: reserving no room where all pages have
+    // theirs in the cache; counting the changed ones only; borrowing what is kept; keeping it when the file is compacted and closed.
+    for (cache_pages, rows, value_bytes, is_ordered) in [
+        (4096, 6000, 100, false),
+        (0, 200, 30_000, true),
+        (0, 1500, 1000, true),
+    ] {
+        let filling = Filling {
+            cache_pages,
+            value_bytes,
+            is_ordered,
+            ..cached
+        };
+        run_when_others_fill(filling, rows, CompactedAndClosed, 2);
     }
 }
 
