@@ -390,20 +390,10 @@ impl Segments {
     }
 
     /// Forgets what was needed: from now on the log is as that of a database that was just opened. Spares that this needs no
-    /// more are removed, but for one that the next opening needs on a full disk.
+    /// more are removed.
     pub(super) fn forget_need(&self) -> Result<()> {
         let _making = self.making.lock();
         self.state.lock().need = Need::default();
-        let is_small = |spare: &Spare| spare.size <= self.sizes.new_segment(0);
-        let has_small = self.state.lock().spares.iter().any(is_small);
-        if !has_small {
-            match self.create_spare(self.sizes.new_segment(0)) {
-                Ok(spare) => self.state.lock().spares.push_back(spare),
-                // What there is stays.
-                Err(error) if error.is_disk_full() => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
         self.remove_spares()
     }
 
