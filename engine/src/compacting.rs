@@ -70,7 +70,6 @@ impl Database {
                 }
             }
         }
-        manager.wal.keep_spare();
         manager.pool.store().keep_for_next();
         report.file_bytes_after = manager.pool.store().stats().file_bytes;
         report.wal_bytes_after = manager.wal.file_bytes();

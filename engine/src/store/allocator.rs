@@ -180,6 +180,17 @@ impl ExtentAllocator {
         starts
     }
 
+    /// Reserves an extent in the last free range, if that lies behind unit `behind`.
+    pub(super) fn reserve_behind(&mut self, behind: u64, len: u64) -> Option<u64> {
+        let last = self
+            .free
+            .last()
+            .filter(|range| range.start > behind && range.len >= len)?;
+        let mut starts = Vec::with_capacity(1);
+        self.fill(last, last.end(), &[len], &mut starts);
+        starts.pop()
+    }
+
     /// Reserves extents one behind the other in a free range, up to unit `end`; returns how many.
     fn fill(&mut self, range: UnitRange, end: u64, lens: &[u64], starts: &mut Vec<u64>) -> usize {
         self.remove_free(range);

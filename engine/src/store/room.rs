@@ -16,7 +16,7 @@
 
 use std::collections::BTreeSet;
 
-use super::allocator::UnitRange;
+use super::allocator::{ExtentAllocator, UnitRange};
 use super::data_file::DataFile;
 use super::extent::{OVERHEAD_BYTES, units_for};
 use super::map_format::ENTRY_BYTES;
@@ -40,6 +40,26 @@ pub(super) struct SetAside {
     kept: Vec<UnitRange>,
     /// How many pages there may be created before room is looked for again: the commit that is being applied relies on it.
     promised_until: u64,
+}
+
+impl SetAside {
+    /// Moves what is kept behind the extents of pages, as far as there is room: it would split what images do not fill of them
+    /// in two, of which the best fit lets the longer one grow until both are as long.
+    fn make_way(&mut self, space: &mut ExtentAllocator) {
+        let Self { new_pages, kept, .. } = self;
+        let (Some(&first), Some(&last)) = (new_pages.first(), new_pages.last()) else {
+            return;
+        };
+        for range in kept
+            .iter_mut()
+            .filter(|range| (first..last).contains(&range.start))
+        {
+            let Some(start) = space.reserve_behind(last, range.len) else {
+                return;
+            };
+            space.cancel(std::mem::replace(range, UnitRange { start, ..*range }));
+        }
+    }
 }
 
 /// What room is for.
@@ -171,6 +191,7 @@ impl DataFile {
     pub(super) fn release_for_new(&self, pages: usize) {
         let mut aside = self.set_aside.lock();
         let mut space = self.space.lock();
+        aside.make_way(&mut space);
         let len = self.page_units();
         for start in std::iter::from_fn(|| aside.new_pages.pop_first()).take(pages) {
             space.cancel(UnitRange { start, len });

@@ -338,14 +338,16 @@ impl Wal {
     }
 
     /// Tells the log that a durable checkpoint needs nothing before `position`: segments wholly before it become
-    /// spares, or are removed. Only call it once the checkpoint is durable.
+    /// spares, or are removed; a spare is left. Only call it once the checkpoint is durable.
     ///
     /// # Errors
     /// I/O errors; they do not poison the log.
     pub fn checkpoint(&self, position: LogPosition) -> Result<()> {
         self.kept_from.fetch_max(position.0, Ordering::Relaxed);
         // A segment with bytes still to be flushed stays, whatever the checkpoint says.
-        self.segments.recycle_before(position.min(self.durable()))
+        self.segments.recycle_before(position.min(self.durable()))?;
+        self.keep_spare();
+        Ok(())
     }
 
     /// Bytes of log that a recovery would have to read: from the last checkpoint, or the start, to the end.

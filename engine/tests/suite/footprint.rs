@@ -148,7 +148,7 @@ fn after_a_load_in_random_order_and_closing_the_file_is_hardly_longer_than_its_r
         (20_000u32, "NONE", 140),
         (50_000, "NONE", 140),
         (100_000, "NONE", 140),
-        (100_000, "LZ4", 120),
+        (100_000, "LZ4", 80),
     ] {
         for explicit in [false, true] {
             let vfs = MemoryVfs::default();
