@@ -55,6 +55,10 @@ pub struct TypeSummary<'a> {
     pub deadlocks: u64,
     /// Attempts ended by other errors.
     pub errors: u64,
+    /// Point reads and ranges inside the committed transactions, when counted.
+    pub reads: Option<u64>,
+    /// Those of them that found no row.
+    pub reads_missed: Option<u64>,
     /// Latency over the repetitions.
     pub latency: Option<LatencySummary>,
 }
@@ -163,6 +167,8 @@ fn types<'a>(ran: &[&'a Measurement]) -> Vec<TypeSummary<'a>> {
                 busy: 0,
                 deadlocks: 0,
                 errors: 0,
+                reads: None,
+                reads_missed: None,
                 latency: merged_summary(latencies(ran, Some(&one.name))),
             });
             types.len() - 1
@@ -178,6 +184,12 @@ fn types<'a>(ran: &[&'a Measurement]) -> Vec<TypeSummary<'a>> {
             (&mut total.errors, one.errors),
         ] {
             *sum = sum.saturating_add(count);
+        }
+        for (sum, count) in [
+            (&mut total.reads, one.reads),
+            (&mut total.reads_missed, one.reads_missed),
+        ] {
+            *sum = sum.map_or(count, |sum| Some(sum.saturating_add(count?)));
         }
     }
     types

@@ -23,13 +23,15 @@ use crate::values::Identity;
 /// An error from the sink ends the attempt as fatal.
 pub type JournalSink = Box<dyn FnMut(&JournalEntry) -> std::io::Result<()> + Send>;
 
-/// How much a worker has read and written in attempts that ended in a commit.
+/// How much has been read and written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WorkCounts {
+    /// Point reads and ranges.
+    pub reads: u64,
+    /// Those of them that found no row at all.
+    pub reads_missed: u64,
     /// Rows found by point reads.
     pub rows_read: u64,
-    /// Point reads that found no row.
-    pub rows_missed: u64,
     /// Rows returned by ranges.
     pub rows_scanned: u64,
     /// Rows written.
@@ -45,13 +47,22 @@ pub struct WorkCounts {
 impl WorkCounts {
     /// Adds `other`.
     pub fn add(&mut self, other: &WorkCounts) {
+        self.reads += other.reads;
+        self.reads_missed += other.reads_missed;
         self.rows_read += other.rows_read;
-        self.rows_missed += other.rows_missed;
         self.rows_scanned += other.rows_scanned;
         self.rows_written += other.rows_written;
         self.rows_deleted += other.rows_deleted;
         self.bytes_read += other.bytes_read;
         self.bytes_written += other.bytes_written;
+    }
+
+    /// Counts a point read: `len` bytes of key and value, if there was a row.
+    fn read(&mut self, len: Option<usize>) {
+        self.reads += 1;
+        self.reads_missed += u64::from(len.is_none());
+        self.rows_read += u64::from(len.is_some());
+        self.bytes_read += len.unwrap_or(0) as u64;
     }
 }
 
@@ -63,8 +74,8 @@ pub struct Worker {
     journal: Option<JournalSink>,
     attempts: u32,
     span_ns: (u64, u64),
+    /// Of the attempt under way.
     counts: WorkCounts,
-    attempt_counts: WorkCounts,
     key: Vec<u8>,
     value: Vec<u8>,
     found: Vec<u8>,
@@ -98,7 +109,6 @@ impl Worker {
             attempts: 0,
             span_ns: (0, 0),
             counts: WorkCounts::default(),
-            attempt_counts: WorkCounts::default(),
             key: Vec::new(),
             value: Vec::new(),
             found: Vec::new(),
@@ -136,7 +146,7 @@ impl Worker {
             self.stream.again();
         }
         self.attempts += 1;
-        self.attempt_counts = WorkCounts::default();
+        self.counts = WorkCounts::default();
         let began_ns = self.now_ns();
         self.span_ns = (began_ns, began_ns);
         self.log.begin(self.stream.transaction());
@@ -154,7 +164,6 @@ impl Worker {
             Ok(committed) => {
                 self.log
                     .committed(transaction, committed.commit_id, began_ns, acked_ns);
-                self.counts.add(&self.attempt_counts);
                 let (thread, sequence) = (transaction.thread(), transaction.first_sequence());
                 if !transaction.is_read_only() {
                     let commit_id = committed.commit_id;
@@ -184,7 +193,7 @@ impl Worker {
         self.span_ns
     }
 
-    /// What the committed transactions have read and written.
+    /// What the last attempt has read and written.
     pub fn counts(&self) -> &WorkCounts {
         &self.counts
     }
@@ -252,16 +261,11 @@ impl Worker {
         let table = plan.table(operation.table);
         let transaction = self.stream.transaction();
         table.key(operation.row, &mut self.key);
-        let counts = &mut self.attempt_counts;
+        let counts = &mut self.counts;
         match operation.kind {
             OperationKind::Read => {
                 let exists = session.get(operation.table, &self.key, &mut self.found)?;
-                if exists {
-                    counts.rows_read += 1;
-                    counts.bytes_read += (self.key.len() + self.found.len()) as u64;
-                } else {
-                    counts.rows_missed += 1;
-                }
+                counts.read(exists.then(|| self.key.len() + self.found.len()));
                 if self.log.checks_reads() {
                     let value = exists.then_some(self.found.as_slice());
                     self.log.read(table, operation.row, value, transaction);
@@ -277,6 +281,8 @@ impl Worker {
                         self.rows.len()
                     )));
                 }
+                counts.reads += 1;
+                counts.reads_missed += u64::from(count == 0);
                 counts.rows_scanned += count as u64;
                 counts.bytes_read += self.rows.bytes_len() as u64;
                 if self.log.checks_reads() {
@@ -288,12 +294,7 @@ impl Worker {
                 let version = transaction.version(operation);
                 if operation.kind == OperationKind::ReadModifyWrite {
                     let exists = session.get_for_update(operation.table, &self.key, &mut self.found)?;
-                    if exists {
-                        counts.rows_read += 1;
-                        counts.bytes_read += (self.key.len() + self.found.len()) as u64;
-                    } else {
-                        counts.rows_missed += 1;
-                    }
+                    counts.read(exists.then(|| self.key.len() + self.found.len()));
                     if self.log.checks_reads() {
                         let value = exists.then_some(self.found.as_slice());
                         self.log.read(table, operation.row, value, transaction);

@@ -86,7 +86,7 @@ pub(crate) fn describe(
     }
     measurement.engine_stats = engine_stats(timed.stats);
     measurement.engine_stats.checkpoints = spans;
-    measurement.engine_stats.logical_bytes = Some(tallies.iter().map(|tally| tally.logical_bytes).sum());
+    measurement.engine_stats.logical_bytes = Some(tallies.iter().map(|tally| tally.work.bytes_written).sum());
     Ok((logs, fatal))
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 use hdrhistogram::Histogram;
-use reports::record::{CheckpointSpan, Interval, Phase};
+use reports::record::{CheckpointSpan, Interval, Phase, percentile};
 use workloads::target::TargetStats;
 
 use crate::measure::latency::LATENCY_NS_MAX;
@@ -159,16 +159,16 @@ impl Series {
         slots.take(phase, &mut self.scratch);
         let since = stats.since(&self.last_stats);
         let latency = &self.scratch.latency;
-        let quantile = |q: f64| (!latency.is_empty()).then(|| latency.value_at_quantile(q));
+        let told = |value: u64| (!latency.is_empty()).then_some(value);
         self.intervals.push(Interval {
             start_ns: self.last_end.as_nanos() as u64,
             length_ns: now.saturating_sub(self.last_end).as_nanos() as u64,
             phase,
             committed: self.scratch.committed,
             aborted: self.scratch.aborted,
-            latency_ns_p50: quantile(0.5),
-            latency_ns_p99: quantile(0.99),
-            latency_ns_max: (!latency.is_empty()).then(|| latency.max()),
+            latency_ns_p50: told(latency.value_at_quantile(0.5)),
+            latency_ns_p99: percentile(latency, 0.99),
+            latency_ns_max: told(latency.max()),
             wal_bytes: since.wal_bytes,
             flushes: since.flushes,
             bytes_written: since.bytes_written,

@@ -2,6 +2,7 @@
 
 use reports::record::{Latency, TransactionType};
 use workloads::target::ErrorKind;
+use workloads::worker::WorkCounts;
 
 use crate::error::{HarnessError, Result};
 use crate::measure::latency::Recorder;
@@ -32,8 +33,8 @@ pub(crate) struct Tally {
     pub failures: Failures,
     /// Operations inside committed transactions.
     pub operations: u64,
-    /// Bytes of keys and values written by committed transactions.
-    pub logical_bytes: u64,
+    /// What committed transactions have read and written.
+    pub work: WorkCounts,
     /// From the (intended) start to the acknowledged commit, in nanoseconds; of what was started in the timed run.
     pub latency: Recorder,
 }
@@ -66,7 +67,7 @@ impl Tally {
         self.aborted += other.aborted;
         self.failures.merge(&other.failures);
         self.operations += other.operations;
-        self.logical_bytes += other.logical_bytes;
+        self.work.add(&other.work);
         self.latency.merge(&other.latency);
     }
 
@@ -82,6 +83,8 @@ impl Tally {
             deadlocks: self.failures.deadlocks,
             errors: self.failures.errors,
             operations: Some(self.operations),
+            reads: Some(self.work.reads),
+            reads_missed: Some(self.work.reads_missed),
             latency: latency_record(&self.latency)?,
         })
     }

@@ -14,10 +14,12 @@ const RUN_NS_RECOMMENDED: u64 = 5_000_000_000;
 const HICCUP_NS_P99_MAX: u64 = 1_000_000;
 /// Largest over smallest throughput of repetitions above which they count as unstable.
 const SPREAD_MAX: f64 = 1.3;
-/// Share of the median latency above which the cost of the measuring loop is warned about.
-const LOOP_SHARE_MAX: f64 = 0.05;
 /// The same for raw flushes.
 const FLUSH_SPREAD_MAX: f64 = 1.5;
+/// Share of the median latency above which the cost of the measuring loop is warned about.
+const LOOP_SHARE_MAX: f64 = 0.05;
+/// Share of reads that find no row above which they are warned about.
+const MISSED_SHARE_MAX: f64 = 0.01;
 
 /// Every warning that the record calls for, apart from those that its measurements bear already.
 pub(crate) fn warnings(record: &RunRecord) -> Vec<Warning> {
@@ -44,6 +46,7 @@ pub(crate) fn warnings(record: &RunRecord) -> Vec<Warning> {
     found.extend(noisy(record, &ran));
     found.extend(crowded(record, &ran));
     found.extend(loop_costs(record));
+    found.extend(reads_missed(record));
     found.extend(unstable(&ran));
     let rates: Vec<f64> = record
         .probes
@@ -85,8 +88,9 @@ fn noisy(record: &RunRecord, ran: &[&Measurement]) -> Option<Warning> {
     let worst = hiccups
         .map(|hiccup| hiccup.summary)
         .max_by_key(|summary| summary.latency_ns_p99)?;
-    (worst.latency_ns_p99 > HICCUP_NS_P99_MAX).then_some(Warning::NoisyMachine {
-        hiccup_ns_p99: worst.latency_ns_p99,
+    let hiccup_ns_p99 = worst.latency_ns_p99?;
+    (hiccup_ns_p99 > HICCUP_NS_P99_MAX).then_some(Warning::NoisyMachine {
+        hiccup_ns_p99,
         hiccup_ns_max: worst.latency_ns_max,
     })
 }
@@ -116,6 +120,27 @@ fn loop_costs(record: &RunRecord) -> Vec<Warning> {
         })
     };
     record.engines().into_iter().filter_map(of_engine).collect()
+}
+
+/// Transaction types of which many reads found nothing.
+fn reads_missed(record: &RunRecord) -> Vec<Warning> {
+    let mut found = Vec::new();
+    for engine in reports::summary::engines(record) {
+        for one in engine.types {
+            let (Some(reads), Some(missed)) = (one.reads, one.reads_missed) else {
+                continue;
+            };
+            if missed as f64 > MISSED_SHARE_MAX * reads as f64 {
+                found.push(Warning::ReadsMissed {
+                    engine: engine.engine.to_owned(),
+                    transaction: one.name.to_owned(),
+                    reads,
+                    missed,
+                });
+            }
+        }
+    }
+    found
 }
 
 fn unstable(ran: &[&Measurement]) -> Vec<Warning> {
@@ -149,6 +174,28 @@ fn spread(values: &[f64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_that_find_nothing_are_warned_about_from_one_in_a_hundred_on() {
+        let missed = |reads, missed| {
+            let mut record = calm();
+            record.measurements.truncate(1);
+            record.measurements[0].transaction_types = vec![TransactionType {
+                name: "t".into(),
+                reads,
+                reads_missed: missed,
+                ..TransactionType::default()
+            }];
+            reads_missed(&record)
+        };
+        assert_eq!(missed(Some(1000), Some(10)), []);
+        assert_eq!(missed(Some(0), Some(0)), []);
+        assert_eq!(missed(None, None), []);
+        let found = missed(Some(1000), Some(11));
+        assert_eq!(found.len(), 1);
+        let message = found[0].message();
+        assert!(message.contains("11 (1.1 %)"), "{message}");
+    }
     use reports::record::{
         Build, Latency, LatencySummary, LoopCost, Profile, Settings, Status, TransactionType,
     };
@@ -217,7 +264,7 @@ mod tests {
         let mut record = calm();
         let summary = LatencySummary {
             count: 9,
-            latency_ns_p99: 5_000_000,
+            latency_ns_p99: Some(5_000_000),
             ..LatencySummary::default()
         };
         let hiccup = Latency {

@@ -162,7 +162,6 @@ impl<'a> Worker<'a> {
 
     /// Runs one transaction to its end; `false` when the run is over by an error.
     fn transaction(&mut self, started: Instant, window: Window) -> bool {
-        let bytes_before = self.work.counts().bytes_written;
         let transaction = self.work.next();
         let (type_index, operations) = (transaction.type_index(), transaction.operations().len() as u64);
         let mut failures = Failures::default();
@@ -185,7 +184,7 @@ impl<'a> Worker<'a> {
             Ok(Outcome::Committed) => {
                 tally.committed += 1;
                 tally.operations += operations;
-                tally.logical_bytes += self.work.counts().bytes_written - bytes_before;
+                tally.work.add(self.work.counts());
                 if let Some(phase) = phase {
                     self.shared.slots.committed(self.index, phase, latency_ns);
                 }
@@ -285,6 +284,15 @@ mod tests {
             }
         };
         assert_eq!(started, 1);
+    }
+
+    #[test]
+    fn reads_that_find_nothing_are_counted_by_type() {
+        let (harvest, _) = run(Duration::ZERO, Duration::ZERO);
+        let tally = harvest.tallies.iter().find(|tally| tally.committed > 0).unwrap();
+        let record = tally.to_record("t").unwrap();
+        assert!(record.reads > Some(0));
+        assert_eq!(record.reads_missed, record.reads, "there is nothing");
     }
 
     #[test]

@@ -104,13 +104,10 @@ fn summary_table(records: &[RunRecord]) -> Option<Table> {
             let base_rate = base
                 .and_then(|base| base.throughput.as_ref())
                 .map(|estimate| estimate.median);
-            let p99 = engine.latency.map(|latency| latency.latency_ns_p99 as f64);
+            let p99 = engine.latency.and_then(|l| l.latency_ns_p99).map(|ns| ns as f64);
             let base_p99 = base
-                .and_then(|base| base.latency)
-                .map(|latency| latency.latency_ns_p99 as f64);
-            let latency = |pick: fn(&crate::record::LatencySummary) -> u64| {
-                or_missing(engine.latency.map(|latency| pick(&latency)), units::duration)
-            };
+                .and_then(|base| base.latency?.latency_ns_p99)
+                .map(|ns| ns as f64);
             let (verified, class) = match engine.verification {
                 _ if engine.ran == 0 => (MISSING, ""),
                 VerificationSummary::Verified { .. } => ("yes", "pass"),
@@ -123,8 +120,8 @@ fn summary_table(records: &[RunRecord]) -> Option<Table> {
                 record.workload.name.clone().into(),
                 tables::with_spread(engine.throughput.as_ref()).into(),
                 relative(rate, base_rate).into(),
-                latency(|l| l.latency_ns_p50).into(),
-                latency(|l| l.latency_ns_p99).into(),
+                tables::latency(engine.latency, |l| Some(l.latency_ns_p50)),
+                tables::latency(engine.latency, |l| l.latency_ns_p99),
                 relative(p99, base_p99).into(),
                 or_missing(engine.settings.durability.clone(), |text| text).into(),
                 Cell {

@@ -34,9 +34,9 @@ pub(super) fn bounds(record: &RunRecord) -> Option<Table> {
                 format!("{}/s", units::number(rate))
             })
             .into(),
-            latency(summary, |l| l.latency_ns_p50),
+            latency(summary, |l| Some(l.latency_ns_p50)),
             latency(summary, |l| l.latency_ns_p99),
-            latency(summary, |l| l.latency_ns_max),
+            latency(summary, |l| Some(l.latency_ns_max)),
         ]);
     }
     let mut hiccup = |name: String, summary: Option<LatencySummary>| {
@@ -44,9 +44,9 @@ pub(super) fn bounds(record: &RunRecord) -> Option<Table> {
             table.rows.push(vec![
                 name.into(),
                 MISSING.into(),
-                latency(summary, |l| l.latency_ns_p50),
+                latency(summary, |l| Some(l.latency_ns_p50)),
                 latency(summary, |l| l.latency_ns_p99),
-                latency(summary, |l| l.latency_ns_max),
+                latency(summary, |l| Some(l.latency_ns_max)),
             ]);
         }
     };

@@ -10,7 +10,10 @@ use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer}
 use serde::{Deserialize, Serialize};
 use std::io::Cursor;
 
-/// Percentiles of a distribution, in nanoseconds.
+/// How many values must lie above a percentile for it to be told: with fewer it is what those few happened to be.
+const VALUES_ABOVE: f64 = 10.0;
+
+/// Percentiles of a distribution, in nanoseconds. Those for which there are too few values are `null`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct LatencySummary {
     /// Recorded values.
@@ -21,12 +24,15 @@ pub struct LatencySummary {
     pub latency_ns_mean: u64,
     /// Median.
     pub latency_ns_p50: u64,
-    /// 90th percentile.
-    pub latency_ns_p90: u64,
-    /// 99th percentile.
-    pub latency_ns_p99: u64,
-    /// 99.9th percentile.
-    pub latency_ns_p999: u64,
+    /// 90th percentile, of 100 values or more.
+    #[serde(default)]
+    pub latency_ns_p90: Option<u64>,
+    /// 99th percentile, of 1,000 values or more.
+    #[serde(default)]
+    pub latency_ns_p99: Option<u64>,
+    /// 99.9th percentile, of 10,000 values or more.
+    #[serde(default)]
+    pub latency_ns_p999: Option<u64>,
     /// Largest.
     pub latency_ns_max: u64,
 }
@@ -107,12 +113,20 @@ impl LatencySummary {
             latency_ns_min: histogram.min(),
             latency_ns_mean: histogram.mean().round() as u64,
             latency_ns_p50: histogram.value_at_quantile(0.5),
-            latency_ns_p90: histogram.value_at_quantile(0.9),
-            latency_ns_p99: histogram.value_at_quantile(0.99),
-            latency_ns_p999: histogram.value_at_quantile(0.999),
+            latency_ns_p90: percentile(histogram, 0.9),
+            latency_ns_p99: percentile(histogram, 0.99),
+            latency_ns_p999: percentile(histogram, 0.999),
             latency_ns_max: histogram.max(),
         })
     }
+}
+
+/// The value at a quantile above the median, if enough values lie above it.
+#[must_use]
+pub fn percentile(histogram: &Histogram<u64>, quantile: f64) -> Option<u64> {
+    // 1 - 0.99 is a little more than 0.01.
+    let above = ((1.0 - quantile) * histogram.len() as f64 + 1e-6).floor();
+    (above >= VALUES_ABOVE).then(|| histogram.value_at_quantile(quantile))
 }
 
 #[cfg(test)]
@@ -146,6 +160,31 @@ mod tests {
     fn an_empty_histogram_has_no_percentiles() {
         let histogram = Histogram::<u64>::new(3).expect("three digits are valid");
         assert_eq!(Latency::from_histogram(&histogram).expect("is no error"), None);
+    }
+
+    #[test]
+    fn a_percentile_is_told_from_where_ten_values_lie_above_it() {
+        for (values, told) in [
+            (1u64, [false, false, false]),
+            (99, [false, false, false]),
+            (100, [true, false, false]),
+            (999, [true, false, false]),
+            (1_000, [true, true, false]),
+            (9_999, [true, true, false]),
+            (10_000, [true, true, true]),
+        ] {
+            let mut histogram = Histogram::<u64>::new(3).expect("three digits are valid");
+            histogram.record_n(1_000, values).expect("any value is taken");
+            let summary = LatencySummary::from_histogram(&histogram).expect("is not empty");
+            let percentiles = [
+                summary.latency_ns_p90,
+                summary.latency_ns_p99,
+                summary.latency_ns_p999,
+            ];
+            assert_eq!(percentiles.map(|one| one.is_some()), told, "{values}");
+            assert!(percentiles.iter().flatten().all(|ns| *ns == 1_000));
+            assert_eq!(summary.latency_ns_p50, 1_000);
+        }
     }
 
     #[test]

@@ -79,6 +79,12 @@ pub struct TransactionType {
     /// Operations (reads, writes, scans) inside the committed transactions, when counted.
     #[serde(default)]
     pub operations: Option<u64>,
+    /// Point reads and ranges inside the committed transactions, when counted.
+    #[serde(default)]
+    pub reads: Option<u64>,
+    /// Those of them that found no row at all.
+    #[serde(default)]
+    pub reads_missed: Option<u64>,
     /// Latency from the (intended) start to the acknowledged commit, retries included.
     #[serde(default)]
     pub latency: Option<Latency>,

@@ -36,7 +36,7 @@ pub use engine_stats::{CheckpointSpan, EngineStats, GroupSize, StorageInfo};
 pub use environment::{Build, Command, Environment, Profile};
 pub use file::RecordError;
 pub use interval::{Interval, Phase};
-pub use latency::{Latency, LatencyError, LatencySummary};
+pub use latency::{Latency, LatencyError, LatencySummary, percentile};
 pub use measurement::{Load, LoopCost, Measurement, Status, TransactionType};
 pub use probe::{FlushSample, Probes};
 pub use ratio::{Direction, RatioRow};

@@ -48,6 +48,17 @@ pub enum Warning {
         /// The median latency of the engine's transactions, in nanoseconds.
         latency_ns_p50: u64,
     },
+    /// Reads that found no row: they cost less than those that do.
+    ReadsMissed {
+        /// The engine.
+        engine: String,
+        /// The transaction type.
+        transaction: String,
+        /// Its point reads and ranges.
+        reads: u64,
+        /// Those of them that found no row at all.
+        missed: u64,
+    },
     /// One repetition only: no spread is known.
     SingleRepetition,
     /// Repetitions differ so much that their middle says little.
@@ -142,6 +153,17 @@ impl Warning {
                 units::duration(*latency_ns_p50),
                 units::duration(*loop_ns as u64),
                 loop_ns / *latency_ns_p50 as f64 * 100.0
+            ),
+            Self::ReadsMissed {
+                engine,
+                transaction,
+                reads,
+                missed,
+            } => format!(
+                "Of {} reads of {transaction} on {engine}, {} ({:.1} %) found no row, which costs less than finding one.",
+                units::count(*reads),
+                units::count(*missed),
+                *missed as f64 / *reads as f64 * 100.0
             ),
             Self::SingleRepetition => {
                 "One repetition only: the spread between repetitions is not known.".to_owned()

@@ -48,17 +48,18 @@ pub(super) fn engines(record: &RunRecord, width: usize) -> String {
         .column("durability", Align::Left, 2)
         .column("runs", Align::Right, 7);
     for engine in &summaries {
-        let latency =
-            |pick: fn(&LatencySummary) -> u64| or_missing(engine.latency.map(|l| pick(&l)), units::duration);
+        let latency = |pick: fn(&LatencySummary) -> Option<u64>| {
+            or_missing(engine.latency.and_then(|l| pick(&l)), units::duration)
+        };
         table.row(vec![
             engine.engine.to_owned(),
             rate(engine.throughput.as_ref()),
             interval(engine.throughput.as_ref()),
             rate(engine.operations.as_ref()),
-            latency(|l| l.latency_ns_p50),
+            latency(|l| Some(l.latency_ns_p50)),
             latency(|l| l.latency_ns_p99),
             latency(|l| l.latency_ns_p999),
-            latency(|l| l.latency_ns_max),
+            latency(|l| Some(l.latency_ns_max)),
             engine
                 .settings
                 .durability
@@ -104,23 +105,31 @@ pub(super) fn latencies(record: &RunRecord, width: usize) -> String {
         .column("max", Align::Right, 3);
     for engine in &summaries {
         for one in &engine.types {
-            let latency =
-                |pick: fn(&LatencySummary) -> u64| or_missing(one.latency.map(|l| pick(&l)), units::duration);
+            let latency = |pick: fn(&LatencySummary) -> Option<u64>| {
+                or_missing(one.latency.and_then(|l| pick(&l)), units::duration)
+            };
             table.row(vec![
                 engine.engine.to_owned(),
                 one.name.to_owned(),
                 units::count(one.committed),
                 units::count(one.aborted),
                 units::count(one.retries),
-                latency(|l| l.latency_ns_p50),
+                latency(|l| Some(l.latency_ns_p50)),
                 latency(|l| l.latency_ns_p90),
                 latency(|l| l.latency_ns_p99),
                 latency(|l| l.latency_ns_p999),
-                latency(|l| l.latency_ns_max),
+                latency(|l| Some(l.latency_ns_max)),
             ]);
         }
     }
-    table.render(width)
+    let types = || summaries.iter().flat_map(|engine| &engine.types);
+    let has_few = |latency: LatencySummary| latency.latency_ns_p999.is_none();
+    let mut text = table.render(width);
+    if types().filter_map(|one| one.latency).any(has_few) {
+        let why = "A percentile is told where ten samples lie above it: p90 of 100 or more, p99 of 1,000, p99.9 of 10,000.";
+        text.push_str(&wrapped(why, width, "  "));
+    }
+    text
 }
 
 pub(super) fn storage(record: &RunRecord, width: usize) -> String {

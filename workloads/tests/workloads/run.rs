@@ -9,7 +9,7 @@ use workloads::oracle::{History, LogOptions, State, ThreadLog, Verification, ver
 use workloads::spec::{BUILTIN_NAMES, Overrides, Spec, builtin};
 use workloads::stream::{Plan, StreamOptions};
 use workloads::target::{Durability, Isolation, Target};
-use workloads::worker::Worker;
+use workloads::worker::{WorkCounts, Worker};
 
 use crate::toy::{Bug, Toy};
 
@@ -144,17 +144,23 @@ fn the_default_sampling_finds_nothing_wrong_either() {
         origin,
     );
     let mut session = toy.session().unwrap();
+    let mut counts = WorkCounts::default();
     for _ in 0..300 {
         worker.next();
         while worker.attempt(&mut *session).is_err() {}
+        counts.add(worker.counts());
     }
     drop(session);
-    let counts = *worker.counts();
     assert!(
         counts.rows_written > 0
             && counts.rows_deleted > 0
             && counts.rows_scanned > 0
             && counts.bytes_read > 0
+    );
+    // Some of the rows are deleted by now.
+    assert!(
+        0 < counts.reads_missed && counts.reads_missed < counts.reads,
+        "{counts:?}"
     );
     let history = History::merge(&plan, [worker.finish()]);
     let (verification, _) = verify(&toy, &plan, &state, &history).unwrap();

@@ -53,10 +53,12 @@ fn percentile_plot(record: &RunRecord, index: usize, name: &str) -> Option<Plot>
             continue;
         }
         if let Some(summary) = merged_summary(latencies) {
+            let p99 = summary.latency_ns_p99.map_or_else(String::new, |ns| {
+                format!(", 99th percentile {}", units::duration(ns))
+            });
             words.push(format!(
-                "{engine}: median {}, 99th percentile {}, largest {}",
+                "{engine}: median {}{p99}, largest {}",
                 units::duration(summary.latency_ns_p50),
-                units::duration(summary.latency_ns_p99),
                 units::duration(summary.latency_ns_max)
             ));
         }
@@ -116,14 +118,14 @@ fn curve(latencies: &[&Latency]) -> Vec<(f64, Option<f64>)> {
     let [only] = latencies else { return Vec::new() };
     let summary = &only.summary;
     [
-        (0.0, summary.latency_ns_min),
-        (0.5, summary.latency_ns_p50),
+        (0.0, Some(summary.latency_ns_min)),
+        (0.5, Some(summary.latency_ns_p50)),
         (0.9, summary.latency_ns_p90),
         (0.99, summary.latency_ns_p99),
         (0.999, summary.latency_ns_p999),
     ]
     .into_iter()
-    .map(|(quantile, latency)| (quantile, Some(latency as f64)))
+    .filter_map(|(quantile, latency)| Some((quantile, Some(latency? as f64))))
     .collect()
 }
 
@@ -156,11 +158,12 @@ fn over_time_plot(record: &RunRecord, engine: &str) -> Option<Plot> {
             .map(|i| (i.middle_s(), pick(i).map(|ns| ns as f64)))
             .collect(),
     };
-    let series = vec![
+    let mut series = vec![
         line("largest", 1, |i| i.latency_ns_max),
         line("99th percentile", 3, |i| i.latency_ns_p99),
         line("median", 0, |i| i.latency_ns_p50),
     ];
+    series.retain(|one| one.points.iter().any(|point| point.1.is_some()));
     let values = || series.iter().flat_map(|s| &s.points).filter_map(|p| p.1);
     values().next()?;
     let bands = bands(&[measurement]);
@@ -171,11 +174,12 @@ fn over_time_plot(record: &RunRecord, engine: &str) -> Option<Plot> {
         id: format!("latency-over-time-{}", slug(engine)),
         title: format!("Latency over time: {engine}"),
         caption: format!(
-            "Latency of the transactions that ended in each interval, repetition {} (nearest to the median).",
+            "Latency of the transactions that ended in each interval, repetition {} (nearest to the median). The 99th \
+             percentile is told of intervals with 1,000 transactions or more.",
             measurement.repetition
         ),
         alt: format!(
-            "Median, 99th percentile and largest latency of {engine} over time; the largest of all is {}.",
+            "Median, 99th percentile where it is told, and largest latency of {engine} over time; the largest of all is {}.",
             units::duration(worst as u64)
         ),
         chart: Chart::Lines(LineChart { x, y, bands, series }),
