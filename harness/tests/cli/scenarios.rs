@@ -67,6 +67,28 @@ fn nothing_acknowledged_is_lost_by_a_kill() {
     assert!(recovery["redo_bytes"].as_u64().unwrap() > 0, "{recovery}");
 }
 
+/// Commits that are not synced may be missing after a kill: the run says how many, and passes no verdict on those that must not.
+#[test]
+fn commits_that_may_be_missing_after_a_kill_are_counted_and_not_judged() {
+    let finished =
+        harness("--workload recovery --durability no-sync --rounds 4 --duration 150ms --seed 3").finish();
+    finished.expect_code(0);
+    let record = finished.record();
+    let recovery = &record["recovery"][0];
+    assert_eq!(recovery["durability"], "no-sync");
+    let missing = recovery["missing_with_leave"].as_u64().unwrap();
+    assert!(missing > 0, "{recovery}");
+    assert_eq!(recovery["lost"], 0);
+    let verdicts = record["verdicts"].as_array().unwrap();
+    let judged = verdicts.iter().find(|verdict| verdict["id"] == "wal-recovery");
+    assert_eq!(judged.unwrap()["outcome"], "not_measured");
+    assert!(
+        finished.stdout().contains("missing, as no-sync allows"),
+        "{}",
+        finished.stdout()
+    );
+}
+
 #[test]
 fn an_engine_that_loses_acknowledged_commits_is_found_out() {
     let run = harness("--workload recovery --engine palimpsest-lossy --rounds 3 --duration 400ms");

@@ -73,6 +73,8 @@ fn recovery_facts(recovery: &Recovery) -> Vec<Fact> {
         fact("Rounds", format!("{}{planned}", units::count(recovery.rounds))),
         fact("Time", or_missing(recovery.duration_ns, units::duration)),
         fact("Acknowledged commits", units::count(recovery.acknowledged)),
+        fact("Durability", or_missing(recovery.durability.clone(), |name| name)),
+        fact("Missing, as it allows", units::count(recovery.missing_with_leave)),
         fact("Lost", units::count(recovery.lost)),
         fact("Partial", units::count(recovery.partial)),
         fact(

@@ -32,6 +32,9 @@ pub struct Recovery {
     /// How its work was cut off.
     #[serde(default)]
     pub kind: RecoveryKind,
+    /// What its commits were to survive, by name; `null` in older records.
+    #[serde(default)]
+    pub durability: Option<String>,
     /// Rounds completed: cut off, reopened and checked.
     pub rounds: u64,
     /// Rounds asked for.
@@ -47,6 +50,10 @@ pub struct Recovery {
     pub lost: u64,
     /// Transactions of which only a part was there after reopening.
     pub partial: u64,
+    /// Acknowledged commits that were missing after reopening and may be: the last ones, where the durability promises no more
+    /// than that none survives without those before it.
+    #[serde(default)]
+    pub missing_with_leave: u64,
     /// Unacknowledged commits found complete, which is allowed.
     #[serde(default)]
     pub unacknowledged_present: Option<u64>,
@@ -75,6 +82,19 @@ impl Recovery {
     #[must_use]
     pub fn nothing_lost(&self) -> bool {
         self.lost == 0 && self.partial == 0 && self.findings.is_empty()
+    }
+
+    /// What the durability has let go, in words; empty where nothing acknowledged was missing.
+    #[must_use]
+    pub fn missing_words(&self) -> String {
+        match self.missing_with_leave {
+            0 => String::new(),
+            missing => format!(
+                ", {} missing, as {} allows",
+                crate::units::count(missing),
+                self.durability.as_deref().unwrap_or("their durability"),
+            ),
+        }
     }
 
     /// Bytes of log replayed each second.

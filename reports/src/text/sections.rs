@@ -226,7 +226,7 @@ fn recovery_of_one(recovery: &Recovery, width: usize) -> String {
         .map_or_else(String::new, |planned| format!(" of {planned}"));
     let mut text = wrapped(
         &format!(
-            "recovery of {} ({}): {}{planned} rounds{}, {} commits acknowledged, {} lost, {} partial; redo {}",
+            "recovery of {} ({}): {}{planned} rounds{}, {} commits acknowledged{}, {} lost, {} partial; redo {}",
             recovery.engine,
             recovery.kind.title(),
             recovery.rounds,
@@ -234,6 +234,7 @@ fn recovery_of_one(recovery: &Recovery, width: usize) -> String {
                 .duration_ns
                 .map_or_else(String::new, |ns| format!(" in {}", units::duration(ns))),
             units::count(recovery.acknowledged),
+            recovery.missing_words(),
             recovery.lost,
             recovery.partial,
             or_missing(recovery.redo_bytes_per_second(), |rate| format!(

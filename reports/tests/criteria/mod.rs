@@ -242,6 +242,7 @@ fn recovery_passes_only_when_nothing_is_lost_or_partial() {
     };
     let good = Recovery {
         engine: "palimpsest".into(),
+        durability: Some("sync".into()),
         rounds: 20,
         acknowledged: 5000,
         ..Recovery::default()
@@ -269,11 +270,21 @@ fn recovery_passes_only_when_nothing_is_lost_or_partial() {
         assert_eq!(verdict(&record, "wal-recovery").outcome, Outcome::Fail);
         assert!(record.verification_failed());
     }
+    // Where nothing is promised, or nothing was done, nothing is known of what is promised.
     let idle = Recovery {
         acknowledged: 0,
+        ..good.clone()
+    };
+    let unpromised = Recovery {
+        durability: Some("no-sync".into()),
+        missing_with_leave: 4000,
         ..good
     };
-    assert_eq!(verdict(&with(idle), "wal-recovery").outcome, Outcome::NotMeasured);
+    for silent in [idle, unpromised] {
+        let record = with(silent);
+        assert_eq!(verdict(&record, "wal-recovery").outcome, Outcome::NotMeasured);
+        assert!(!record.verification_failed());
+    }
 }
 
 #[test]

@@ -25,6 +25,7 @@ impl Tally {
             found: Recovery {
                 engine: subject.engine.clone(),
                 kind,
+                durability: Some(subject.spec.durability.name().to_owned()),
                 rounds_planned: Some(u64::from(rounds)),
                 notes: subject.notes.clone(),
                 ..Recovery::default()
@@ -46,6 +47,7 @@ impl Tally {
         let found = &mut self.found;
         found.lost += answer.lost;
         found.partial += answer.partial;
+        found.missing_with_leave += answer.missing_with_leave;
         if answer.redo_bytes.is_some() && answer.redo_ns.is_some() {
             found.redo_bytes = Some(found.redo_bytes.unwrap_or(0) + answer.redo_bytes.unwrap_or(0));
             found.redo_duration_ns = Some(found.redo_duration_ns.unwrap_or(0) + answer.redo_ns.unwrap_or(0));
@@ -69,8 +71,11 @@ impl Tally {
     /// What to know while it goes on.
     pub(crate) fn note(&self) -> String {
         format!(
-            "{} acknowledged, {} lost, {} partial",
-            self.found.acknowledged, self.found.lost, self.found.partial
+            "{} acknowledged{}, {} lost, {} partial",
+            self.found.acknowledged,
+            self.found.missing_words(),
+            self.found.lost,
+            self.found.partial
         )
     }
 
@@ -78,9 +83,10 @@ impl Tally {
     pub(crate) fn summary(&self) -> String {
         let found = &self.found;
         format!(
-            "{} rounds, {} acknowledged commits, {} lost, {} partial; redo {}/s",
+            "{} rounds, {} acknowledged commits{}, {} lost, {} partial; redo {}/s",
             found.rounds,
             reports::units::count(found.acknowledged),
+            found.missing_words(),
             found.lost,
             found.partial,
             reports::units::or_missing(found.redo_bytes_per_second(), |rate| reports::units::bytes(
