@@ -174,7 +174,8 @@ impl LogAppender<'_> {
         self.state.segment.header.sequence
     }
 
-    /// Goes over to a fresh segment if this one is larger than the log needs.
+    /// Goes over to a fresh segment if this one is larger than the log needs, and there is room for another spare: the next
+    /// opening needs one.
     ///
     /// # Errors
     /// As [`LogAppender::reserve`].
@@ -188,8 +189,10 @@ impl LogAppender<'_> {
         {
             return Ok(());
         }
-        self.wal.segments.prepare_count(1)?;
-        self.leave_for_spare()
+        match self.wal.segments.prepare_count(2) {
+            Err(error) if error.is_disk_full() => Ok(()),
+            answer => answer.and_then(|()| self.leave_for_spare()),
+        }
     }
 
     /// Goes over to a spare, if there is one.

@@ -390,7 +390,7 @@ impl Segments {
     }
 
     /// Forgets what was needed: from now on the log is as that of a database that was just opened. Spares that this needs no
-    /// more are removed.
+    /// more are removed, but for one.
     pub(super) fn forget_need(&self) -> Result<()> {
         let _making = self.making.lock();
         self.state.lock().need = Need::default();
@@ -430,12 +430,30 @@ impl Segments {
             && state.spares.len() < SPARES_MAX.max(self.prepare_ahead)
     }
 
-    /// Removes spares that are more, or larger, than what is needed. The caller holds `making`.
+    /// Removes spares that are more, or larger, than what is needed, but for one: the next opening needs it, and what is given
+    /// back may be gone at once. If that is too large it is cut, which takes no room. The caller holds `making`.
     fn remove_spares(&self) -> Result<()> {
         while let Some(spare) = self.pop_superfluous() {
-            self.remove(&spare.path, spare.id)?;
+            if self.spare_count() > 0 {
+                self.remove(&spare.path, spare.id)?;
+            } else {
+                let spare = self.cut(spare)?;
+                self.state.lock().spares.push_back(spare);
+            }
         }
         Ok(())
+    }
+
+    /// Makes a spare as short as a segment can be.
+    fn cut(&self, spare: Spare) -> Result<Spare> {
+        let size = self.sizes.smallest;
+        self.check_place(&spare.path, spare.id)?;
+        segment::make_unused(&*self.vfs, &spare.path, size, self.database_id)?;
+        let file = segment::open(&*self.vfs, &spare.path, false)?;
+        file.set_len(size)
+            .and_then(|()| file.sync_all())
+            .map_err(|e| Error::io("cut", &spare.path, e))?;
+        Ok(Spare { size, ..spare })
     }
 
     fn pop_superfluous(&self) -> Option<Spare> {
@@ -453,7 +471,8 @@ impl Segments {
             let is_misfit = !self.sizes.fits_need(spare.size, need);
             let is_extra =
                 state.spares.len() > self.prepare_ahead && (is_misfit || state.spare_bytes() > need);
-            !is_promised && (is_extra || is_misfit && is_large)
+            let is_last = state.spares.len() == 1 && spare.size == self.sizes.smallest;
+            !is_promised && !is_last && (is_extra || is_misfit && is_large)
         };
         let index = state.spares.iter().rposition(is_superfluous)?;
         state.spares.remove(index)

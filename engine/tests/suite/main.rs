@@ -28,6 +28,7 @@ mod model;
 mod moved;
 mod names;
 mod nearly_full;
+mod next_opening;
 mod ordered;
 mod panics;
 mod places;
