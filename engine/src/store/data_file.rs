@@ -15,6 +15,7 @@
 //! |---|---|
 //! | `durable` | what the durable checkpoint consists of; held through a whole checkpoint or verification |
 //! | `resize` | the length of the file |
+//! | `set_aside` | room that is set aside |
 //! | `numbers` | page numbers in use; held over every change of map entries, so that entry, number and space change together |
 //! | chunk (in `map`) | 512 map entries |
 //! | `reserved` | extents reserved for commits |

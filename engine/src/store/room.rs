@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use super::allocator::{ExtentAllocator, UnitRange};
 use super::data_file::DataFile;
 use super::extent::{OVERHEAD_BYTES, units_for};
-use super::map_format::ENTRY_BYTES;
+use super::map_format::{ENTRY_BYTES, ROOT_ENTRY_BYTES};
 use super::page_map::CHUNK_ENTRIES;
 use crate::error::Result;
 use crate::planted::{self, Fault};
@@ -38,6 +38,8 @@ pub(super) struct SetAside {
     new_pages: BTreeSet<u64>,
     /// For anything, when nothing is free.
     kept: Vec<UnitRange>,
+    /// For the root of the page map, where that is longer than each of those.
+    root: Option<UnitRange>,
     /// How many pages there may be created before room is looked for again: the commit that is being applied relies on it.
     promised_until: u64,
 }
@@ -46,12 +48,18 @@ impl SetAside {
     /// Moves what is kept behind the extents of pages, as far as there is room: it would split what images do not fill of them
     /// in two, of which the best fit lets the longer one grow until both are as long.
     fn make_way(&mut self, space: &mut ExtentAllocator) {
-        let Self { new_pages, kept, .. } = self;
+        let Self {
+            new_pages,
+            kept,
+            root,
+            ..
+        } = self;
         let (Some(&first), Some(&last)) = (new_pages.first(), new_pages.last()) else {
             return;
         };
         for range in kept
             .iter_mut()
+            .chain(root)
             .filter(|range| (first..last).contains(&range.start))
         {
             let Some(start) = space.reserve_behind(last, range.len) else {
@@ -149,12 +157,34 @@ impl DataFile {
             return;
         }
         let mut aside = self.set_aside.lock();
-        if let Err(error) = self.keep_all(&mut aside) {
-            tracing::debug!(%error, "less room than usual is kept for a full disk");
+        if self.keep_all(&mut aside).is_ok() {
+            return;
+        }
+        // As many as there is room for.
+        let wanted = (self.map_extents() + self.kept_extents()) as usize;
+        let len = self.kept_units();
+        while aside.kept.len() < wanted {
+            match self.reserve(&[len]) {
+                Ok(starts) => aside
+                    .kept
+                    .extend(starts.into_iter().map(|start| UnitRange { start, len })),
+                Err(error) => {
+                    tracing::debug!(%error, "less room than usual is kept for a full disk");
+                    return;
+                }
+            }
         }
     }
 
     fn keep_all(&self, aside: &mut SetAside) -> Result<()> {
+        if let Some(len) = self.long_root_units()
+            && aside.root.is_none_or(|root| root.len < len)
+        {
+            let start = self.reserve(&[len])?[0];
+            if let Some(before) = aside.root.replace(UnitRange { start, len }) {
+                self.space.lock().cancel(before);
+            }
+        }
         let lacking = (self.map_extents() + self.kept_extents()).saturating_sub(aside.kept.len() as u64);
         let len = self.kept_units();
         let kept = self.reserve_equal(len, lacking)?;
@@ -167,7 +197,18 @@ impl DataFile {
     fn keep_at_front(&self, aside: &mut SetAside) {
         let wanted = (self.map_extents() + self.kept_extents()) as usize;
         let len = self.kept_units();
+        let long_root = self.long_root_units();
         let mut space = self.space.lock();
+        // One after the other, so that each finds at least the room that it had.
+        if let Some(len) = long_root {
+            aside
+                .root
+                .take()
+                .into_iter()
+                .for_each(|range| space.cancel(range));
+            let root = space.reserve_front(len, 1);
+            aside.root = root.first().map(|&start| UnitRange { start, len });
+        }
         aside.kept.drain(..).for_each(|range| space.cancel(range));
         let starts = space.reserve_front(len, wanted);
         aside
@@ -180,10 +221,18 @@ impl DataFile {
         let mut aside = self.set_aside.lock();
         self.created_with_room.store(0, Ordering::Relaxed);
         let mut space = self.space.lock();
-        let SetAside { new_pages, kept, .. } = std::mem::take(&mut *aside);
+        let SetAside {
+            new_pages,
+            kept,
+            root,
+            ..
+        } = std::mem::take(&mut *aside);
         let len = self.page_units();
         let of_pages = new_pages.into_iter().map(|start| UnitRange { start, len });
-        of_pages.chain(kept).for_each(|range| space.cancel(range));
+        of_pages
+            .chain(kept)
+            .chain(root)
+            .for_each(|range| space.cancel(range));
     }
 
     /// Gives room back that was set aside for pages which are about to be written: the front first, so that what images do not
@@ -205,11 +254,18 @@ impl DataFile {
             Purpose::Pages { .. } => self.map_extents() as usize,
         };
         let mut aside = self.set_aside.lock();
-        let left = aside.kept.len().checked_sub(units.len())?;
-        if left < for_others || units.iter().any(|units| *units > self.kept_units()) {
-            return None;
-        }
-        let taken: Vec<_> = aside.kept.drain(left..).collect();
+        let taken: Vec<_> = match units {
+            [root] if purpose == Purpose::Map && *root > self.kept_units() => {
+                vec![aside.root.take_if(|kept| kept.len >= *root)?]
+            }
+            _ => {
+                let left = aside.kept.len().checked_sub(units.len())?;
+                if left < for_others || units.iter().any(|units| *units > self.kept_units()) {
+                    return None;
+                }
+                aside.kept.drain(left..).collect()
+            }
+        };
         let mut space = self.space.lock();
         for (range, units) in taken.iter().zip(units) {
             if range.len > *units {
@@ -246,6 +302,13 @@ impl DataFile {
     /// Pieces that the page map can have, its root among them.
     fn map_extents(&self) -> u64 {
         u64::from(self.numbers.lock().count()).div_ceil(CHUNK_ENTRIES as u64) + 2
+    }
+
+    /// Units of the root of the page map, if it is longer than another piece.
+    fn long_root_units(&self) -> Option<u64> {
+        let pieces = u64::from(self.numbers.lock().count()).div_ceil(CHUNK_ENTRIES as u64);
+        let units = units_for(pieces as usize * ROOT_ENTRY_BYTES + OVERHEAD_BYTES);
+        (units > self.kept_units()).then_some(units)
     }
 
     fn kept_extents(&self) -> u64 {

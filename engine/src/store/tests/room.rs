@@ -125,3 +125,51 @@ fn a_damaged_extent_is_not_moved_and_stays_where_it_is() {
     assert_eq!(file.map.get(page), Some(last));
     assert!(verified(&file).is_err());
 }
+
+/// The root of the page map has 32 bytes for each of its pieces: that of a large file is longer than a page.
+#[test]
+fn a_root_longer_than_any_page_can_be_written_on_a_full_disk() {
+    let vfs = MemoryVfs::default();
+    let file = create_with(&vfs, Codec::Lz4);
+    let pages = pages_of(&file, 500 * 512);
+    let image = |page, commit| PageImage {
+        page,
+        commit: CommitId(commit),
+        raw: &[1; 64],
+        has_ghosts: false,
+    };
+    for some in pages.chunks(1000) {
+        let batch: Vec<_> = some.iter().map(|page| image(*page, 1)).collect();
+        file.write_pages(&batch).unwrap();
+    }
+    file.keep_room();
+    checkpoint(&file, CommitId(1)).unwrap();
+    file.keep_for_next();
+    // Others fill the disk, and whatever is free is used up.
+    vfs.set_capacity(Some(vfs.used_bytes()));
+    while file.reserve(&[1]).is_ok() {}
+    for commit in 2..12 {
+        let page = pages[commit as usize * 700];
+        file.write_pages(&[image(page, commit)]).unwrap();
+        checkpoint(&file, CommitId(commit)).unwrap();
+    }
+}
+
+#[test]
+fn where_there_is_no_room_for_all_that_is_to_be_kept_there_is_less() {
+    let vfs = MemoryVfs::default();
+    let file = create_with(&vfs, Codec::None);
+    let pages = pages_of(&file, 600);
+    write(&file, CommitId(1), &pages, &mut Model::new()).unwrap();
+    file.keep_room();
+    checkpoint(&file, CommitId(1)).unwrap();
+    file.release_all_aside();
+    vfs.set_capacity(Some(vfs.used_bytes()));
+    while file.reserve(&[1]).is_ok() {}
+    let before = file.stats().reserved_bytes;
+    for room in [100_000, 150_000] {
+        vfs.set_capacity(Some(vfs.used_bytes() + room));
+        file.keep_for_next();
+        assert!(file.stats().reserved_bytes - before >= room / 2, "{room}");
+    }
+}
