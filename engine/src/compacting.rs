@@ -28,6 +28,11 @@ pub struct CompactReport {
 /// Rounds of moving and checkpointing, at most: each makes room for the next one.
 const ROUNDS_MAX: usize = 8;
 
+/// Rounds before closing, steps of moving in each, and pages looked at in these, at most.
+const CLOSING_ROUNDS: usize = 3;
+const CLOSING_STEPS: u64 = 64;
+const CLOSING_PAGES: u64 = 1 << 24;
+
 impl Database {
     /// Gives the file system back what the database does not need: free room inside the data file, and log files that a load
     /// has left. Other transactions go on meanwhile; what they or open snapshots need stays.
@@ -74,6 +79,35 @@ impl Database {
         report.file_bytes_after = manager.pool.store().stats().file_bytes;
         report.wal_bytes_after = manager.wal.file_bytes();
         Ok(report)
+    }
+}
+
+impl Database {
+    /// The last thing before closing, with nothing left to be checkpointed: gives back what a load has left, if that is no long
+    /// work. A failure changes nothing but that.
+    pub(crate) fn shorten_to_close(&self) {
+        let manager = self.manager();
+        let store = manager.pool.store();
+        let steps = 1 + CLOSING_PAGES / store.stats().mapped_pages.max(1);
+        let shorten = || {
+            manager.release_aside();
+            for _ in 0..steps.min(CLOSING_STEPS) {
+                if store.move_tail(Slack::Idle)? != Moved::Some {
+                    break;
+                }
+            }
+            let _one = self.shared.checkpointing.lock();
+            manager.checkpoint(|| Pace::Fast).map(drop)
+        };
+        for _ in 0..CLOSING_ROUNDS {
+            if !store.is_too_long(Slack::Idle) {
+                break;
+            }
+            if let Err(error) = shorten() {
+                tracing::warn!(%error, "the data file is longer than it need be");
+                break;
+            }
+        }
     }
 }
 

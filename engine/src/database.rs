@@ -521,6 +521,7 @@ impl Database {
         if is_log_large || manager.needs_checkpoint() {
             self.checkpoint()?;
         }
+        self.shorten_to_close();
         let store = manager.pool.store();
         store.keep_for_next();
         store.shrink_to_fit();

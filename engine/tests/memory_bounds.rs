@@ -181,3 +181,45 @@ fn tables_that_were_dropped_leave_no_memory_behind() {
     assert!(peak <= 2000 * 1024 + CONSTANT, "{peak} bytes");
     assert_given_back(before);
 }
+
+/// Where a commit changes more pages than a part of the cache, it logs whole those that had to make way meanwhile, and all that
+/// it logs is in memory at once, in a buffer that doubles.
+#[test]
+fn small_changes_on_many_pages_cost_twice_what_they_log() {
+    const TRANSACTION: usize = 8 * MIB;
+    const GROUPS: u32 = 9000;
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let (db, table) = open(&dir, |options| options.max_transaction_size(TRANSACTION));
+    let short = |n: u32| [&key(n)[..], &[0]].concat();
+    for from in (0..GROUPS).step_by(50) {
+        let mut tx = db.begin_with(nosync()).unwrap();
+        for n in from..from + 50 {
+            tx.put(table, &short(n), b"short").unwrap();
+            for part in 1..4u8 {
+                tx.put(table, &[&key(n)[..], &[part]].concat(), &[n as u8; 900])
+                    .unwrap();
+            }
+        }
+        tx.commit().unwrap();
+    }
+    settle(&db);
+    let before = held();
+    let logged_before = db.metrics().wal_bytes;
+    let (peak, ()) = peak_of(|| {
+        let mut tx = db.begin_with(nosync()).unwrap();
+        for n in 0..GROUPS {
+            tx.put(table, &short(n), b"other").unwrap();
+        }
+        tx.commit().unwrap();
+    });
+    report("small changes on many pages", peak, before);
+    let logged = (db.metrics().wal_bytes - logged_before) as usize;
+    assert!(logged > CACHE, "{logged} bytes are logged: pages had to make way");
+    assert!(
+        peak <= TRANSACTION + CONSTANT + 2 * logged,
+        "{peak} bytes for {logged} logged"
+    );
+    settle(&db);
+    assert_given_back(before);
+}

@@ -21,13 +21,18 @@ use std::ops::AddAssign;
 use super::read::To;
 use super::{Changer, Tree};
 use crate::error::Result;
+use crate::ids::CommitId;
 use crate::page::layout::{HEADER, max_inline_value, max_key};
-use crate::page::node::{Node, Payload};
+use crate::page::node::{Node, OverflowRef, Payload};
 
 /// Bytes that a page costs in the log beside its content or operations.
 pub(super) const FRAME_OVERHEAD: usize = 64;
 /// Bytes that an operation costs beside its key and value, at most.
 pub(super) const OPERATION_OVERHEAD: usize = 32;
+/// Bytes that a row costs in its page beside its key and payload, at most.
+const CELL_OVERHEAD: usize = 16;
+/// The payload of a ghost, in bytes.
+const GHOST_BYTES: usize = size_of::<CommitId>();
 /// Bytes that a separator costs in its page beside its key.
 const CHILD_OVERHEAD: usize = 24;
 /// Splits that one row of any size can cause in leaves.
@@ -46,9 +51,7 @@ pub(crate) struct Need {
     pub(crate) log_bytes: usize,
     /// Pages created.
     pub(crate) created: usize,
-    /// Pages changed, those created not counted.
-    pub(crate) changed: usize,
-    /// Different ones among these.
+    /// Different pages changed, those created not counted.
     pub(crate) distinct: usize,
     /// Pages brought into the cache, each as often as that can be necessary.
     pub(crate) faults: usize,
@@ -58,7 +61,6 @@ impl AddAssign for Need {
     fn add_assign(&mut self, other: Self) {
         self.log_bytes += other.log_bytes;
         self.created += other.created;
-        self.changed += other.changed;
         self.distinct += other.distinct;
         self.faults += other.faults;
     }
@@ -68,12 +70,9 @@ impl Need {
     /// Dirty pages that have to be written to make way, where so many are dirty now, and those of the commit can be moved out
     /// before it is done or not.
     fn dirty_evictions(&self, dirty: usize, moves: bool) -> usize {
-        // Each frame taken moves one page out. Dirty ones among these are dirty now, or become so by this commit.
-        let own = if moves {
-            2 * (self.created + self.changed)
-        } else {
-            0
-        };
+        // Each frame taken moves one page out. Dirty ones among these are dirty now, or become so by this commit; one that is
+        // moved out again gives back at once what it was moved to before.
+        let own = if moves { self.created + self.distinct } else { 0 };
         (self.created + self.faults).min(dirty + own)
     }
 }
@@ -231,7 +230,6 @@ impl<'a> Changer<'a, '_> {
         let mut rough = all;
         rough += self.need_of_splits(SPLITS_OF_A_ROW * count, levels, max_key(self.pool.page_size()));
         rough += self.need_to_retire(count, catalog_levels);
-        rough.changed += count;
         rough.distinct += count;
         rough.log_bytes += count * FRAME_OVERHEAD;
         if !self.pool.may_be_absent() && self.is_available(rough) {
@@ -254,7 +252,6 @@ impl<'a> Changer<'a, '_> {
         Need {
             log_bytes: key.len() + inline + OPERATION_OVERHEAD + links * (page_size + FRAME_OVERHEAD),
             created: links,
-            changed: 0,
             distinct: 0,
             // The pages are looked at once more when they are logged.
             faults: links,
@@ -272,7 +269,6 @@ impl<'a> Changer<'a, '_> {
         Need {
             log_bytes: created * (page_size + 2 * (key + OPERATION_OVERHEAD) + 3 * FRAME_OVERHEAD),
             created,
-            changed: 2 * created,
             distinct: created,
             faults: created * (2 * levels + 2),
         }
@@ -310,17 +306,19 @@ impl<'a> Changer<'a, '_> {
                 let (old, is_long) = match row_of(leaf.node(), key) {
                     row if leaf.is_valid() => row,
                     // The leaf has changed meanwhile, and the row may be anything.
-                    _ => (0, true),
+                    _ => (None, true),
                 };
                 retired += usize::from(is_long);
-                let cell = match value {
-                    Some(value) => 16 + key.len() + value.len().min(max_inline_value(page_size)).max(16),
-                    // What is left of a row that was there.
-                    None => old + 8,
-                };
+                let payload = value.map_or(GHOST_BYTES, |value| match value.len() {
+                    len if len > max_inline_value(page_size) => OverflowRef::BYTES,
+                    len => len,
+                });
+                let cell = CELL_OVERHEAD + key.len() + payload;
+                // One that is there is replaced where it is, or by a longer one in its place.
+                let growth = old.map_or(cell, |old| payload.saturating_sub(old));
                 new.count += 1;
-                new.large += usize::from(cell > old && cell >= page_size / 4);
-                new.bytes += cell.saturating_sub(old);
+                new.large += usize::from(growth > 0 && cell >= page_size / 4);
+                new.bytes += growth;
                 new.longest_key = new.longest_key.max(key.len());
                 log_bytes += key.len() + cell;
             }
@@ -339,7 +337,6 @@ impl<'a> Changer<'a, '_> {
             }
             // A page with many changes is logged as an image, for which it is looked at again.
             need.log_bytes += FRAME_OVERHEAD + if log_bytes > page_size { page_size } else { 0 };
-            need.changed += 1;
             need.distinct += 1;
             need.faults += 2 + levels;
         }
@@ -360,7 +357,6 @@ impl<'a> Changer<'a, '_> {
         // The rows come in key order, so they are in leaves side by side.
         let leaves = splits + 1;
         need.log_bytes += bytes + leaves * FRAME_OVERHEAD;
-        need.changed += leaves;
         need.distinct += leaves;
         need.faults += leaves * (2 + catalog_levels);
         need
@@ -371,7 +367,6 @@ impl<'a> Changer<'a, '_> {
         Need {
             log_bytes: self.pool.page_size() + FRAME_OVERHEAD,
             created: 1,
-            changed: 0,
             distinct: 0,
             faults: 1,
         }
@@ -385,7 +380,6 @@ impl<'a> Changer<'a, '_> {
         Ok(Need {
             log_bytes: merges * (page_size + key + OPERATION_OVERHEAD + 3 * FRAME_OVERHEAD),
             created: 0,
-            changed: 2 * merges,
             distinct: 2 * merges,
             faults: 4 * merges,
         })
@@ -397,7 +391,6 @@ impl<'a> Changer<'a, '_> {
         Need {
             log_bytes: 2 * (key + OPERATION_OVERHEAD + FRAME_OVERHEAD) + FRAME_OVERHEAD,
             created: 0,
-            changed: 2,
             distinct: 2,
             // The path to it may have to be read again.
             faults: 16,
@@ -405,17 +398,17 @@ impl<'a> Changer<'a, '_> {
     }
 }
 
-/// The bytes of a row's cell, 0 if there is none, and whether its value is in overflow pages.
-fn row_of(leaf: Node<'_>, key: &[u8]) -> (usize, bool) {
+/// The bytes that a row has beside its key, if there is one, and whether its value is in overflow pages.
+fn row_of(leaf: Node<'_>, key: &[u8]) -> (Option<usize>, bool) {
     let (index, found) = leaf.search(key);
     if !found {
-        return (0, false);
+        return (None, false);
     }
-    let slot = leaf.slot(index);
-    (
-        leaf.cell_len(slot),
-        matches!(leaf.payload(slot), Payload::Overflow(_)),
-    )
+    match leaf.payload(leaf.slot(index)) {
+        Payload::Inline { len, .. } => (Some(len), false),
+        Payload::Ghost(_) => (Some(GHOST_BYTES), false),
+        Payload::Overflow(_) => (Some(OverflowRef::BYTES), true),
+    }
 }
 
 impl Tree<'_> {
@@ -472,11 +465,10 @@ mod tests {
         let need = Need {
             log_bytes: 0,
             created: 2,
-            changed: 3,
             distinct: 3,
             faults: 1000,
         };
-        assert_eq!(need.dirty_evictions(64, true), 64 + 10);
+        assert_eq!(need.dirty_evictions(64, true), 64 + 5);
         assert_eq!(need.dirty_evictions(64, false), 64);
         for moves in [true, false] {
             assert_eq!(need.dirty_evictions(10_000, moves), 1002);

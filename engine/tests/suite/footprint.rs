@@ -144,16 +144,19 @@ fn the_log_of_a_load_is_given_back_when_the_database_is_closed_and_by_compacting
 /// must not be left in the file.
 #[test]
 fn after_a_load_in_random_order_and_closing_the_file_is_hardly_longer_than_its_rows() {
-    for (rows, codec, most) in [
-        (20_000u32, "NONE", 140),
-        (50_000, "NONE", 140),
-        (100_000, "NONE", 140),
-        (100_000, "LZ4", 80),
+    // With a cache that holds everything, and with one that holds a small part.
+    for (cache, rows, codec, most) in [
+        (64 << 20, 20_000u32, "NONE", 140),
+        (64 << 20, 50_000, "NONE", 140),
+        (64 << 20, 100_000, "NONE", 140),
+        (64 << 20, 100_000, "LZ4", 80),
+        (1 << 20, 50_000, "NONE", 140),
+        (1 << 20, 50_000, "LZ4", 90),
     ] {
         for explicit in [false, true] {
             let vfs = MemoryVfs::default();
             let options = Options::new().background(false).vfs(Arc::new(vfs.clone()));
-            let options = options.compression(codec, 0).unwrap();
+            let options = options.cache_size(cache).compression(codec, 0).unwrap();
             let db = options.clone().open(PATH).unwrap();
             let table = db.create_table("rows").unwrap();
             for batch in 0..rows / 1000 {
@@ -179,7 +182,7 @@ fn after_a_load_in_random_order_and_closing_the_file_is_hardly_longer_than_its_r
             let bytes = u64::from(rows) * 104;
             assert!(
                 data * 100 <= bytes * most,
-                "{data} bytes for {bytes} bytes of {rows} rows, {codec}, {explicit}"
+                "{data} bytes for {bytes} bytes of {rows} rows, {codec}, cache {cache}, {explicit}"
             );
             let db = options.open(PATH).unwrap();
             let table = db.table("rows").unwrap();
@@ -287,4 +290,41 @@ fn power_may_fail_while_the_file_is_made_shorter() {
         }
     }
     assert!(images > 60, "{images} images");
+}
+
+/// A commit reserves room for the pages that it changes, once for each, and for those that are changed already: not for pages
+/// that it cannot need, such as parts of pages that do not split.
+#[test]
+fn a_commit_makes_the_file_longer_by_what_its_pages_take_at_most() {
+    const PAGE: u64 = 16 << 10;
+    let vfs = MemoryVfs::default();
+    let open = || {
+        let options = Options::new().page_size(PAGE as usize).cache_size(0);
+        let options = options.background(false).vfs(Arc::new(vfs.clone()));
+        options.open(PATH).unwrap()
+    };
+    let db = open();
+    fill(&db, 60_000, 100);
+    db.compact().unwrap();
+    db.close().unwrap();
+    for changed in [10u32, 100, 500] {
+        let db = open();
+        db.checkpoint().unwrap();
+        let (before, _) = footprint(&vfs);
+        let table = db.table("rows").unwrap();
+        let mut tx = db.begin_with(nosync()).unwrap();
+        for n in 0..changed {
+            // Rows that are there, with values of the same length.
+            let n = n * (60_000 / changed);
+            tx.put(table, &n.to_be_bytes(), &[n as u8; 100]).unwrap();
+        }
+        tx.commit().unwrap();
+        let (after, _) = footprint(&vfs);
+        // What is reserved, the copies of as many pages, and as many as are in the cache and set aside.
+        let extents = 2 * u64::from(changed) + 64 + 64;
+        assert!(
+            after <= before + extents * (PAGE + 512) + (1 << 20),
+            "{changed} rows: {before} bytes, then {after}"
+        );
+    }
 }
