@@ -33,6 +33,7 @@
 //! # }
 //! ```
 
+pub mod alike;
 pub mod criteria;
 mod html;
 pub mod plot;

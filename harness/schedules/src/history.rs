@@ -6,7 +6,7 @@ use engine::CommitId;
 
 use crate::actors::{Done, TableChange};
 use crate::base::Base;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, was_newest};
 use crate::session::Committed;
 use crate::state::{Rows, State, apply};
 
@@ -24,6 +24,14 @@ impl Event {
         }
     }
 
+    /// Whether what it read under locks is what is there.
+    fn has_read(&self, state: &State) -> bool {
+        match self {
+            Self::Rows(committed) => committed.reads.iter().all(|read| was_newest(state, read).is_ok()),
+            Self::Table(_) => true,
+        }
+    }
+
     /// Makes its changes.
     fn happen(&self, state: &mut State) {
         match self {
@@ -37,9 +45,13 @@ impl Event {
 }
 
 /// Which of several events with one commit has made it: transactions that changed nothing in the end return the commit of
-/// another. Behind the one that is looked for, the others change nothing.
+/// another. Behind the one that is looked for, the others change nothing. Two may change the same in the end, one that deletes a row
+/// and one that puts it back and deletes it again: what they have read tells which was first.
 fn maker(events: &[Event], state: &State) -> usize {
     let is_maker = |at: &usize| {
+        if !events[*at].has_read(state) {
+            return false;
+        }
         let mut after = state.clone();
         events[*at].happen(&mut after);
         let others = events.iter().enumerate().filter(|(other, _)| other != at);
@@ -90,4 +102,33 @@ pub(crate) fn put_together(base: &Base, done: Vec<Done>) -> Result<(Ledger, Stat
     }
     ledger.was_seen(&seen)?;
     Ok((ledger, state))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::Value;
+    use crate::session::LockedRead;
+
+    #[test]
+    fn of_two_events_that_change_the_same_in_the_end_the_one_that_read_what_was_there_was_first() {
+        let (table, key) = (1, 4);
+        let value = |version| Some(Value { len: 24, version });
+        let event = |changes: Vec<_>, read: Option<Option<u32>>| {
+            let reads = read.map(|version| LockedRead { table, key, version });
+            Event::Rows(Committed {
+                commit: CommitId(8),
+                changes,
+                reads: reads.into_iter().collect(),
+                promises: false,
+            })
+        };
+        let mut state = State::new();
+        apply(&mut state, &[(table, key, value(1))]);
+        let deletes = || event(vec![(table, key, None)], None);
+        let comes_and_goes = |read| event(vec![(table, key, value(1)), (table, key, None)], Some(read));
+        assert_eq!(maker(&[comes_and_goes(None), deletes()], &state), 1);
+        assert_eq!(maker(&[deletes(), comes_and_goes(None)], &state), 0);
+        assert_eq!(maker(&[comes_and_goes(Some(1)), deletes()], &state), 0);
+    }
 }

@@ -3,8 +3,9 @@
 use super::context::Picture;
 use super::page::{ReportError, fill, pictures};
 use super::tables::{self, Cell, Table, table};
+use crate::alike;
 use crate::plot::Plot;
-use crate::record::RunRecord;
+use crate::record::{RunRecord, Settings};
 use crate::summary::{self, VerificationSummary};
 use crate::units::{self, MISSING, or_missing};
 use serde::Serialize;
@@ -75,7 +76,7 @@ fn relative(value: Option<f64>, base: Option<f64>) -> String {
 fn summary_table(records: &[RunRecord]) -> Option<Table> {
     let mut table = table(
         "Medians over the repetitions. Relative figures compare with the first run in which the same engine \
-         appears on the same workload.",
+         appears on the same workload, if what was asked of it, the machine and the kind of build are the same.",
         &[
             "Run",
             "Engine",
@@ -85,6 +86,7 @@ fn summary_table(records: &[RunRecord]) -> Option<Table> {
             "#p50",
             "#p99",
             "#p99 relative",
+            "Not comparable for",
             "Durability",
             "Verified",
         ],
@@ -95,11 +97,14 @@ fn summary_table(records: &[RunRecord]) -> Option<Table> {
         .collect();
     for (record, engines) in &summaries {
         for engine in engines {
-            let base = summaries
+            let all = summaries
                 .iter()
+                .flat_map(|(other, engines)| engines.iter().map(move |engine| (*other, engine)));
+            let base = all
                 .filter(|(other, _)| other.workload.name == record.workload.name)
-                .flat_map(|(_, engines)| engines)
-                .find(|other| other.engine == engine.engine);
+                .find(|(_, other)| other.engine == engine.engine);
+            let unlike = base.map_or_else(Vec::new, |base| alike::unlike(base, (record, engine)));
+            let base = base.map(|(_, base)| base).filter(|_| unlike.is_empty());
             let rate = engine.throughput.as_ref().map(|estimate| estimate.median);
             let base_rate = base
                 .and_then(|base| base.throughput.as_ref())
@@ -123,6 +128,7 @@ fn summary_table(records: &[RunRecord]) -> Option<Table> {
                 tables::latency(engine.latency, |l| Some(l.latency_ns_p50)),
                 tables::latency(engine.latency, |l| l.latency_ns_p99),
                 relative(p99, base_p99).into(),
+                unlike.join(", ").into(),
                 or_missing(engine.settings.durability.clone(), |text| text).into(),
                 Cell {
                     text: verified.to_owned(),
@@ -184,10 +190,20 @@ fn run_table(records: &[RunRecord]) -> Table {
     table
 }
 
+/// A setting of each engine.
+fn by_engine(record: &RunRecord, read: fn(&Settings) -> Option<String>) -> String {
+    let engines = summary::engines(record);
+    let all: Vec<String> = engines
+        .iter()
+        .map(|of| format!("{} {}", of.engine, or_missing(read(of.settings), |text| text)))
+        .collect();
+    all.join(", ")
+}
+
 /// What is not the same in all runs and so may explain a difference.
 fn differences(records: &[RunRecord]) -> Vec<Difference> {
     type Reading = fn(&RunRecord) -> String;
-    let readings: [(&'static str, Reading); 12] = [
+    let readings: [(&'static str, Reading); 17] = [
         ("Workload", |r| r.workload.name.clone()),
         ("Seed", |r| r.workload.seed.to_string()),
         ("Overrides", |r| {
@@ -217,19 +233,18 @@ fn differences(records: &[RunRecord]) -> Vec<Difference> {
         ("File system", |r| {
             or_missing(r.environment.file_system.clone(), |text| text)
         }),
-        ("Durability", |r| {
-            let levels: Vec<String> = summary::engines(r)
-                .iter()
-                .map(|e| {
-                    format!(
-                        "{} {}",
-                        e.engine,
-                        e.settings.durability.as_deref().unwrap_or(MISSING)
-                    )
-                })
-                .collect();
-            levels.join(", ")
+        ("Threads", |r| {
+            by_engine(r, |of| of.threads.map(|threads| threads.to_string()))
         }),
+        ("Rows", |r| by_engine(r, |of| of.rows.map(units::count))),
+        ("Value size", |r| {
+            by_engine(r, |of| of.value_size_bytes.map(units::bytes))
+        }),
+        ("Cache", |r| {
+            by_engine(r, |of| of.cache_size_bytes.map(units::bytes))
+        }),
+        ("Isolation", |r| by_engine(r, |of| of.isolation.clone())),
+        ("Durability", |r| by_engine(r, |of| of.durability.clone())),
     ];
     readings
         .into_iter()

@@ -150,14 +150,14 @@ fn a_comparison_names_differences_and_relates_to_the_first_run() {
     let first = synthetic::record(7);
     let mut second = synthetic::record(8);
     second.run_id = "second".into();
-    second.environment.cpu_cores = Some(64);
+    second.environment.kernel = Some("Linux 99".into());
     for measurement in &mut second.measurements {
         measurement.transactions_per_second = measurement.transactions_per_second.map(|rate| rate * 2.0);
     }
     let page = reports::compare(&[first.clone(), second]).unwrap();
     assert_balanced("comparison", &page);
     assert!(
-        page.contains("<strong>Processors</strong>: demo: 2; second: 64"),
+        page.contains("<strong>Kernel</strong>") && page.contains("second: Linux 99"),
         "the difference is named"
     );
     assert!(
@@ -171,6 +171,77 @@ fn a_comparison_names_differences_and_relates_to_the_first_run() {
         reports::compare(&[]),
         Err(ReportError::NothingToCompare)
     ));
+}
+
+/// Something that makes a run unlike another.
+type Change = fn(&mut RunRecord);
+
+#[test]
+fn runs_that_cannot_be_compared_are_not() {
+    let first = synthetic::record(7);
+    let settings = |change: fn(&mut reports::record::Settings)| {
+        move |record: &mut RunRecord| {
+            for measurement in &mut record.measurements {
+                change(&mut measurement.settings);
+            }
+        }
+    };
+    let changes: [(&str, Box<dyn Fn(&mut RunRecord)>); 10] = [
+        ("threads", Box::new(settings(|of| of.threads = Some(99)))),
+        ("rows", Box::new(settings(|of| of.rows = Some(99)))),
+        (
+            "value size",
+            Box::new(settings(|of| of.value_size_bytes = Some(99))),
+        ),
+        (
+            "offered rate",
+            Box::new(settings(|of| of.offered_per_second = Some(99.0))),
+        ),
+        (
+            "isolation",
+            Box::new(settings(|of| of.isolation = Some("x".into()))),
+        ),
+        (
+            "durability",
+            Box::new(settings(|of| of.durability = Some("x".into()))),
+        ),
+        (
+            "machine",
+            Box::new((|of| of.environment.cpu_cores = Some(99)) as Change),
+        ),
+        (
+            "file system",
+            Box::new((|of| of.environment.file_system = Some("x".into())) as Change),
+        ),
+        (
+            "build",
+            Box::new((|of| of.build.debug_assertions = !of.build.debug_assertions) as Change),
+        ),
+        (
+            "specification",
+            Box::new(
+                (|of| {
+                    of.workload
+                        .spec_toml
+                        .push_str("\n[[transaction]]\nname = \"x\"\n")
+                }) as Change,
+            ),
+        ),
+    ];
+    let page_with = |second: RunRecord| reports::compare(&[first.clone(), second]).unwrap();
+    let ratios = |page: &str| page.matches("1.00x").count();
+    let alike = ratios(&page_with(first.clone()));
+    for (what, change) in changes {
+        let mut second = first.clone();
+        change(&mut second);
+        let page = page_with(second);
+        assert!(page.contains(&format!(">{what}</td>")), "{what} is named");
+        assert!(ratios(&page) < alike, "{what}: no ratio");
+    }
+    // What is not the load does not make a difference.
+    let mut second = first.clone();
+    second.workload.spec_toml = format!("seed = 99\nthreads = 99\n{}", second.workload.spec_toml);
+    assert_eq!(ratios(&page_with(second)), alike);
 }
 
 #[test]

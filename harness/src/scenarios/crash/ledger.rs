@@ -170,7 +170,7 @@ impl Ledger {
 }
 
 /// What a transaction read and then changed is what its commit replaced.
-fn was_newest(state: &State, read: &LockedRead) -> Result<(), String> {
+pub(crate) fn was_newest(state: &State, read: &LockedRead) -> Result<(), String> {
     let LockedRead { table, key, version } = *read;
     let row = state.get(&table).and_then(|rows| rows.get(&key));
     let newest = row.map(|value| {
