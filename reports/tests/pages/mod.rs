@@ -174,7 +174,7 @@ fn a_comparison_names_differences_and_relates_to_the_first_run() {
 }
 
 /// Something that makes a run unlike another.
-type Change = fn(&mut RunRecord);
+type Change = Box<dyn Fn(&mut RunRecord)>;
 
 #[test]
 fn runs_that_cannot_be_compared_are_not() {
@@ -186,7 +186,7 @@ fn runs_that_cannot_be_compared_are_not() {
             }
         }
     };
-    let changes: [(&str, Box<dyn Fn(&mut RunRecord)>); 10] = [
+    let changes: [(&str, Change); 10] = [
         ("threads", Box::new(settings(|of| of.threads = Some(99)))),
         ("rows", Box::new(settings(|of| of.rows = Some(99)))),
         (
@@ -205,27 +205,22 @@ fn runs_that_cannot_be_compared_are_not() {
             "durability",
             Box::new(settings(|of| of.durability = Some("x".into()))),
         ),
-        (
-            "machine",
-            Box::new((|of| of.environment.cpu_cores = Some(99)) as Change),
-        ),
+        ("machine", Box::new(|of| of.environment.cpu_cores = Some(99))),
         (
             "file system",
-            Box::new((|of| of.environment.file_system = Some("x".into())) as Change),
+            Box::new(|of| of.environment.file_system = Some("x".into())),
         ),
         (
             "build",
-            Box::new((|of| of.build.debug_assertions = !of.build.debug_assertions) as Change),
+            Box::new(|of| of.build.debug_assertions = !of.build.debug_assertions),
         ),
         (
             "specification",
-            Box::new(
-                (|of| {
-                    of.workload
-                        .spec_toml
-                        .push_str("\n[[transaction]]\nname = \"x\"\n")
-                }) as Change,
-            ),
+            Box::new(|of| {
+                of.workload
+                    .spec_toml
+                    .push_str("\n[[transaction]]\nname = \"x\"\n")
+            }),
         ),
     ];
     let page_with = |second: RunRecord| reports::compare(&[first.clone(), second]).unwrap();
