@@ -124,6 +124,7 @@ mod tests {
             })
         };
         let mut state = State::new();
+        state.insert(table, Arc::new(Rows::new()));
         apply(&mut state, &[(table, key, value(1))]);
         let deletes = || event(vec![(table, key, None)], None);
         let comes_and_goes = |read| event(vec![(table, key, value(1)), (table, key, None)], Some(read));
