@@ -66,23 +66,15 @@ impl Database {
                 break;
             }
             length = now;
-            let store = manager.pool.store();
-            manager.release_aside();
             // Pages that are written all the time could be moved for ever.
-            for _ in 0..=store.stats().mapped_pages / 16 {
-                if store.move_tail(Slack::Least)? != Moved::Some {
-                    break;
-                }
-            }
+            manager.move_tail(Slack::Least, 1 + manager.pool.store().stats().mapped_pages / 16)?;
         }
         manager.pool.store().keep_for_next();
         report.file_bytes_after = manager.pool.store().stats().file_bytes;
         report.wal_bytes_after = manager.wal.file_bytes();
         Ok(report)
     }
-}
 
-impl Database {
     /// The last thing before closing, with nothing left to be checkpointed: gives back what a load has left, if that is no long
     /// work. A failure changes nothing but that.
     pub(crate) fn shorten_to_close(&self) {
@@ -90,12 +82,7 @@ impl Database {
         let store = manager.pool.store();
         let steps = 1 + CLOSING_PAGES / store.stats().mapped_pages.max(1);
         let shorten = || {
-            manager.release_aside();
-            for _ in 0..steps.min(CLOSING_STEPS) {
-                if store.move_tail(Slack::Idle)? != Moved::Some {
-                    break;
-                }
-            }
+            manager.move_tail(Slack::Idle, steps.min(CLOSING_STEPS))?;
             let _one = self.shared.checkpointing.lock();
             manager.checkpoint(|| Pace::Fast).map(drop)
         };
@@ -122,6 +109,17 @@ impl TransactionManager {
     fn release_aside(&self) {
         let _applier = self.pause();
         self.pool.store().release_all_aside();
+    }
+
+    /// Moves extents at the end of the data file to its front, in so many steps at most.
+    fn move_tail(&self, slack: Slack, steps: u64) -> Result<()> {
+        self.release_aside();
+        for _ in 0..steps {
+            if self.pool.store().move_tail(slack)? != Moved::Some {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// One step of making the data file shorter, and with it the log if it is idle. `None` when there is more to

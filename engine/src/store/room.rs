@@ -161,9 +161,8 @@ impl DataFile {
             return;
         }
         // As many as there is room for.
-        let wanted = (self.map_extents() + self.kept_extents()) as usize;
         let len = self.kept_units();
-        while aside.kept.len() < wanted {
+        while aside.kept.len() < self.kept_wanted() {
             match self.reserve(&[len]) {
                 Ok(starts) => aside
                     .kept
@@ -185,9 +184,9 @@ impl DataFile {
                 self.space.lock().cancel(before);
             }
         }
-        let lacking = (self.map_extents() + self.kept_extents()).saturating_sub(aside.kept.len() as u64);
+        let lacking = self.kept_wanted().saturating_sub(aside.kept.len());
         let len = self.kept_units();
-        let kept = self.reserve_equal(len, lacking)?;
+        let kept = self.reserve_equal(len, lacking as u64)?;
         aside
             .kept
             .extend(kept.into_iter().map(|start| UnitRange { start, len }));
@@ -195,17 +194,15 @@ impl DataFile {
     }
 
     fn keep_at_front(&self, aside: &mut SetAside) {
-        let wanted = (self.map_extents() + self.kept_extents()) as usize;
+        let wanted = self.kept_wanted();
         let len = self.kept_units();
         let long_root = self.long_root_units();
         let mut space = self.space.lock();
         // One after the other, so that each finds at least the room that it had.
         if let Some(len) = long_root {
-            aside
-                .root
-                .take()
-                .into_iter()
-                .for_each(|range| space.cancel(range));
+            if let Some(range) = aside.root.take() {
+                space.cancel(range);
+            }
             let root = space.reserve_front(len, 1);
             aside.root = root.first().map(|&start| UnitRange { start, len });
         }
@@ -301,14 +298,22 @@ impl DataFile {
 
     /// Pieces that the page map can have, its root among them.
     fn map_extents(&self) -> u64 {
-        u64::from(self.numbers.lock().count()).div_ceil(CHUNK_ENTRIES as u64) + 2
+        self.map_pieces() + 2
+    }
+
+    fn map_pieces(&self) -> u64 {
+        u64::from(self.numbers.lock().count()).div_ceil(CHUNK_ENTRIES as u64)
     }
 
     /// Units of the root of the page map, if it is longer than another piece.
     fn long_root_units(&self) -> Option<u64> {
-        let pieces = u64::from(self.numbers.lock().count()).div_ceil(CHUNK_ENTRIES as u64);
-        let units = units_for(pieces as usize * ROOT_ENTRY_BYTES + OVERHEAD_BYTES);
+        let units = units_for(self.map_pieces() as usize * ROOT_ENTRY_BYTES + OVERHEAD_BYTES);
         (units > self.kept_units()).then_some(units)
+    }
+
+    /// How many extents are to be kept for a full disk.
+    fn kept_wanted(&self) -> usize {
+        (self.map_extents() + self.kept_extents()) as usize
     }
 
     fn kept_extents(&self) -> u64 {

@@ -71,7 +71,7 @@ fn nothing_acknowledged_is_lost_by_a_kill() {
 #[test]
 fn commits_that_may_be_missing_after_a_kill_are_counted_and_not_judged() {
     let finished =
-        harness("--workload recovery --durability no-sync --rounds 4 --duration 150ms --seed 3").finish();
+        harness("--workload recovery --durability no-sync --rounds 8 --duration 150ms --seed 3").finish();
     finished.expect_code(0);
     let record = finished.record();
     let recovery = &record["recovery"][0];

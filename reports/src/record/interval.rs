@@ -31,7 +31,7 @@ pub struct Interval {
     /// Median latency in nanoseconds; `null` when nothing was committed.
     #[serde(default)]
     pub latency_ns_p50: Option<u64>,
-    /// 99th percentile of latency in nanoseconds.
+    /// 99th percentile of latency in nanoseconds; `null` for fewer than 1,000 transactions.
     #[serde(default)]
     pub latency_ns_p99: Option<u64>,
     /// Largest latency in nanoseconds.
