@@ -4,7 +4,8 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+
+use crate::forward::forward;
 
 use engine::vfs::{MemoryVfs, OpenMode, Vfs, VfsFile};
 
@@ -41,42 +42,19 @@ struct File {
 }
 
 impl Vfs for BadSectors {
+    forward!(files: remove, rename, exists, list, create_dir, sync_dir, wall_clock, monotonic, random);
+
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
         Ok(Arc::new(File {
             file: self.files.open(path, mode)?,
             bad: (path == self.path).then(|| Arc::clone(&self.bad)),
         }))
     }
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.files.remove(path)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.files.rename(from, to)
-    }
-    fn exists(&self, path: &Path) -> io::Result<bool> {
-        self.files.exists(path)
-    }
-    fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
-        self.files.list(dir)
-    }
-    fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        self.files.create_dir(dir)
-    }
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.files.sync_dir(dir)
-    }
-    fn wall_clock(&self) -> SystemTime {
-        self.files.wall_clock()
-    }
-    fn monotonic(&self) -> Duration {
-        self.files.monotonic()
-    }
-    fn random(&self) -> u64 {
-        self.files.random()
-    }
 }
 
 impl VfsFile for File {
+    forward!(file: write_at, len, set_len, sync_data, sync_all, try_lock);
+
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         if let Some(bad) = &self.bad {
             let end = offset + buf.len() as u64;
@@ -90,23 +68,5 @@ impl VfsFile for File {
             }
         }
         self.file.read_at(buf, offset)
-    }
-    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
-        self.file.write_at(buf, offset)
-    }
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
-    }
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.file.set_len(len)
-    }
-    fn sync_data(&self) -> io::Result<()> {
-        self.file.sync_data()
-    }
-    fn sync_all(&self) -> io::Result<()> {
-        self.file.sync_all()
-    }
-    fn try_lock(&self) -> io::Result<bool> {
-        self.file.try_lock()
     }
 }

@@ -3,7 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+
+use crate::forward::forward;
 
 use engine::vfs::{FileId, OpenMode, Vfs, VfsFile};
 use engine::{CommitId, Database, Durability, Options, Result, Table, TxOptions, WalSync};
@@ -148,6 +150,8 @@ impl GatedVfs {
 }
 
 impl Vfs for GatedVfs {
+    forward!(files: remove, rename, exists, list, create_dir, sync_dir, wall_clock, monotonic, random);
+
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
         Ok(Arc::new(GatedFile {
             file: self.files.open(path, mode)?,
@@ -155,33 +159,7 @@ impl Vfs for GatedVfs {
             vfs: self.clone(),
         }))
     }
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.files.remove(path)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.files.rename(from, to)
-    }
-    fn exists(&self, path: &Path) -> io::Result<bool> {
-        self.files.exists(path)
-    }
-    fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
-        self.files.list(dir)
-    }
-    fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        self.files.create_dir(dir)
-    }
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.files.sync_dir(dir)
-    }
-    fn wall_clock(&self) -> SystemTime {
-        self.files.wall_clock()
-    }
-    fn monotonic(&self) -> Duration {
-        self.files.monotonic()
-    }
-    fn random(&self) -> u64 {
-        self.files.random()
-    }
+
     fn identity(&self, path: &Path) -> io::Result<FileId> {
         if path.extension().is_some_and(|end| end == "wal") {
             let act = self.gate.0.lock().unwrap().at_look.0.take();
@@ -194,21 +172,8 @@ impl Vfs for GatedVfs {
 }
 
 impl VfsFile for GatedFile {
-    fn identity(&self) -> io::Result<FileId> {
-        self.file.identity()
-    }
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.file.read_at(buf, offset)
-    }
-    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
-        self.file.write_at(buf, offset)
-    }
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
-    }
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.file.set_len(len)
-    }
+    forward!(file: identity, read_at, write_at, len, set_len, try_lock);
+
     fn sync_data(&self) -> io::Result<()> {
         self.vfs.pass(&self.path)?;
         self.file.sync_data()
@@ -216,9 +181,6 @@ impl VfsFile for GatedFile {
     fn sync_all(&self) -> io::Result<()> {
         self.vfs.pass(&self.path)?;
         self.file.sync_all()
-    }
-    fn try_lock(&self) -> io::Result<bool> {
-        self.file.try_lock()
     }
 }
 

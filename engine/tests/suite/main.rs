@@ -13,6 +13,7 @@ mod dropped;
 mod emptied;
 mod faults;
 mod footprint;
+mod forward;
 mod freed_on_bad_disks;
 mod full_disk;
 mod gate;

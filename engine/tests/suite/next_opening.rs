@@ -5,12 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
 
-use engine::vfs::{FileId, MemoryVfs, OpenMode, Vfs, VfsFile};
+use engine::vfs::{MemoryVfs, OpenMode, Vfs, VfsFile};
 use engine::{Database, Options};
 
 use crate::common::{PATH, assert_sound, nosync};
+use crate::forward::forward;
 
 /// Files in memory, to which something happens at each operation.
 #[derive(Clone, Debug, Default)]
@@ -52,6 +52,8 @@ impl Watched {
 }
 
 impl Vfs for Watched {
+    forward!(files: exists, list, create_dir, sync_dir, identity_of, open_dir, wall_clock, monotonic, random);
+
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
         if mode.create {
             self.before("create", path);
@@ -74,48 +76,10 @@ impl Vfs for Watched {
         self.before("rename", from);
         self.files.rename(from, to)
     }
-
-    fn exists(&self, path: &Path) -> io::Result<bool> {
-        self.files.exists(path)
-    }
-
-    fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
-        self.files.list(dir)
-    }
-
-    fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        self.files.create_dir(dir)
-    }
-
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.files.sync_dir(dir)
-    }
-
-    fn identity(&self, path: &Path) -> io::Result<FileId> {
-        self.files.identity(path)
-    }
-
-    fn open_dir(&self, dir: &Path) -> io::Result<Arc<dyn VfsFile>> {
-        self.files.open_dir(dir)
-    }
-
-    fn wall_clock(&self) -> SystemTime {
-        self.files.wall_clock()
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.files.monotonic()
-    }
-
-    fn random(&self) -> u64 {
-        self.files.random()
-    }
 }
 
 impl VfsFile for WatchedFile {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.file.read_at(buf, offset)
-    }
+    forward!(file: read_at, len, sync_data, sync_all, try_lock, identity);
 
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
         self.of.before("write", &self.path);
@@ -125,31 +89,11 @@ impl VfsFile for WatchedFile {
         self.file.write_at(buf, offset)
     }
 
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
-    }
-
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.of.before("set the length of", &self.path);
         self.file.set_len(len)?;
         self.of.given_back();
         Ok(())
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.file.sync_data()
-    }
-
-    fn sync_all(&self) -> io::Result<()> {
-        self.file.sync_all()
-    }
-
-    fn try_lock(&self) -> io::Result<bool> {
-        self.file.try_lock()
-    }
-
-    fn identity(&self) -> io::Result<FileId> {
-        self.file.identity()
     }
 }
 

@@ -1,7 +1,7 @@
 //! A panic while a commit is being applied stops the database, and nobody waits for ever.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::time::{Duration, SystemTime};
@@ -10,6 +10,7 @@ use engine::vfs::{MemoryVfs, OpenMode, Vfs, VfsFile};
 use engine::{Durability, Error, IsolationLevel, TxOptions};
 
 use crate::common::{PATH, small};
+use crate::forward::forward;
 
 const CALM: u8 = 0;
 /// The next commit stops at the clock, in the middle of being applied.
@@ -42,27 +43,12 @@ impl PanickingClock {
 }
 
 impl Vfs for PanickingClock {
+    forward!(files: remove, rename, exists, list, create_dir, sync_dir, monotonic, random);
+
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
         self.files.open(path, mode)
     }
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.files.remove(path)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.files.rename(from, to)
-    }
-    fn exists(&self, path: &Path) -> io::Result<bool> {
-        self.files.exists(path)
-    }
-    fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
-        self.files.list(dir)
-    }
-    fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        self.files.create_dir(dir)
-    }
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.files.sync_dir(dir)
-    }
+
     fn wall_clock(&self) -> SystemTime {
         if self
             .state
@@ -78,12 +64,6 @@ impl Vfs for PanickingClock {
             self.panic_in(PANIC_NEXT);
         }
         self.files.wall_clock()
-    }
-    fn monotonic(&self) -> Duration {
-        self.files.monotonic()
-    }
-    fn random(&self) -> u64 {
-        self.files.random()
     }
 }
 

@@ -1,15 +1,15 @@
 //! Opening for reading only: everything can be read, nothing is written, whatever state the files are in.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
-use engine::vfs::{FileId, MemoryVfs, OpenMode, Vfs, VfsFile};
+use engine::vfs::{MemoryVfs, OpenMode, Vfs, VfsFile};
 use engine::{Database, Error, Options, TxOptions};
 
 use crate::common::{PATH, assert_sound, small};
 use crate::damage::{Crashed, build_log, contents};
+use crate::forward::forward;
 
 /// A file system mounted for reading only: whatever would change it fails, and is counted.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ fn refused<T>() -> io::Result<T> {
 }
 
 impl Vfs for ReadOnlyMount {
+    forward!(inner: exists, list, identity_of, open_dir, wall_clock, monotonic, random);
+
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
         if !mode.read_only {
             return refused();
@@ -34,32 +36,12 @@ impl Vfs for ReadOnlyMount {
     fn rename(&self, _: &Path, _: &Path) -> io::Result<()> {
         refused()
     }
-    fn exists(&self, path: &Path) -> io::Result<bool> {
-        self.inner.exists(path)
-    }
-    fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
-        self.inner.list(dir)
-    }
+
     fn create_dir(&self, _: &Path) -> io::Result<()> {
         refused()
     }
     fn sync_dir(&self, _: &Path) -> io::Result<()> {
         refused()
-    }
-    fn identity(&self, path: &Path) -> io::Result<FileId> {
-        self.inner.identity(path)
-    }
-    fn open_dir(&self, dir: &Path) -> io::Result<Arc<dyn VfsFile>> {
-        self.inner.open_dir(dir)
-    }
-    fn wall_clock(&self) -> SystemTime {
-        self.inner.wall_clock()
-    }
-    fn monotonic(&self) -> Duration {
-        self.inner.monotonic()
-    }
-    fn random(&self) -> u64 {
-        self.inner.random()
     }
 }
 

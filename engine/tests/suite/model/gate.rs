@@ -1,9 +1,10 @@
 //! A file system whose log can be kept from becoming durable, so that commits wait, applied and not yet visible.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, SystemTime};
+
+use crate::forward::forward;
 
 use engine::vfs::{MemoryVfs, OpenMode, Vfs, VfsFile};
 
@@ -55,6 +56,8 @@ struct GatedFile {
 }
 
 impl Vfs for Gate {
+    forward!(files: remove, rename, exists, list, create_dir, sync_dir, wall_clock, monotonic, random);
+
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
         let is_log = path.extension().is_some_and(|extension| extension == "wal");
         Ok(Arc::new(GatedFile {
@@ -62,58 +65,15 @@ impl Vfs for Gate {
             bar: is_log.then(|| Arc::clone(&self.bar)),
         }))
     }
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.files.remove(path)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.files.rename(from, to)
-    }
-    fn exists(&self, path: &Path) -> io::Result<bool> {
-        self.files.exists(path)
-    }
-    fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
-        self.files.list(dir)
-    }
-    fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        self.files.create_dir(dir)
-    }
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.files.sync_dir(dir)
-    }
-    fn wall_clock(&self) -> SystemTime {
-        self.files.wall_clock()
-    }
-    fn monotonic(&self) -> Duration {
-        self.files.monotonic()
-    }
-    fn random(&self) -> u64 {
-        self.files.random()
-    }
 }
 
 impl VfsFile for GatedFile {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.file.read_at(buf, offset)
-    }
-    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
-        self.file.write_at(buf, offset)
-    }
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
-    }
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.file.set_len(len)
-    }
+    forward!(file: read_at, write_at, len, set_len, sync_all, try_lock);
+
     fn sync_data(&self) -> io::Result<()> {
         if let Some(bar) = &self.bar {
             bar.pass();
         }
         self.file.sync_data()
-    }
-    fn sync_all(&self) -> io::Result<()> {
-        self.file.sync_all()
-    }
-    fn try_lock(&self) -> io::Result<bool> {
-        self.file.try_lock()
     }
 }
