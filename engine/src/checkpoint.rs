@@ -163,7 +163,11 @@ impl TransactionManager {
         let mut is_fruitless = false;
         loop {
             let before = left.count();
-            match self.write_dirty(&mut left, pace) {
+            let answer = self.write_dirty(&mut left, pace);
+            if matches!(&answer, Err(error) if error.is_disk_full()) {
+                self.wal.be_sparing();
+            }
+            match answer {
                 Ok(()) => return Ok(left.written),
                 Err(error) if !error.is_disk_full() || is_fruitless && left.count() == before => {
                     return Err(error);

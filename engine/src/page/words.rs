@@ -73,14 +73,22 @@ impl<'a> Words<'a> {
         let start = out.len();
         out.resize(start + len.next_multiple_of(8), 0);
         let shift = (offset % 8) * 8;
-        let mut current = words[0].load(Relaxed);
-        let mut following = words[1..].iter();
-        for chunk in out[start..].chunks_exact_mut(8) {
-            let next = following.next().map_or(0, |w| w.load(Relaxed));
-            // `<< 1 << (63 - shift)` is `<< (64 - shift)` that is also right for a shift of 0.
-            let value = (current >> shift) | (next << 1 << (63 - shift));
-            chunk.copy_from_slice(&value.to_le_bytes());
-            current = next;
+        let mut chunks = out[start..].chunks_exact_mut(8);
+        if shift == 0 {
+            for (word, chunk) in words.iter().zip(chunks) {
+                chunk.copy_from_slice(&word.load(Relaxed).to_le_bytes());
+            }
+        } else {
+            let mut current = words[0].load(Relaxed);
+            for (word, chunk) in words[1..].iter().zip(&mut chunks) {
+                let next = word.load(Relaxed);
+                chunk.copy_from_slice(&((current >> shift) | (next << (64 - shift))).to_le_bytes());
+                current = next;
+            }
+            // The last bytes may all be in the last word.
+            if let Some(chunk) = chunks.next() {
+                chunk.copy_from_slice(&(current >> shift).to_le_bytes());
+            }
         }
         out.truncate(start + len);
         true
@@ -124,6 +132,14 @@ impl<'a> Words<'a> {
     #[inline]
     pub(crate) fn set_word(self, index: usize, value: u64) {
         self.0[index].store(value, Relaxed);
+    }
+
+    /// Stores the words of a page of the same size. Only the holder of the page's latch may.
+    pub(crate) fn copy_from(self, source: Words<'_>) {
+        debug_assert_eq!(self.size(), source.size());
+        for (to, from) in self.0.iter().zip(source.0) {
+            to.store(from.load(Relaxed), Relaxed);
+        }
     }
 
     /// Stores bytes at any offset. Only the holder of the page's latch may.

@@ -111,10 +111,7 @@ impl Pool {
                 continue;
             }
             done(Kind::Bytes, self.page_size);
-            let words = source.node().words;
-            for index in 0..self.page_size / 8 {
-                private.set_word(index, words.word(index));
-            }
+            private.copy_from(source.node().words);
             let node = crate::page::node::Node::new(private);
             crate::interleave::here(crate::interleave::Place::Copying);
             let is_stable = match self.unfinished.standing(node.commit_id()) {

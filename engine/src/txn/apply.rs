@@ -285,7 +285,10 @@ impl TransactionManager {
             Ok(()) if !has_changed => return Ok((*last, self.wal.end())),
             Ok(()) => {}
             Err(error) if !has_changed => {
-                crate::reach::mark_if(error.is_disk_full(), crate::reach::Mechanism::ReservationRefused);
+                if error.is_disk_full() {
+                    self.wal.be_sparing();
+                    crate::reach::mark(crate::reach::Mechanism::ReservationRefused);
+                }
                 self.versions.withdraw(commit);
                 return Err(error);
             }

@@ -316,6 +316,11 @@ impl Wal {
         self.segments.file_bytes()
     }
 
+    /// There was no room on the disk: what the log keeps for the next time is as little as can be.
+    pub(crate) fn be_sparing(&self) {
+        self.segments.be_sparing();
+    }
+
     /// Goes over to a spare that is kept, but not to the last one, if a commit has found no room for more of them: the next
     /// checkpoint gives the segments before it back. No commit is being applied.
     pub(crate) fn leave_if_starved(&self) -> Result<()> {

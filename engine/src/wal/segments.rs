@@ -385,6 +385,11 @@ impl Segments {
         })
     }
 
+    /// There was no room on the disk: for a while no spare is kept that is not sure to be needed.
+    pub(super) fn be_sparing(&self) {
+        self.state.lock().need.be_sparing();
+    }
+
     pub(super) fn spare_count(&self) -> usize {
         self.state.lock().spares.len()
     }
@@ -420,11 +425,18 @@ impl Segments {
         self.remove_spares()
     }
 
+    /// Bytes of spares that are kept: what is needed, and as much as is made before it is needed.
+    fn kept(&self, need: u64, is_sparing: bool) -> u64 {
+        let ahead = if is_sparing { 0 } else { self.prepare_ahead };
+        need + ahead as u64 * self.sizes.new_segment(need)
+    }
+
     fn wants_spare(&self, size: u64, need: u64) -> bool {
         let state = self.state.lock();
+        let kept = self.kept(need, state.need.is_sparing());
         // A small one is better than none, on a full disk.
         let is_short = state.spares.len() < self.prepare_ahead && size <= self.sizes.new_segment(need);
-        let fits = self.sizes.fits_need(size, need) && state.spare_bytes() + size <= need;
+        let fits = self.sizes.fits_need(size, need) && state.spare_bytes() + size <= kept;
         self.sizes.can_be_used(size)
             && (is_short || fits)
             && state.spares.len() < SPARES_MAX.max(self.prepare_ahead)
@@ -459,6 +471,7 @@ impl Segments {
     fn pop_superfluous(&self) -> Option<Spare> {
         let mut state = self.state.lock();
         let need = state.need.bytes();
+        let kept = self.kept(need, state.need.is_sparing());
         let usable: u64 = state
             .spares
             .iter()
@@ -470,7 +483,7 @@ impl Segments {
             let is_large = spare.size > self.sizes.new_segment(need);
             let is_misfit = !self.sizes.fits_need(spare.size, need);
             let is_extra =
-                state.spares.len() > self.prepare_ahead && (is_misfit || state.spare_bytes() > need);
+                state.spares.len() > self.prepare_ahead && (is_misfit || state.spare_bytes() > kept);
             let is_last = state.spares.len() == 1 && spare.size == self.sizes.smallest;
             !is_promised && !is_last && (is_extra || is_misfit && is_large)
         };

@@ -1,7 +1,9 @@
 //! How large segments are made, and which are worth keeping, by what the log needs.
 //!
-//! The *need* is the bytes of the segments that went into use between the last two checkpoints, or since the last one,
-//! whichever is more. A new segment is half of it, as a power of two between the smallest and the largest.
+//! The *need* is the bytes of the segments that went into use between two checkpoints, the most of the last few times: where
+//! one checkpoint follows the other, now one segment goes into use between two of them and now three, and what is removed
+//! today would be made again tomorrow, in the way of commits. A new segment is half of the need, as a power of two between
+//! the smallest and the largest. Where the disk was found full, only the last time counts for a while.
 
 use super::block::BLOCK_BYTES;
 use super::options::WalOptions;
@@ -10,16 +12,36 @@ use super::segment::HEADER_BYTES;
 /// A segment that is more times larger or smaller than a new one would be is not kept for later.
 const MISFIT: u64 = 4;
 
+/// Times between two checkpoints that are remembered, beside that since the last one.
+const REMEMBERED: usize = 4;
+/// Checkpoints for which spares are counted narrowly after the disk was full.
+const SPARING: u32 = 8;
+
 /// Bytes of segments that are needed between two checkpoints.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Need {
-    before_last: u64,
+    /// The latest first.
+    before_last: [u64; REMEMBERED],
     since_last: u64,
+    /// Checkpoints for which only the latest counts.
+    sparing: u32,
 }
 
 impl Need {
     pub(super) fn bytes(self) -> u64 {
-        self.before_last.max(self.since_last)
+        let counted = if self.sparing > 0 { 1 } else { REMEMBERED };
+        self.before_last[..counted]
+            .iter()
+            .fold(self.since_last, |most, &bytes| most.max(bytes))
+    }
+
+    /// There was no room on the disk.
+    pub(super) fn be_sparing(&mut self) {
+        self.sparing = SPARING;
+    }
+
+    pub(super) fn is_sparing(self) -> bool {
+        self.sparing > 0
     }
 
     /// A segment of this size goes into use.
@@ -28,7 +50,9 @@ impl Need {
     }
 
     pub(super) fn at_checkpoint(&mut self) {
-        self.before_last = std::mem::take(&mut self.since_last);
+        self.before_last.rotate_right(1);
+        self.before_last[0] = std::mem::take(&mut self.since_last);
+        self.sparing = self.sparing.saturating_sub(1);
     }
 }
 
@@ -84,6 +108,38 @@ impl Sizes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_most_of_the_last_times_is_needed_but_on_a_full_disk_the_last_time_alone() {
+        let mut need = Need::default();
+        for taken in [5, 9, 1, 2] {
+            need.took(taken);
+            need.at_checkpoint();
+        }
+        assert_eq!(need.bytes(), 9);
+        need.took(12);
+        assert_eq!(
+            need.bytes(),
+            12,
+            "what went into use since the last checkpoint counts"
+        );
+        for expected in [12, 12, 12, 12, 0] {
+            need.at_checkpoint();
+            assert_eq!(need.bytes(), expected);
+        }
+        need.took(7);
+        need.at_checkpoint();
+        need.took(3);
+        need.at_checkpoint();
+        need.be_sparing();
+        assert_eq!((need.bytes(), need.is_sparing()), (3, true));
+        for _ in 0..SPARING {
+            assert!(need.is_sparing());
+            need.took(4);
+            need.at_checkpoint();
+        }
+        assert!(!need.is_sparing());
+    }
 
     #[test]
     fn segments_are_half_of_what_is_needed_within_limits() {
