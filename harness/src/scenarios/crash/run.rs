@@ -80,11 +80,12 @@ pub(crate) fn run(directories: &Directories, args: &RunArgs) -> Result<RunRecord
     let begun = Instant::now();
     let scripted = scenarios();
     let reached_before = engine::reach::counts();
+    // First what takes least: a run that is interrupted has it.
+    scenario.faults(&scripted)?;
     scenario.scripted(&scripted)?;
     let random_for = args.deep.then(|| args.duration.unwrap_or(DEEP));
     scenario.random(random_for)?;
     scenario.schedules(random_for)?;
-    scenario.faults(&scripted)?;
     scenario.test.reach = reach(&reached_before);
     scenario.planted(&scripted)?;
     scenario.test.duration_ns = begun.elapsed().as_nanos() as u64;
