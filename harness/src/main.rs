@@ -5,19 +5,18 @@
 //! with; `adapters` are the engines. `scenarios` are the runs that are more than a mix of transactions. What comes out is a
 //! record, which the `reports` crate judges and draws.
 
-mod adapters;
+mod child;
 mod cli;
+mod drivers;
 mod error;
-mod measure;
-mod runner;
+mod probe;
+mod request;
 mod scenarios;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 fn main() -> ExitCode {
-    let cli = cli::args::Cli::parse();
+    let cli = cli::args::Cli::of_process();
     match cli::dispatch(&cli) {
         Ok(exit) => exit.into(),
         Err(error) => {

@@ -53,7 +53,7 @@
 pub mod fuzzing;
 pub mod keys;
 pub mod load;
-mod names;
+pub mod names;
 pub mod oracle;
 pub mod random;
 pub mod spec;

@@ -16,24 +16,41 @@ pub(crate) fn parse<T: Copy>(
 /// The sentence for a name that is not in the list.
 pub(crate) fn unknown<'a>(what: &str, text: &str, known: impl Iterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.collect();
-    match suggestion(text, &known) {
-        Some(best) => format!(
-            "unknown {what} `{text}`; did you mean `{best}`? (there are: {})",
-            known.join(", ")
-        ),
-        None => format!("unknown {what} `{text}`; expected one of: {}", known.join(", ")),
+    format!("unknown {what} `{text}`: {}", did_you_mean(text, &known))
+}
+
+/// What to say behind a name that is not in the list: the nearest ones, if any is near, and all of them.
+pub fn did_you_mean(text: &str, known: &[&str]) -> String {
+    let near = suggestions(text, known);
+    let all = known.join(", ");
+    if near.is_empty() {
+        return format!("known: {all}");
     }
+    let near: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
+    format!("did you mean {}? known: {all}", near.join(" or "))
 }
 
 /// The name most like `text`, if any is close.
 pub(crate) fn suggestion<'a>(text: &str, known: &[&'a str]) -> Option<&'a str> {
+    suggestions(text, known).first().copied()
+}
+
+/// Up to three names that look like `text`, best first.
+fn suggestions<'a>(text: &str, known: &[&'a str]) -> Vec<&'a str> {
     let plain = |name: &str| name.to_lowercase().replace(['-', ' '], "_");
-    known
+    let text = plain(text);
+    let mut scored: Vec<(f64, &str)> = known
         .iter()
-        .map(|&name| (strsim::jaro_winkler(&plain(text), &plain(name)), name))
-        .filter(|&(similarity, _)| similarity > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
+        .map(|&name| {
+            let plain = plain(name);
+            let is_start = plain.starts_with(&text) || text.starts_with(&plain);
+            let bonus = if is_start && !text.is_empty() { 0.3 } else { 0.0 };
+            (strsim::jaro_winkler(&text, &plain) + bonus, name)
+        })
+        .filter(|(score, _)| *score > 0.78)
+        .collect();
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
+    scored.into_iter().take(3).map(|(_, name)| name).collect()
 }
 
 #[cfg(test)]
@@ -44,6 +61,16 @@ mod tests {
     fn near_names_are_suggested_and_far_ones_are_listed() {
         assert_eq!(suggestion("ycsb_a", &["ycsb-a", "oltp"]), Some("ycsb-a"));
         assert_eq!(suggestion("zzz", &["ycsb-a", "oltp"]), None);
-        assert!(unknown("workload", "zzz", ["a", "b"].into_iter()).contains("expected one of: a, b"));
+        assert!(unknown("workload", "zzz", ["a", "b"].into_iter()).contains("known: a, b"));
+        assert_eq!(suggestions("oltpp", &["oltp", "ycsb-a", "recovery"]), ["oltp"]);
+        assert_eq!(
+            suggestions("palimpset", &["palimpsest", "memory"]),
+            ["palimpsest"]
+        );
+        assert!(suggestions("", &["oltp", "memory"]).is_empty());
+        assert!(
+            did_you_mean("memroy", &["oltp", "memory"])
+                .starts_with("did you mean `memory`? known: oltp, memory")
+        );
     }
 }

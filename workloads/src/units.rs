@@ -1,7 +1,8 @@
-//! Sizes and durations as people write them: `64MiB`, `100 B`, `10s`, `250ms`.
+//! Sizes, durations and counts as people write them, the same in specifications and on command lines: `64MiB`, `100 B`,
+//! `10s`, `250ms`, `1m30s`, `100k`.
 //!
 //! Binary units (KiB, MiB, GiB, TiB) are powers of 1024 and decimal units (kB, MB, GB, TB) powers of 1000; a bare number
-//! is bytes. Durations need a unit: ns, us, ms, s, m, h.
+//! is bytes. Durations need a unit (ns, us, ms, s, m, h), because `10` could be seconds or milliseconds; only 0 has none.
 
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ const DURATION_UNITS: [(&str, u64); 6] = [
     ("ns", 1),
 ];
 
+const COUNT_UNITS: [(&str, u64); 4] = [("G", 1_000_000_000), ("M", 1_000_000), ("k", 1_000), ("", 1)];
+
 /// Bytes from text such as `64MiB`, `1.5 GiB` or `4096`.
 ///
 /// # Errors
@@ -39,16 +42,46 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     })
 }
 
-/// A duration from text such as `10s`, `1.5m` or `250ms`.
+/// A duration from text such as `10s`, `1.5m`, `250ms` or `1m30s`.
 ///
 /// # Errors
 /// A sentence that says what was expected.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    parse(text, &DURATION_UNITS)
+    duration_ns(text.trim())
         .map(Duration::from_nanos)
         .ok_or_else(|| {
-            format!("`{text}` is not a duration; expected a number with ns, us, ms, s, m or h, such as `10s`")
+            format!(
+                "`{text}` is not a duration; expected numbers with ns, us, ms, s, m or h, such as `10s`, `250ms` or `1m30s`"
+            )
         })
+}
+
+fn duration_ns(mut rest: &str) -> Option<u64> {
+    if rest == "0" {
+        return Some(0);
+    }
+    let mut total = None;
+    while !rest.is_empty() {
+        // A number and its unit, up to the next number.
+        let unit = rest.find(|c: char| c.is_alphabetic() || c.is_whitespace())?;
+        let end = rest[unit..]
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .map_or(rest.len(), |after| unit + after);
+        let part = parse(&rest[..end], &DURATION_UNITS)?;
+        total = Some(part.checked_add(total.unwrap_or(0))?);
+        rest = &rest[end..];
+    }
+    total
+}
+
+/// A count from text such as `100000`, `100_000`, `100k` or `1M`.
+///
+/// # Errors
+/// A sentence that says what was expected.
+pub fn parse_count(text: &str) -> Result<u64, String> {
+    let plain = text.replace(',', "");
+    parse(&plain, &COUNT_UNITS)
+        .ok_or_else(|| format!("`{text}` is not a count; expected for instance 100000, 100k or 1M"))
 }
 
 fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
@@ -110,6 +143,20 @@ mod tests {
         assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(parse_duration("1.5m"), Ok(Duration::from_secs(90)));
         assert_eq!(parse_duration("0s"), Ok(Duration::ZERO));
+        assert_eq!(parse_duration("0"), Ok(Duration::ZERO));
+        assert_eq!(parse_duration("1m30s"), Ok(Duration::from_secs(90)));
+        assert_eq!(
+            parse_duration("1h 0.5m 3ms"),
+            Ok(Duration::from_millis(3_630_003))
+        );
+        for (text, count) in [
+            ("7", 7),
+            ("10k", 10_000),
+            ("1.5M", 1_500_000),
+            ("1_000,000", 1_000_000),
+        ] {
+            assert_eq!(parse_count(text), Ok(count));
+        }
     }
 
     #[test]
@@ -117,7 +164,20 @@ mod tests {
         for text in ["", "MiB", "12 parsecs", "-1", "1..2", "99999999999TiB", "1e400"] {
             assert!(parse_size(text).is_err(), "{text}");
         }
-        for text in ["", "10", "s", "-1s", "10 years"] {
+        for text in ["", "many", "-1", "1x", "99999999999999999M"] {
+            assert!(parse_count(text).unwrap_err().contains("100k"), "{text}");
+        }
+        for text in [
+            "",
+            "10",
+            "s",
+            "-1s",
+            "10 years",
+            "1m30",
+            "1s-2ms",
+            "1e99h",
+            "99999999h9999999999999h",
+        ] {
             let error = parse_duration(text).unwrap_err();
             assert!(error.contains("such as `10s`"), "{error}");
         }

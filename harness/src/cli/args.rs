@@ -1,12 +1,11 @@
-//! The command line. Its help is the manual, so every option says what it does, in which unit, and its default.
+//! The command line. What its options do is said where they are ([`Request`]); the table of scenarios says for which.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
-use workloads::target::{Durability, Isolation};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use super::units::{parse_duration, parse_size};
+use crate::request::Request;
+use crate::scenarios;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -43,7 +42,7 @@ Figures from a dev build (plain `cargo run`) are not for quoting: use `cargo run
 pub(crate) struct Cli {
     /// The run to make, when no sub-command is given.
     #[command(flatten)]
-    pub run: RunArgs,
+    pub run: Request,
     /// Something else than a run.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -106,178 +105,34 @@ pub(crate) enum Command {
     },
 }
 
-/// A run and what to change about its specification.
-#[derive(Debug, Args)]
-pub(crate) struct RunArgs {
-    /// Workload: a built-in name (`harness list`) or a TOML file.
-    #[arg(short, long, value_name = "NAME|FILE.toml")]
-    pub workload: Option<String>,
-    /// Engines to run, in turn.
-    #[arg(
-        short,
-        long,
-        value_name = "NAMES",
-        value_delimiter = ',',
-        default_value = "palimpsest,memory"
-    )]
-    pub engine: Vec<String>,
-    /// Concurrent sessions, each on its own thread [default: the specification's].
-    #[arg(short, long, value_name = "N")]
-    pub threads: Option<u32>,
-    /// Rows to load into each table [default: the specification's].
-    #[arg(short, long, value_name = "N", value_parser = parse_count)]
-    pub rows: Option<u64>,
-    /// Bytes of a value, for instance 100 or 1KiB [default: the specification's].
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
-    pub value_size: Option<u64>,
-    /// Length of the timed run, for instance 10s or 2m [default: the specification's].
-    #[arg(short, long, value_name = "TIME", value_parser = parse_duration)]
-    pub duration: Option<Duration>,
-    /// Length of the warm-up, which is shown but not counted [default: the specification's].
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    pub warmup: Option<Duration>,
-    /// Repetitions of each engine; repetitions of different engines interleave [default: the specification's].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub repeat: Option<u32>,
-    /// Open loop: transactions offered each second over all threads, at random (Poisson) times; latency then counts
-    /// from the intended start. Without it each thread starts its next transaction when the last has ended.
-    #[arg(long, value_name = "PER_SECOND", value_parser = parse_rate)]
-    pub rate: Option<f64>,
-    /// What a commit must survive before it is acknowledged: sync, no-sync [default: the specification's].
-    #[arg(long, value_name = "LEVEL", value_parser = parse_durability)]
-    pub durability: Option<Durability>,
-    /// Isolation level: read-committed, snapshot, ... [default: the specification's].
-    #[arg(long, value_name = "LEVEL", value_parser = parse_isolation)]
-    pub isolation: Option<Isolation>,
-    /// Memory for the engine's page cache, for instance 64MiB [default: the specification's, else the engine's].
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
-    pub cache_size: Option<u64>,
-    /// Compression of stored data, where the engine has it: NONE, LZ4, ZSTD [default: the engine's].
-    #[arg(long, value_name = "CODEC")]
-    pub compression: Option<String>,
-    /// How often to ask the engine for a checkpoint during the timed run; 0 never, which leaves them to the engine
-    /// [default: once, in the middle, so that no figure is free of the work that was put off].
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    pub checkpoint_every: Option<Duration>,
-    /// Seed of everything random: the same seed offers the same operations [default: the specification's].
-    #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
-    /// For the workload `crash`: many more survival choices, random mixes for --duration (10m), controlled schedules of
-    /// the engine's threads for as long (in a build with --features schedules), damage of every kind in
-    /// many more places, and --rounds (3000) of killing real processes.
-    #[arg(long)]
-    pub deep: bool,
-    /// Rounds of kill and reopen, or of power loss, for the workloads `recovery` and `powerloss`.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub rounds: Option<u32>,
-    /// For the workload `powerloss`: the file system acknowledges every sync of the work and ignores it, so commits must get
-    /// lost and be reported. Shows that the scenario finds what it is there to find.
-    #[arg(long)]
-    pub drop_syncs: bool,
-    /// Where to write the record, the report and the plots [default: target/harness/ and the run's name].
-    #[arg(short, long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-    /// Where databases are made; its device is the one that is measured [default: inside the output directory].
-    #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
-    /// Write the record as JSON to standard output; text for people goes to standard error.
-    #[arg(long)]
-    pub json: bool,
-    /// Keep the databases after the run.
-    #[arg(long)]
-    pub keep: bool,
-}
-
-fn parse_count(text: &str) -> Result<u64, String> {
-    let plain = text.replace(['_', ','], "");
-    let (digits, factor) = match plain.char_indices().next_back() {
-        Some((at, 'k' | 'K')) => (&plain[..at], 1_000),
-        Some((at, 'm' | 'M')) => (&plain[..at], 1_000_000),
-        _ => (plain.as_str(), 1),
-    };
-    digits
-        .parse::<u64>()
-        .ok()
-        .and_then(|number| number.checked_mul(factor))
-        .ok_or_else(|| format!("`{text}` is not a count; expected for instance 100000, 100k or 1M"))
-}
-
-fn parse_rate(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
-        _ => Err(format!(
-            "`{text}` is not a rate; expected transactions each second above 0, for instance 5000"
-        )),
+impl Cli {
+    /// The command line of this process; ends the process if it is wrong, or asks for help.
+    pub(crate) fn of_process() -> Self {
+        Self::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit())
     }
 }
 
-fn parse_durability(text: &str) -> Result<Durability, String> {
-    match text.to_lowercase().replace('_', "-").as_str() {
-        "nosync" => Ok(Durability::NoSync),
-        "none" | "memory" => Ok(Durability::InMemory),
-        other => other.parse(),
-    }
-}
-
-fn parse_isolation(text: &str) -> Result<Isolation, String> {
-    text.to_lowercase().replace(['_', ' '], "-").parse()
+/// The command, with the workloads that take an option in its help.
+fn command() -> clap::Command {
+    scenarios::settings()
+        .into_iter()
+        .fold(Cli::command(), |command, (name, takers)| {
+            command.mut_arg(name.replace('-', "_"), |option| {
+                let help = option.get_help().map(ToString::to_string).unwrap_or_default();
+                option.help(format!("{help} [workloads: {takers}]"))
+            })
+        })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
-    fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn figures_are_read_as_people_write_them() {
-        let cli = Cli::parse_from([
-            "harness",
-            "-w",
-            "oltp",
-            "--engine",
-            "memory,palimpsest",
-            "--rows",
-            "10k",
-            "--value-size",
-            "1KiB",
-            "--duration",
-            "1m30s",
-            "--durability",
-            "nosync",
-            "--isolation",
-            "read_committed",
-            "--rate",
-            "5e3",
-        ]);
-        assert_eq!(cli.run.engine, ["memory", "palimpsest"]);
-        assert_eq!(cli.run.rows, Some(10_000));
-        assert_eq!(cli.run.value_size, Some(1024));
-        assert_eq!(cli.run.duration, Some(Duration::from_secs(90)));
-        assert_eq!(cli.run.durability, Some(Durability::NoSync));
-        assert_eq!(cli.run.isolation, Some(Isolation::ReadCommitted));
-        assert_eq!(cli.run.rate, Some(5000.0));
-    }
-
-    #[test]
-    fn bad_figures_are_refused() {
-        for bad in [
-            ["--rows", "many"],
-            ["--rate", "-1"],
-            ["--rate", "inf"],
-            ["--repeat", "0"],
-            ["--duration", "10"],
-            ["--durability", "maybe"],
-            ["--rows", "99999999999999999M"],
-        ] {
-            assert!(
-                Cli::try_parse_from(["harness", "-w", "oltp"].into_iter().chain(bad)).is_err(),
-                "{bad:?}"
-            );
-        }
+    fn the_command_line_is_consistent_and_says_which_workloads_take_an_option() {
+        command().debug_assert();
+        let help = command().render_long_help().to_string();
+        let deep = help.split("--deep").nth(2).unwrap_or_default();
+        assert!(deep.contains("[workloads: crash]"), "{help}");
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use engine::{Database, Error, Options};
 
-use crate::adapters::FILE_NAME;
+use crate::drivers::FILE_NAME;
 use crate::error::{Exit, HarnessError, Result};
 
 /// Largest page cache that is tried, in bytes.

@@ -2,19 +2,15 @@
 
 pub(crate) mod args;
 mod check;
-mod child;
-mod inform;
+mod list;
 mod report;
-pub(crate) mod run;
+mod run;
 mod salvage;
-pub(crate) mod suggest;
-pub(crate) mod units;
-pub(crate) mod workload;
 
 use args::{Cli, Command};
 
 use crate::error::{Exit, Result};
-use crate::scenarios::crash;
+use crate::scenarios::{self, crash};
 
 /// Does what the command line asks.
 ///
@@ -24,14 +20,14 @@ pub(crate) fn dispatch(cli: &Cli) -> Result<Exit> {
     match &cli.command {
         None => run::run(&cli.run),
         Some(Command::List) => {
-            print!("{}", inform::list()?);
+            print!("{}", list::list()?);
             Ok(Exit::Good)
         }
         Some(Command::Explain { workload }) => {
-            println!("{}", inform::explain(workload)?.trim_end());
+            println!("{}", scenarios::explain(workload)?.trim_end());
             Ok(Exit::Good)
         }
-        Some(Command::Child { job }) => child::work(job).map(|()| Exit::Good),
+        Some(Command::Child { job }) => scenarios::work(job).map(|()| Exit::Good),
         Some(Command::Report { runs, out }) => report::report(runs, out.as_deref()),
         Some(Command::Salvage { database, new }) => salvage::salvage(database, new),
         Some(Command::Replay { file }) => crash::replay(file),

@@ -4,87 +4,24 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use reports::RunRecord;
-use reports::record::{Outcome, Status, Workload as WorkloadRecord};
+use reports::record::{Outcome, Status};
 
-use super::args::RunArgs;
-use super::suggest::did_you_mean;
-use super::workload::{Workload, names, overrides, recorded_overrides, resolve};
-use crate::adapters::factory;
+use crate::child::directories::Directories;
+use crate::child::interrupt;
 use crate::error::{Exit, HarnessError, Result};
-use crate::runner::directories::Directories;
-use crate::runner::interrupt;
-use crate::runner::parent::{MixRun, run_mix};
-#[cfg(all(feature = "fuse", target_os = "linux"))]
-use crate::scenarios::powerloss;
-use crate::scenarios::{crash, ratios, recovery, space};
+use crate::request::Request;
+use crate::scenarios;
 
-/// Makes the run that the command line asks for.
+/// Makes the run that is requested.
 ///
 /// # Errors
 /// Usage, or what kept the run from being made.
-pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
-    let Some(name) = &args.workload else {
-        let known: Vec<&str> = names().collect();
-        return Err(HarnessError::Usage(format!(
-            "nothing to do: give --workload NAME ({}) or a sub-command; --help explains",
-            known.join(", ")
-        )));
-    };
-    check_engines(&args.engine)?;
-    if args.drop_syncs && name != "powerloss" {
-        return Err(HarnessError::Usage(format!(
-            "--drop-syncs does not go with the workload {name}: only powerloss has a file system of its own"
-        )));
-    }
-    if args.deep && name != "crash" {
-        return Err(HarnessError::Usage(format!(
-            "--deep goes with the workload crash, not with {name}"
-        )));
-    }
-    let workload = resolve(name, &overrides(args)?)?;
-    let directories = Directories::create(name, args.out.as_deref(), args.data_dir.as_deref(), args.keep)?;
+pub(super) fn run(request: &Request) -> Result<Exit> {
+    let run = scenarios::prepare(request)?;
+    let directories = Directories::create(request)?;
     interrupt::install()?;
-    let record = match workload {
-        Workload::Mix { spec, text } => run_mix(
-            &directories,
-            MixRun {
-                engines: &args.engine,
-                spec: &spec,
-                workload: WorkloadRecord {
-                    name: spec.name.clone(),
-                    title: spec.title.clone(),
-                    description: spec.description.clone(),
-                    spec_toml: text,
-                    seed: spec.seed,
-                    overrides: recorded_overrides(args),
-                },
-                compression: args.compression.clone(),
-                checkpoint_every: args.checkpoint_every,
-            },
-        )?,
-        Workload::Ratios => ratios::run(&directories, args)?,
-        Workload::Recovery => recovery::run(&directories, args)?,
-        Workload::Space => space::run(&directories, args)?,
-        #[cfg(all(feature = "fuse", target_os = "linux"))]
-        Workload::PowerLoss => powerloss::run(&directories, args)?,
-        Workload::Crash => crash::run(&directories, args)?,
-    };
-    finish(record, &directories.out, args.json)
-}
-
-fn check_engines(engines: &[String]) -> Result<()> {
-    if engines.is_empty() {
-        return Err(HarnessError::Usage("--engine needs at least one name".into()));
-    }
-    for (at, name) in engines.iter().enumerate() {
-        factory(name)?;
-        if engines[..at].contains(name) {
-            return Err(HarnessError::Usage(format!(
-                "engine `{name}` is given twice; use --repeat for repetitions"
-            )));
-        }
-    }
-    Ok(())
+    let record = scenarios::make(run, &directories)?;
+    finish(record, &directories.out, request.json)
 }
 
 /// Judges the record, writes it with its report, and prints it.
@@ -136,20 +73,6 @@ fn exit_of(record: &RunRecord) -> Exit {
         Exit::Failed
     } else {
         Exit::Good
-    }
-}
-
-/// The message for an engine that a scenario cannot use.
-pub(crate) fn one_engine<'a>(engines: &'a [String], scenario: &str) -> Result<&'a str> {
-    let others: Vec<&String> = engines.iter().filter(|name| name.as_str() != "memory").collect();
-    match others.as_slice() {
-        [one] => Ok(one),
-        _ => Err(HarnessError::Usage(format!(
-            "{scenario} works on one engine beside the in-memory bound, and {} were given: {}; {}",
-            others.len(),
-            engines.join(", "),
-            did_you_mean("palimpsest", &["palimpsest"])
-        ))),
     }
 }
 
@@ -208,26 +131,5 @@ mod tests {
             ..Verdict::default()
         });
         assert_eq!(exit_of(&mixed), Exit::Failed);
-    }
-
-    #[test]
-    fn engines_must_exist_once() {
-        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        assert!(check_engines(&names(&["memory"])).is_ok());
-        assert!(
-            check_engines(&names(&["memory", "memory"]))
-                .unwrap_err()
-                .to_string()
-                .contains("twice")
-        );
-        assert!(
-            check_engines(&names(&["postgres"]))
-                .unwrap_err()
-                .to_string()
-                .contains("unknown engine")
-        );
-        assert!(check_engines(&[]).is_err());
-        assert_eq!(one_engine(&names(&["a", "memory"]), "ratios").unwrap(), "a");
-        assert!(one_engine(&names(&["memory"]), "ratios").is_err());
     }
 }

@@ -27,7 +27,7 @@ fn bad_options_name_themselves() {
     for (arguments, parts) in [
         ("--rows many", ["--rows", "100k"]),
         ("--duration 10", ["--duration", "10s"]),
-        ("--cache-size 5parsecs", ["--cache-size", "64KiB"]),
+        ("--cache-size 5parsecs", ["--cache-size", "64MiB"]),
         ("--durability maybe", ["--durability", "no-sync"]),
         ("--isolation total", ["--isolation", "snapshot"]),
         ("--rate 0", ["--rate", "above 0"]),

@@ -79,7 +79,7 @@ fn what_is_wrong_is_said_with_its_place() {
         (
             "threads = 2",
             "thread = 2",
-            "my.toml:2:1: unknown field in the spec `thread`; did you mean `threads`?",
+            "my.toml:2:1: unknown field in the spec `thread`: did you mean `threads`?",
         ),
         ("threads = 2", "threads 2", "my.toml:2:"),
         (
@@ -126,7 +126,7 @@ fn what_is_wrong_is_said_with_its_place() {
         (
             "rows = 10",
             "rows = 10\nkeys = \"zipfan\"",
-            "my.toml:6:8: `keys`: unknown distribution `zipfan`; did you mean `zipfian`?",
+            "my.toml:6:8: `keys`: unknown distribution `zipfan`: did you mean `zipfian`?",
         ),
         (
             "rows = 10",
@@ -176,7 +176,7 @@ fn what_is_wrong_is_said_with_its_place() {
         (
             "op = \"point-read\"",
             "op = \"pointread\"",
-            "my.toml:8:22: `op`: unknown operation `pointread`; did you mean `point-read`?",
+            "my.toml:8:22: `op`: unknown operation `pointread`: did you mean `point-read`?",
         ),
         (
             "op = \"point-read\"",
@@ -196,7 +196,7 @@ fn what_is_wrong_is_said_with_its_place() {
         (
             "op = \"point-read\"",
             "op = \"point-read\", table = \"b\"",
-            "unknown table `b`; expected one of: a",
+            "unknown table `b`: known: a",
         ),
         (
             "op = \"point-read\"",

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::check::{Expected, check, check_kill};
 use super::play::{Ledger, Recording};
 use super::script::Settings;
-use crate::runner::interrupt::{Interrupt, requested};
+use crate::child::interrupt::{Interrupt, requested};
 
 /// How hard to try.
 #[derive(Clone, Copy, Debug)]

@@ -46,4 +46,27 @@ mod tests;
 mod threads;
 
 pub(crate) use replay::replay;
-pub(crate) use run::run;
+
+use super::{EMPTY, Scenario};
+
+/// The scenario.
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "crash",
+    about: "power loss between file operations, on a simulated disk: thousands of images recovered and compared",
+    text: include_str!("about.txt"),
+    accepts: &[
+        ("seed", "of every choice (1)"),
+        ("threads", "threads that recover and compare images (2)"),
+        (
+            "deep",
+            "many more choices, places and kinds of damage; then what the next two say",
+        ),
+        (
+            "duration",
+            "with --deep: time for random mixes, and for controlled schedules in a build with --features schedules (10m)",
+        ),
+        ("rounds", "with --deep: rounds of killing real processes (3000)"),
+    ],
+    prepare: run::prepare,
+    ..EMPTY
+};

@@ -12,6 +12,7 @@ use reports::record::{
 };
 use workloads::spec::Overrides;
 
+use super::SCENARIO;
 use super::damage;
 use super::explore::{Effort, Failure, Tally, explore, survival_text};
 use super::faults::{self, FaultEffort, Swept};
@@ -23,15 +24,13 @@ use super::replay;
 use super::schedules;
 use super::script::Script;
 use super::scripts::{Scenario, scenarios};
-use crate::cli::args::RunArgs;
-use crate::cli::run::one_engine;
-use crate::cli::workload::recorded_overrides;
+use crate::child::directories::Directories;
+use crate::child::interrupt::{Interrupt, requested};
+use crate::child::progress::{Display, Progress};
 use crate::error::{HarnessError, Result};
-use crate::runner::directories::Directories;
-use crate::runner::interrupt::{Interrupt, requested};
-use crate::runner::progress::{Display, Progress};
-use crate::runner::{parent, warnings};
-use crate::scenarios::recovery;
+use crate::request::Request;
+use crate::scenarios::machine::new_record;
+use crate::scenarios::{Run as PreparedRun, recovery};
 
 /// Random mixes without `--deep`.
 const MIXES: u64 = 8;
@@ -52,20 +51,28 @@ const FAILURES_MAX: usize = 10;
 /// Seed without `--seed`.
 const SEED: u64 = 1;
 
+/// The scenario as requested.
+///
+/// # Errors
+/// Usage: an engine that cannot be run on a simulated disk, or settings that need --deep.
+pub(super) fn prepare(request: &Request) -> Result<PreparedRun> {
+    check(request)?;
+    let request = request.clone();
+    Ok(Box::new(move |directories| run(directories, &request)))
+}
+
 /// Runs the scenario.
 ///
 /// # Errors
-/// Usage: options or engines that do not go with it. Run: files that cannot be written, a script that fails without a
-/// crash.
-pub(crate) fn run(directories: &Directories, args: &RunArgs) -> Result<RunRecord> {
-    let engine = one_engine(&args.engine, "crash")?;
-    check_args(engine, args)?;
-    let seed = args.seed.unwrap_or(SEED);
-    let threads = args.threads.unwrap_or(2).max(1);
-    let mut record = parent::new_record(directories, workload(seed, args));
+/// Files that cannot be written, a script that fails without a crash.
+fn run(directories: &Directories, request: &Request) -> Result<RunRecord> {
+    let engine = request.one_engine(SCENARIO.name)?;
+    let seed = request.seed.unwrap_or(SEED);
+    let threads = request.threads.unwrap_or(2).max(1);
+    let mut record = new_record(directories, workload(seed, request));
     let mut scenario = Run {
-        effort: effort(args.deep, threads as usize),
-        deep: args.deep,
+        effort: effort(request.deep, threads as usize),
+        deep: request.deep,
         seed,
         out: directories.out.clone(),
         display: Display::new(),
@@ -83,16 +90,16 @@ pub(crate) fn run(directories: &Directories, args: &RunArgs) -> Result<RunRecord
     // First what takes least: a run that is interrupted has it.
     scenario.faults(&scripted)?;
     scenario.scripted(&scripted)?;
-    let random_for = args.deep.then(|| args.duration.unwrap_or(DEEP));
+    let random_for = request.deep.then(|| request.duration.unwrap_or(DEEP));
     scenario.random(random_for)?;
     scenario.schedules(random_for)?;
     scenario.test.reach = reach(&reached_before);
     scenario.planted(&scripted)?;
     scenario.test.duration_ns = begun.elapsed().as_nanos() as u64;
-    if args.deep && requested() == Interrupt::None {
+    if request.deep && requested() == Interrupt::None {
         let subject = recovery::Subject::new(engine, &Overrides::default())?;
         let how = recovery::Rounds {
-            rounds: args.rounds.unwrap_or(KILLS),
+            rounds: request.rounds.unwrap_or(KILLS),
             until: None,
             work_max: recovery::WORK_MAX,
         };
@@ -113,8 +120,6 @@ pub(crate) fn run(directories: &Directories, args: &RunArgs) -> Result<RunRecord
         test.planted.len(),
     ));
     record.crash = Some(test);
-    record.interrupted = requested() != Interrupt::None;
-    record.warnings = warnings::warnings(&record);
     Ok(record)
 }
 
@@ -133,7 +138,8 @@ fn reach(before: &[u64]) -> Vec<Reached> {
     .collect()
 }
 
-fn check_args(engine: &str, args: &RunArgs) -> Result<()> {
+fn check(request: &Request) -> Result<()> {
+    let engine = request.one_engine(SCENARIO.name)?;
     if engine != "palimpsest" {
         return Err(HarnessError::Usage(format!(
             "crash runs an engine on a simulated disk inside this process, which only palimpsest can do; for {engine} use \
@@ -141,29 +147,18 @@ fn check_args(engine: &str, args: &RunArgs) -> Result<()> {
         )));
     }
     let refused = [
-        ("--rows", args.rows.is_some()),
-        ("--value-size", args.value_size.is_some()),
-        ("--rate", args.rate.is_some()),
-        ("--warmup", args.warmup.is_some()),
-        ("--repeat", args.repeat.is_some()),
-        ("--durability", args.durability.is_some()),
-        ("--isolation", args.isolation.is_some()),
-        ("--cache-size", args.cache_size.is_some()),
-        ("--compression", args.compression.is_some()),
-        ("--checkpoint-every", args.checkpoint_every.is_some()),
-        ("--duration without --deep", args.duration.is_some() && !args.deep),
-        ("--rounds without --deep", args.rounds.is_some() && !args.deep),
+        ("--duration", request.duration.is_some()),
+        ("--rounds", request.rounds.is_some()),
     ];
-    match refused.iter().find(|(_, given)| *given) {
+    match refused.iter().find(|(_, given)| *given && !request.deep) {
         Some((option, _)) => Err(HarnessError::Usage(format!(
-            "{option} does not go with the workload crash: its scripts decide that; it takes --seed, --threads, --deep, and \
-             with --deep --duration (of the random mixes, and of the schedules) and --rounds (of killing real processes)"
+            "{option} goes with the workload crash only together with --deep"
         ))),
         None => Ok(()),
     }
 }
 
-fn workload(seed: u64, args: &RunArgs) -> Workload {
+fn workload(seed: u64, request: &Request) -> Workload {
     Workload {
         name: "crash".into(),
         title: "Power loss between file operations, on a simulated disk".into(),
@@ -172,7 +167,7 @@ fn workload(seed: u64, args: &RunArgs) -> Workload {
                       promised."
             .into(),
         seed,
-        overrides: recorded_overrides(args),
+        overrides: request.settings(),
         ..Workload::default()
     }
 }

@@ -12,9 +12,9 @@ use ::schedules::{Limit, QUICK, REACHED_AFTER, Summary, prove, reached, watched}
 use reports::record::{CrashFailure, PlantedOrder, Reached, Schedules};
 
 use super::replay::ScheduleReplay;
+use crate::child::interrupt::{Interrupt, requested};
+use crate::child::progress::{Display, Progress};
 use crate::error::{Exit, HarnessError, Result};
-use crate::runner::interrupt::{Interrupt, requested};
-use crate::runner::progress::{Display, Progress};
 
 /// Schedules without `--deep`.
 const FEW: u64 = 100;

@@ -5,8 +5,8 @@ use std::path::Path;
 use reports::record::{CrashFailure, Schedules};
 
 use super::replay::ScheduleReplay;
+use crate::child::progress::Display;
 use crate::error::{Exit, HarnessError, Result};
-use crate::runner::progress::Display;
 
 /// How to get them.
 const HOW: &str = "this build is without them; build with `cargo run -p harness --features schedules`, which compiles the \

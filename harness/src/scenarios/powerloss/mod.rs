@@ -15,14 +15,58 @@
 //!
 //! Memory mappings work ([`fuse`]); so SQLite runs as it is, with the shared index of its log.
 
+#[cfg(all(feature = "fuse", target_os = "linux"))]
 mod disk;
+#[cfg(all(feature = "fuse", target_os = "linux"))]
 mod fuse;
+#[cfg(all(feature = "fuse", target_os = "linux"))]
 mod mount;
+#[cfg(all(feature = "fuse", target_os = "linux"))]
 mod power;
+#[cfg(all(feature = "fuse", target_os = "linux"))]
 mod rounds;
+#[cfg(all(feature = "fuse", target_os = "linux"))]
 mod run;
-#[cfg(test)]
+#[cfg(all(test, feature = "fuse", target_os = "linux"))]
 mod tests;
 
-pub(crate) use mount::{MountJob, serve};
-pub(crate) use run::run;
+use super::{EMPTY, Scenario};
+
+/// The scenario.
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "powerloss",
+    about: "cut the power under a working process, reopen what may have survived, verify the same",
+    text: include_str!("about.txt"),
+    accepts: &[
+        ("rounds", "how often the power is cut (40)"),
+        ("duration", "longest work before that (80 ms)"),
+        (
+            "drop-syncs",
+            "the file system acknowledges every sync and ignores it: commits must get lost and be reported",
+        ),
+        ("threads", "sessions that commit, each on its own thread"),
+        ("rows", "rows that are loaded first"),
+        ("value-size", "bytes of a value"),
+        (
+            "durability",
+            "what is promised: with no-sync the last commits may be missing, in order",
+        ),
+        ("isolation", "isolation level of every transaction"),
+        ("cache-size", "memory for the engine's page cache"),
+        ("seed", "of the work, and of the moments"),
+    ],
+    ..AVAILABLE
+};
+
+#[cfg(all(feature = "fuse", target_os = "linux"))]
+const AVAILABLE: Scenario = Scenario {
+    prepare: run::prepare,
+    work: run::work,
+    ..EMPTY
+};
+
+#[cfg(not(all(feature = "fuse", target_os = "linux")))]
+const AVAILABLE: Scenario = Scenario {
+    lacks: Some("on Linux, build with --features fuse"),
+    ..EMPTY
+};

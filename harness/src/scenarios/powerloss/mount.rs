@@ -15,10 +15,9 @@ use serde::{Deserialize, Serialize};
 use super::disk::Disk;
 use super::fuse::Mounted;
 use super::power::Power;
+use crate::child::process::{ChildProcess, Closed};
+use crate::child::progress::send;
 use crate::error::{HarnessError, Result};
-use crate::runner::Job;
-use crate::runner::process::{ChildProcess, Closed, write_json};
-use crate::runner::progress::send;
 
 /// The device of every FUSE file system.
 const DEVICE: &str = "/dev/fuse";
@@ -157,10 +156,10 @@ impl Mount {
     ///
     /// # Errors
     /// Usage: it is not possible on this machine. Run: a process that cannot be started or does not answer.
-    pub(super) fn start(job: MountJob, job_file: PathBuf) -> Result<Self> {
+    pub(super) fn start(job: MountJob, job_file: &Path) -> Result<Self> {
         let place = job.place.clone();
         std::fs::create_dir_all(&place).map_err(|error| HarnessError::io("make", &place, &error))?;
-        let process = ChildProcess::start(&write_json(job_file, &Job::Mount(job))?)?;
+        let process = ChildProcess::start(job_file, super::SCENARIO.name, &job)?;
         let mut mount = Self {
             process: Some(process),
             place,

@@ -9,9 +9,9 @@ use rand_chacha::ChaCha8Rng;
 use reports::record::{Recovery, RecoveryKind};
 
 use super::mount::{Mount, MountJob};
+use crate::child::interrupt::{Interrupt, requested};
+use crate::child::progress::{Display, Progress};
 use crate::error::{HarnessError, Result};
-use crate::runner::interrupt::{Interrupt, requested};
-use crate::runner::progress::{Display, Progress};
 use crate::scenarios::recovery::checker::CheckRequest;
 use crate::scenarios::recovery::processes::{Checker, Cutoff, Death, End, work_and_kill};
 use crate::scenarios::recovery::rounds::{FRESH_EVERY, checkpoints, remove};
@@ -251,7 +251,7 @@ impl Scenario {
             files: files.to_path_buf(),
             place: self.place.clone(),
         };
-        let mut mount = Mount::start(job, self.directory.join("mount.job.json"))?;
+        let mut mount = Mount::start(job, &self.directory.join("mount.job.json"))?;
         if let Moment::Early(changes) = moment {
             mount.cut_after(changes)?;
         }
@@ -263,7 +263,7 @@ impl Scenario {
             is_planned: false,
         };
         let job_file = self.directory.join("worker.job.json");
-        let death = work_and_kill(&self.job, role, job_file, journal, &mut blackout)?;
+        let death = work_and_kill(&self.job, role, &job_file, journal, &mut blackout)?;
         // Also when the process ended by itself.
         mount.cut()?;
         mount.turn_off()?;

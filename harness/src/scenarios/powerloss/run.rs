@@ -1,45 +1,53 @@
-//! The scenario as the command line asks for it.
+//! The scenario as requested, and what its child processes do.
 
-use reports::RunRecord;
-
+use super::mount;
 use super::rounds::{PowerLosses, WORK_MAX, rounds};
-use crate::cli::args::RunArgs;
+use crate::child::process::content;
 use crate::error::{HarnessError, Result};
-use crate::runner::directories::Directories;
-use crate::runner::interrupt::{Interrupt, requested};
-use crate::runner::{parent, warnings};
+use crate::request::Request;
+use crate::scenarios::Run;
+use crate::scenarios::machine::new_record;
 use crate::scenarios::recovery::run::{subject, workload};
 
 const ROUNDS: u32 = 40;
 
-/// Runs the scenario on each engine in turn.
+/// The scenario on each engine in turn, as requested.
 ///
 /// # Errors
-/// Usage: options or engines that do not go with it, or no FUSE. Run: files or processes that cannot be made.
-pub(crate) fn run(directories: &Directories, args: &RunArgs) -> Result<RunRecord> {
+/// Usage: engines that do not go with it, or no FUSE.
+pub(super) fn prepare(request: &Request) -> Result<Run> {
     let mut subjects = Vec::new();
-    for engine in args.engine.iter().filter(|engine| *engine != "memory") {
-        subjects.push(subject(engine, "powerloss", args)?);
+    for engine in request.engine.iter().filter(|engine| *engine != "memory") {
+        subjects.push(subject(engine, request)?);
     }
     let Some(first) = subjects.first() else {
         return Err(HarnessError::Usage(
             "powerloss needs an engine that keeps something; memory keeps nothing".into(),
         ));
     };
-    let mut record = parent::new_record(directories, workload(first, "powerloss", args));
+    let workload = workload(first, "powerloss", request);
     let how = PowerLosses {
-        rounds: args.rounds.unwrap_or(ROUNDS),
+        rounds: request.rounds.unwrap_or(ROUNDS),
         until: None,
-        work_max: args.duration.unwrap_or(WORK_MAX),
-        drop_syncs: args.drop_syncs,
-        keep: args.keep,
+        work_max: request.duration.unwrap_or(WORK_MAX),
+        drop_syncs: request.drop_syncs,
+        keep: request.keep,
     };
-    for subject in &subjects {
-        let directory = directories.data.join(&subject.engine);
-        std::fs::create_dir(&directory).map_err(|error| HarnessError::io("make", &directory, &error))?;
-        record.recovery.push(rounds(&directory, subject, &how)?);
-    }
-    record.interrupted = requested() != Interrupt::None;
-    record.warnings = warnings::warnings(&record);
-    Ok(record)
+    Ok(Box::new(move |directories| {
+        let mut record = new_record(directories, workload);
+        for subject in &subjects {
+            let directory = directories.data.join(&subject.engine);
+            std::fs::create_dir(&directory).map_err(|error| HarnessError::io("make", &directory, &error))?;
+            record.recovery.push(rounds(&directory, subject, &how)?);
+        }
+        Ok(record)
+    }))
+}
+
+/// What a child of its own does: it is the file system, and takes requests until its input ends.
+///
+/// # Errors
+/// What keeps it from mounting.
+pub(super) fn work(job: serde_json::Value) -> Result<()> {
+    mount::serve(&content(job)?)
 }

@@ -27,13 +27,32 @@ use reports::record::RatioRow;
 use reports::statistics::median;
 use serde::{Deserialize, Serialize};
 
-use crate::adapters::factory;
+use crate::child::progress;
+use crate::drivers::factory;
 use crate::error::{HarnessError, Result};
-use crate::runner::progress;
 pub(crate) use data::{KEY_LEN, Random, TABLE, failed, fill_value, key};
-pub(crate) use run::run;
 use slices::Pair;
+
+use super::{EMPTY, Scenario};
 pub(crate) use space::{files_below, is_log};
+
+/// The scenario.
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "ratios",
+    about: "the speed table: an engine's figures over bounds of the same machine, measured in alternating slices",
+    text: include_str!("about.txt"),
+    accepts: &[
+        ("rows", "rows of the table (1,000,000)"),
+        ("value-size", "bytes of a value (100)"),
+        ("duration", "length of one slice (500 ms)"),
+        ("repeat", "pairs of slices for each row of the table (10)"),
+        ("cache-size", "memory for the engine's page cache"),
+        ("seed", "of keys and values (42)"),
+    ],
+    prepare: run::prepare,
+    work: run::work,
+    ..EMPTY
+};
 
 /// What the child is to measure.
 #[derive(Clone, Debug, Serialize, Deserialize)]

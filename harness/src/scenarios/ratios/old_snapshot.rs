@@ -181,7 +181,7 @@ impl<'a> Held<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapters::factory;
+    use crate::drivers::factory;
 
     fn job(directory: &std::path::Path, rows: u64, slice_ms: u64) -> RatioJob {
         RatioJob {

@@ -10,7 +10,7 @@ use super::{
     Figures, Measured, RatioJob, checkpointing, load as loading, old_snapshot, reads, redo, space, writes,
 };
 use crate::error::{HarnessError, Result};
-use crate::measure::flush_probe::FlushProber;
+use crate::probe::flush_probe::FlushProber;
 
 /// Loading is slow, so fewer pairs of it are taken.
 const LOAD_PAIRS_MAX: u32 = 3;
@@ -32,8 +32,8 @@ impl<'a> Bench<'a> {
         stop: &'a AtomicBool,
         factory: &'a dyn TargetFactory,
     ) -> Result<Self> {
-        let bound_factory = crate::adapters::factory(&job.bound)?;
-        crate::runner::progress::phase("load both", 0, "");
+        let bound_factory = crate::drivers::factory(&job.bound)?;
+        crate::child::progress::phase("load both", 0, "");
         // Checkpoints come between the rows of the table, not at moments of their own choosing.
         let directory = job.directory.join("engine");
         let engine = Subject::create(factory, &directory, job, None, &[("checkpoint", "manual")])
@@ -245,7 +245,7 @@ impl<'a> Bench<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapters::factory;
+    use crate::drivers::factory;
     use reports::criteria::ratio_targets;
 
     fn job(directory: &std::path::Path) -> RatioJob {

@@ -1,18 +1,21 @@
 //! The parent's side of the speed table: one child, its rows into the record.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use reports::RunRecord;
 use reports::record::{Check, CheckStatus, Workload};
 
-use super::{RatioJob, RatioResult};
-use crate::adapters::factory;
-use crate::cli::args::RunArgs;
-use crate::cli::run::one_engine;
-use crate::cli::workload::recorded_overrides;
+use super::{RatioJob, RatioResult, SCENARIO};
+use crate::child::directories::Directories;
+use crate::child::interrupt::{Interrupt, requested};
+use crate::child::process::{content, follow_parent, result_of_child, write_json};
+use crate::child::progress::Display;
+use crate::drivers::factory;
 use crate::error::{HarnessError, Result};
-use crate::runner::directories::Directories;
-use crate::runner::process::{ChildProcess, read_json, write_json};
-use crate::runner::progress::{Display, Progress};
-use crate::runner::{Job, interrupt, parent, warnings};
+use crate::request::Request;
+use crate::scenarios::Run;
+use crate::scenarios::machine::{flush_sample, new_record};
 
 const ROWS: u64 = 1_000_000;
 const VALUE_SIZE: u64 = 100;
@@ -22,12 +25,23 @@ const SEED: u64 = 42;
 /// Fewer rows than a range has make no sense.
 const ROWS_MIN: u64 = 1000;
 
-/// Measures the speed table as the command line asks.
+/// The speed table as requested.
 ///
 /// # Errors
-/// Usage: options that the table does not have, or senseless sizes. Run: when the child crashed.
-pub(crate) fn run(directories: &Directories, args: &RunArgs) -> Result<RunRecord> {
-    let job = job(directories, args)?;
+/// Usage: senseless sizes, or not one engine.
+pub(super) fn prepare(request: &Request) -> Result<Run> {
+    let job = job(request)?;
+    let settings = request.settings();
+    Ok(Box::new(move |directories| run(directories, job, settings)))
+}
+
+/// Measures the table in one child.
+fn run(directories: &Directories, job: RatioJob, settings: BTreeMap<String, String>) -> Result<RunRecord> {
+    let job = RatioJob {
+        directory: directories.data.clone(),
+        result: directories.data.join("ratios.result.json"),
+        ..job
+    };
     let workload = Workload {
         name: "ratios".into(),
         title: "Ratios to bounds measured in the same run".into(),
@@ -37,25 +51,15 @@ pub(crate) fn run(directories: &Directories, args: &RunArgs) -> Result<RunRecord
         ),
         spec_toml: String::new(),
         seed: job.seed,
-        overrides: recorded_overrides(args),
+        overrides: settings,
     };
-    let mut record = parent::new_record(directories, workload);
-    record
-        .probes
-        .raw_flush
-        .push(parent::flush_sample(&directories.data, 1)?);
-    let path = write_json(
-        directories.data.join("ratios.job.json"),
-        &Job::Ratios(job.clone()),
-    )?;
-    let child: ChildProcess<Progress> = ChildProcess::start(&path)?;
+    let mut record = new_record(directories, workload);
+    record.probes.raw_flush.push(flush_sample(&directories.data, 1)?);
     let mut display = Display::new();
     display.start(format!("ratios of {}", job.engine));
-    let ended = child.watch(|progress| display.show(progress))?;
-    if let Some(failure) = ended.failure() {
-        return Err(HarnessError::Run(failure));
-    }
-    let result: RatioResult = read_json(&job.result)?;
+    let job_file = directories.data.join("ratios.job.json");
+    let result: RatioResult = result_of_child(&job_file, SCENARIO.name, &job, &job.result, &mut display)?
+        .map_err(HarnessError::Run)?;
     let measured = result.rows.iter().filter(|row| row.value.is_some()).count();
     display.finish(&format!("{measured} of {} rows measured", result.rows.len()));
     record.ratios = result.rows;
@@ -72,62 +76,34 @@ pub(crate) fn run(directories: &Directories, args: &RunArgs) -> Result<RunRecord
         },
         detail: result.findings.join("; "),
     });
-    record.interrupted = result.interrupted || interrupt::requested() != interrupt::Interrupt::None;
-    if !record.interrupted {
-        record
-            .probes
-            .raw_flush
-            .push(parent::flush_sample(&directories.data, 2)?);
+    record.interrupted = result.interrupted;
+    if !record.interrupted && requested() == Interrupt::None {
+        record.probes.raw_flush.push(flush_sample(&directories.data, 2)?);
     }
-    record.warnings = warnings::warnings(&record);
     Ok(record)
 }
 
-fn job(directories: &Directories, args: &RunArgs) -> Result<RatioJob> {
-    let refused = [
-        ("--threads", args.threads.is_some(), "each row has its own"),
-        ("--rate", args.rate.is_some(), "each row runs as fast as it can"),
-        ("--durability", args.durability.is_some(), "each row has its own"),
-        (
-            "--isolation",
-            args.isolation.is_some(),
-            "it runs at read-committed",
-        ),
-        (
-            "--compression",
-            args.compression.is_some(),
-            "the rows about file sizes have their own",
-        ),
-        (
-            "--warmup",
-            args.warmup.is_some(),
-            "the first pair of each row is its warm-up",
-        ),
-        (
-            "--checkpoint-every",
-            args.checkpoint_every.is_some(),
-            "it decides that itself",
-        ),
-        (
-            "--rounds",
-            args.rounds.is_some(),
-            "that belongs to the workload recovery",
-        ),
-    ];
-    if let Some((option, _, why)) = refused.iter().find(|(_, given, _)| *given) {
-        return Err(HarnessError::Usage(format!(
-            "{option} does not go with the workload ratios: {why}"
-        )));
-    }
-    let engine = one_engine(&args.engine, "ratios")?;
+/// What a child does for the table.
+///
+/// # Errors
+/// What keeps it from measuring, or its result from being written.
+pub(super) fn work(job: serde_json::Value) -> Result<()> {
+    let job: RatioJob = content(job)?;
+    let result = super::measure(&job, follow_parent())?;
+    write_json(&job.result, &result)
+}
+
+/// Without its places, which only the run has.
+fn job(request: &Request) -> Result<RatioJob> {
+    let engine = request.one_engine("ratios")?;
     factory(engine)?;
-    let rows = args.rows.unwrap_or(ROWS);
+    let rows = request.rows.unwrap_or(ROWS);
     if rows < ROWS_MIN {
         return Err(HarnessError::Usage(format!(
             "--rows {rows}: the workload ratios needs at least {ROWS_MIN}"
         )));
     }
-    let value_size = args.value_size.unwrap_or(VALUE_SIZE);
+    let value_size = request.value_size.unwrap_or(VALUE_SIZE);
     let value_size = usize::try_from(value_size)
         .ok()
         .filter(|size| (1..=1 << 20).contains(size))
@@ -141,13 +117,13 @@ fn job(directories: &Directories, args: &RunArgs) -> Result<RatioJob> {
         bound: "memory".into(),
         rows,
         value_size,
-        slice_ms: args
+        slice_ms: request
             .duration
             .map_or(SLICE_MS, |slice| (slice.as_millis() as u64).max(1)),
-        pairs: args.repeat.unwrap_or(PAIRS),
-        seed: args.seed.unwrap_or(SEED),
-        cache_size_bytes: args.cache_size,
-        directory: directories.data.clone(),
-        result: directories.data.join("ratios.result.json"),
+        pairs: request.repeat.unwrap_or(PAIRS),
+        seed: request.seed.unwrap_or(SEED),
+        cache_size_bytes: request.cache_size,
+        directory: PathBuf::new(),
+        result: PathBuf::new(),
     })
 }

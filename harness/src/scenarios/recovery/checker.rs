@@ -13,9 +13,9 @@ use workloads::stream::Plan;
 use workloads::target::{Durability, ErrorKind, OpenMode, TargetError};
 
 use super::{RecoveryJob, open_options};
-use crate::adapters::factory;
+use crate::child::progress::send;
+use crate::drivers::factory;
 use crate::error::{HarnessError, Result};
-use crate::runner::progress::send;
 
 /// Findings of one round that are told in words.
 const FINDINGS_MAX: usize = 10;

@@ -14,7 +14,7 @@
 pub(crate) mod checker;
 pub(crate) mod processes;
 pub(crate) mod rounds;
-pub(crate) mod run;
+pub(super) mod run;
 pub(crate) mod tally;
 mod worker;
 
@@ -26,14 +26,36 @@ use workloads::spec::{Overrides, Spec};
 use workloads::stream::Plan;
 use workloads::target::{Capabilities, Durability, OpenMode, OpenOptions};
 
-pub(crate) use checker::serve;
 pub(crate) use rounds::{Rounds, WORK_MAX, rounds};
-pub(crate) use run::run;
-pub(crate) use worker::{Work, open_and_close, work};
 
-use crate::adapters::factory;
+use super::{EMPTY, Scenario};
+use crate::drivers::factory;
 use crate::error::{HarnessError, Result};
-use crate::runner::job::levels;
+use crate::scenarios::levels::levels;
+
+/// The scenario.
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "recovery",
+    about: "kill a process in the middle of synchronous commits, reopen, verify that nothing acknowledged is lost",
+    text: include_str!("about.txt"),
+    accepts: &[
+        ("rounds", "how often it is killed (40)"),
+        ("duration", "longest work before that (60 ms)"),
+        ("threads", "sessions that commit, each on its own thread"),
+        ("rows", "rows that are loaded first"),
+        ("value-size", "bytes of a value"),
+        (
+            "durability",
+            "what is promised: with no-sync the last commits may be missing, in order",
+        ),
+        ("isolation", "isolation level of every transaction"),
+        ("cache-size", "memory for the engine's page cache"),
+        ("seed", "of the work, and of the moments"),
+    ],
+    prepare: run::prepare,
+    work: run::work,
+    ..EMPTY
+};
 
 /// The mix of transactions.
 pub(crate) const MIX: &str = include_str!("mix.toml");

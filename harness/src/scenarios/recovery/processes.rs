@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 use super::checker::{CheckAnswer, CheckRequest};
 use super::worker::WorkerLine;
 use super::{RecoveryJob, Role};
+use crate::child::process::{ChildProcess, Closed};
 use crate::error::{HarnessError, Result};
-use crate::runner::Job;
-use crate::runner::process::{ChildProcess, Closed, write_json};
 
 /// A worker or checker that says nothing for so long is stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -72,15 +71,12 @@ impl End {
 pub(crate) fn work_and_kill(
     job: &RecoveryJob,
     role: Role,
-    job_file: PathBuf,
+    job_file: &Path,
     journal: &mut File,
     cutoff: &mut dyn Cutoff,
 ) -> Result<Death> {
-    let job = Job::Recovery {
-        job: job.clone(),
-        role,
-    };
-    let mut worker: ChildProcess<WorkerLine> = ChildProcess::start(&write_json(job_file, &job)?)?;
+    let mut worker: ChildProcess<WorkerLine> =
+        ChildProcess::start(job_file, super::SCENARIO.name, &(job, role))?;
     let mut ready = None;
     let mut killed = false;
     let mut stuck = false;
@@ -145,13 +141,7 @@ impl Checker {
     pub(crate) fn check(&mut self, request: &CheckRequest) -> Result<CheckAnswer> {
         let mut checker = match self.process.take() {
             Some(checker) => checker,
-            None => {
-                let job = Job::Recovery {
-                    job: self.job.clone(),
-                    role: Role::Check,
-                };
-                ChildProcess::start(&write_json(self.job_file.clone(), &job)?)?
-            }
+            None => ChildProcess::start(&self.job_file, super::SCENARIO.name, &(&self.job, Role::Check))?,
         };
         checker.tell(request)?;
         let begun = Instant::now();

@@ -12,9 +12,9 @@ use super::checker::CheckRequest;
 use super::processes::{Checker, Cutoff, work_and_kill};
 use super::tally::Tally;
 use super::{RecoveryJob, Role, Subject};
+use crate::child::interrupt::{Interrupt, requested};
+use crate::child::progress::{Display, Progress};
 use crate::error::{HarnessError, Result};
-use crate::runner::interrupt::{Interrupt, requested};
-use crate::runner::progress::{Display, Progress};
 
 /// Longest work before a kill: long enough for hundreds of commits, short enough for thousands of rounds.
 pub(crate) const WORK_MAX: Duration = Duration::from_millis(60);
@@ -165,7 +165,7 @@ impl Scenario {
             after_start: early.then(|| EARLY_MAX.mul_f64(self.random.random::<f64>())),
         };
         let file = self.directory.join("worker.job.json");
-        let death = work_and_kill(&self.job, role, file, journal, &mut at)?;
+        let death = work_and_kill(&self.job, role, &file, journal, &mut at)?;
         if let Some(problem) = death.end.problem() {
             self.tally.finding(round, problem);
         }

@@ -1,77 +1,92 @@
-//! The scenario as the command line asks for it.
+//! The scenario as requested, and what its child processes do.
 
-use reports::RunRecord;
+use std::time::Duration;
+
 use reports::record::Workload;
+use workloads::target::OpenMode;
 
 use super::rounds::{Rounds, WORK_MAX, rounds};
-use super::{MIX, Subject};
-use crate::cli::args::RunArgs;
-use crate::cli::run::one_engine;
-use crate::cli::workload::{overrides, recorded_overrides};
-use crate::error::{HarnessError, Result};
-use crate::runner::directories::Directories;
-use crate::runner::interrupt::{Interrupt, requested};
-use crate::runner::{parent, warnings};
+use super::worker::{self, Work, open_and_close};
+use super::{MIX, RecoveryJob, Role, Subject, checker};
+use crate::child::process::{content, follow_parent};
+use crate::error::Result;
+use crate::request::Request;
+use crate::scenarios::Run;
+use crate::scenarios::machine::new_record;
 
 const ROUNDS: u32 = 40;
 
-/// Runs the scenario.
+/// The scenario as requested.
 ///
 /// # Errors
-/// Usage: options or engines that do not go with it. Run: files or processes that cannot be made.
-pub(crate) fn run(directories: &Directories, args: &RunArgs) -> Result<RunRecord> {
-    let engine = one_engine(&args.engine, "recovery")?;
-    let subject = subject(engine, "recovery", args)?;
-    let mut record = parent::new_record(directories, workload(&subject, "recovery", args));
+/// Usage: an engine that does not go with it, or more than one.
+pub(super) fn prepare(request: &Request) -> Result<Run> {
+    let subject = subject(request.one_engine("recovery")?, request)?;
+    let workload = workload(&subject, "recovery", request);
     let how = Rounds {
-        rounds: args.rounds.unwrap_or(ROUNDS),
+        rounds: request.rounds.unwrap_or(ROUNDS),
         until: None,
-        work_max: args.duration.unwrap_or(WORK_MAX),
+        work_max: request.duration.unwrap_or(WORK_MAX),
     };
-    record.recovery.push(rounds(&directories.data, &subject, &how)?);
-    record.interrupted = requested() != Interrupt::None;
-    record.warnings = warnings::warnings(&record);
-    Ok(record)
+    Ok(Box::new(move |directories| {
+        let mut record = new_record(directories, workload);
+        record.recovery.push(rounds(&directories.data, &subject, &how)?);
+        Ok(record)
+    }))
+}
+
+/// What a child does: work until it is killed, open and close, or compare.
+///
+/// # Errors
+/// What keeps it from that.
+pub(super) fn work(job: serde_json::Value) -> Result<()> {
+    let (job, role): (RecoveryJob, Role) = content(job)?;
+    match role {
+        // Its requests come over standard input, and so does its end.
+        Role::Check => checker::serve(&job),
+        Role::Open => {
+            follow_parent();
+            open_and_close(&job)
+        }
+        Role::Work {
+            round,
+            fresh,
+            checkpoint_every_ms,
+            clock_ns,
+        } => {
+            let how = Work {
+                round,
+                mode: if fresh {
+                    OpenMode::Create
+                } else {
+                    OpenMode::Existing
+                },
+                checkpoint_every: checkpoint_every_ms.map(Duration::from_millis),
+                clock: Duration::from_nanos(clock_ns),
+            };
+            worker::work(&job, how, follow_parent())
+        }
+    }
 }
 
 /// The workload for the record of `scenario`.
-pub(crate) fn workload(subject: &Subject, scenario: &str, args: &RunArgs) -> Workload {
+pub(crate) fn workload(subject: &Subject, scenario: &str, request: &Request) -> Workload {
     Workload {
         name: scenario.into(),
         title: subject.spec.title.clone(),
         description: subject.spec.description.clone(),
         spec_toml: MIX.into(),
         seed: subject.spec.seed,
-        overrides: recorded_overrides(args),
+        overrides: request.settings(),
     }
 }
 
-/// What `scenario` works on, as the command line asks.
+/// An engine with the work that is requested.
 ///
 /// # Errors
-/// Usage: options or engines that do not go with it.
-pub(crate) fn subject(engine: &str, scenario: &str, args: &RunArgs) -> Result<Subject> {
-    let refused = [
-        ("--rate", args.rate.is_some(), "it runs as fast as it can"),
-        ("--warmup", args.warmup.is_some(), "it has none"),
-        (
-            "--checkpoint-every",
-            args.checkpoint_every.is_some(),
-            "it decides that itself",
-        ),
-        ("--repeat", args.repeat.is_some(), "use --rounds"),
-        (
-            "--compression",
-            args.compression.is_some(),
-            "it takes the engine's default",
-        ),
-    ];
-    if let Some((option, _, why)) = refused.iter().find(|(_, given, _)| *given) {
-        return Err(HarnessError::Usage(format!(
-            "{option} does not go with the workload {scenario}: {why}"
-        )));
-    }
-    let mut overrides = overrides(args)?;
+/// Usage: an engine that does not go with it.
+pub(crate) fn subject(engine: &str, request: &Request) -> Result<Subject> {
+    let mut overrides = request.overrides()?;
     overrides.run = None;
     Subject::new(engine, &overrides)
 }

@@ -15,7 +15,7 @@ use workloads::target::{OpenMode, Target, TargetError, TxOptions};
 use workloads::worker::Worker;
 
 use super::{RecoveryJob, open_options};
-use crate::adapters::factory;
+use crate::drivers::factory;
 use crate::error::{HarnessError, Result};
 
 /// Rows of one transaction of the load.

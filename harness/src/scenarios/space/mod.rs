@@ -27,10 +27,10 @@ use workloads::target::{
 };
 
 use super::ratios::{KEY_LEN, Random, TABLE, failed, fill_value, key};
-use crate::adapters::factory;
+use super::{EMPTY, Scenario};
+use crate::child::progress;
+use crate::drivers::factory;
 use crate::error::{HarnessError, Result};
-use crate::runner::progress;
-pub(crate) use run::run;
 use watch::Watch;
 
 /// Rows of a transaction of the load.
@@ -45,6 +45,26 @@ const REPORT_EVERY: u64 = 500;
 const LIVE_FLOOR_BYTES: u64 = 4 << 20;
 /// Nor with fewer than so many times the cache, unless half of all rows is less.
 const LIVE_FLOOR_CACHES: u64 = 4;
+
+/// The scenario.
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "space",
+    about: "what the data file takes at every moment of a random-order load and of updates, beside the live rows",
+    text: include_str!("about.txt"),
+    accepts: &[
+        ("rows", "rows to load, and to replace (400,000)"),
+        ("value-size", "bytes of a value (100)"),
+        (
+            "cache-size",
+            "memory for the engine's page cache (an eighth of the rows)",
+        ),
+        ("compression", "compression of stored data (NONE)"),
+        ("seed", "of rows and values (42)"),
+    ],
+    prepare: run::prepare,
+    work: run::work,
+    ..EMPTY
+};
 
 /// What the child is to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]

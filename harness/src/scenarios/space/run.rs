@@ -1,18 +1,20 @@
 //! The parent's side: one child, its series into the record.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use reports::RunRecord;
 use reports::record::{Check, CheckStatus, Figure, SpaceSample, Workload};
 
-use super::{LIVE_FLOOR_BYTES, SpaceJob, SpaceResult};
-use crate::adapters::factory;
-use crate::cli::args::RunArgs;
-use crate::cli::run::one_engine;
-use crate::cli::workload::recorded_overrides;
+use super::{LIVE_FLOOR_BYTES, SCENARIO, SpaceJob, SpaceResult};
+use crate::child::directories::Directories;
+use crate::child::process::{content, follow_parent, result_of_child, write_json};
+use crate::child::progress::Display;
+use crate::drivers::factory;
 use crate::error::{HarnessError, Result};
-use crate::runner::directories::Directories;
-use crate::runner::process::{ChildProcess, read_json, write_json};
-use crate::runner::progress::{Display, Progress};
-use crate::runner::{Job, interrupt, parent, warnings};
+use crate::request::Request;
+use crate::scenarios::Run;
+use crate::scenarios::machine::new_record;
 use crate::scenarios::ratios::KEY_LEN;
 
 const ROWS: u64 = 400_000;
@@ -25,12 +27,23 @@ const CACHE_BYTES_MIN: u64 = 1 << 20;
 /// Versions of rows are counted, one number for each.
 const ROWS_MAX: u64 = 1 << 28;
 
-/// Measures space over time as the command line asks.
+/// Space over time as requested.
 ///
 /// # Errors
-/// Usage: options that do not go with it, senseless sizes. Run: when the child crashed.
-pub(crate) fn run(directories: &Directories, args: &RunArgs) -> Result<RunRecord> {
-    let job = job(directories, args)?;
+/// Usage: senseless sizes, not one engine, or one that does not have what it takes.
+pub(super) fn prepare(request: &Request) -> Result<Run> {
+    let job = job(request)?;
+    let settings = request.settings();
+    Ok(Box::new(move |directories| run(directories, job, settings)))
+}
+
+/// Measures it in one child.
+fn run(directories: &Directories, job: SpaceJob, settings: BTreeMap<String, String>) -> Result<RunRecord> {
+    let job = SpaceJob {
+        directory: directories.data.join("space"),
+        result: directories.out.join("space.result.json"),
+        ..job
+    };
     let workload = Workload {
         name: "space".into(),
         title: "Space over time".into(),
@@ -44,19 +57,16 @@ pub(crate) fn run(directories: &Directories, args: &RunArgs) -> Result<RunRecord
         ),
         spec_toml: String::new(),
         seed: job.seed,
-        overrides: recorded_overrides(args),
+        overrides: settings,
     };
-    let mut record = parent::new_record(directories, workload);
-    let path = write_json(directories.out.join("space.job.json"), &Job::Space(job.clone()))?;
-    let child: ChildProcess<Progress> = ChildProcess::start(&path)?;
+    let mut record = new_record(directories, workload);
     let mut display = Display::new();
     display.start(format!("space of {}", job.engine));
-    let ended = child.watch(|progress| display.show(progress))?;
-    if let Some(failure) = ended.failure() {
-        return Err(HarnessError::Run(failure));
-    }
-    let result: SpaceResult = read_json(&job.result)?;
-    for path in [&path, &job.result] {
+    // Beside the database, whose files are counted.
+    let job_file = directories.out.join("space.job.json");
+    let result: SpaceResult = result_of_child(&job_file, SCENARIO.name, &job, &job.result, &mut display)?
+        .map_err(HarnessError::Run)?;
+    for path in [&job_file, &job.result] {
         std::fs::remove_file(path).map_err(|error| HarnessError::io("remove", path, &error))?;
     }
     display.finish(&format!(
@@ -92,49 +102,23 @@ pub(crate) fn run(directories: &Directories, args: &RunArgs) -> Result<RunRecord
         detail: result.findings.join("; "),
     });
     record.space = vec![result.space];
-    record.interrupted = result.interrupted || interrupt::requested() != interrupt::Interrupt::None;
-    record.warnings = warnings::warnings(&record);
+    record.interrupted = result.interrupted;
     Ok(record)
 }
 
-fn job(directories: &Directories, args: &RunArgs) -> Result<SpaceJob> {
-    let refused = [
-        ("--threads", args.threads.is_some(), "one thread writes"),
-        ("--rate", args.rate.is_some(), "it runs as fast as it can"),
-        (
-            "--durability",
-            args.durability.is_some(),
-            "it commits without sync",
-        ),
-        (
-            "--isolation",
-            args.isolation.is_some(),
-            "it runs at read-committed",
-        ),
-        ("--warmup", args.warmup.is_some(), "every moment counts"),
-        (
-            "--duration",
-            args.duration.is_some(),
-            "--rows says how much it does",
-        ),
-        ("--repeat", args.repeat.is_some(), "it runs once"),
-        (
-            "--checkpoint-every",
-            args.checkpoint_every.is_some(),
-            "checkpoints are the engine's own",
-        ),
-        (
-            "--rounds",
-            args.rounds.is_some(),
-            "that belongs to the workload recovery",
-        ),
-    ];
-    if let Some((option, _, why)) = refused.iter().find(|(_, given, _)| *given) {
-        return Err(HarnessError::Usage(format!(
-            "{option} does not go with the workload space: {why}"
-        )));
-    }
-    let engine = one_engine(&args.engine, "space")?;
+/// What a child does for it.
+///
+/// # Errors
+/// What keeps it from measuring, or its result from being written.
+pub(super) fn work(job: serde_json::Value) -> Result<()> {
+    let job: SpaceJob = content(job)?;
+    let result = super::measure(&job, follow_parent())?;
+    write_json(&job.result, &result)
+}
+
+/// Without its places, which only the run has.
+fn job(request: &Request) -> Result<SpaceJob> {
+    let engine = request.one_engine("space")?;
     let factory = factory(engine)?;
     let capabilities = factory.capabilities();
     if !capabilities.persistent || !capabilities.cache_size {
@@ -142,8 +126,8 @@ fn job(directories: &Directories, args: &RunArgs) -> Result<SpaceJob> {
             "{engine} has no files, or no cache of a settable size, which the workload space needs"
         )));
     }
-    let rows = args.rows.unwrap_or(ROWS);
-    let value_size = args.value_size.unwrap_or(VALUE_SIZE);
+    let rows = request.rows.unwrap_or(ROWS);
+    let value_size = request.value_size.unwrap_or(VALUE_SIZE);
     let live = rows.saturating_mul(KEY_LEN as u64 + value_size);
     if rows > ROWS_MAX || !(1..=1 << 20).contains(&value_size) || live < LIVE_FLOOR_BYTES {
         return Err(HarnessError::Usage(format!(
@@ -156,13 +140,12 @@ fn job(directories: &Directories, args: &RunArgs) -> Result<SpaceJob> {
         engine: engine.to_owned(),
         rows,
         value_size: value_size as usize,
-        cache_size_bytes: args
+        cache_size_bytes: request
             .cache_size
             .unwrap_or((live / TIMES_CACHE).max(CACHE_BYTES_MIN)),
-        compression: args.compression.clone().unwrap_or_else(|| "NONE".into()),
-        seed: args.seed.unwrap_or(SEED),
-        directory: directories.data.join("space"),
-        // Beside the database and not in its directory, whose files are counted.
-        result: directories.out.join("space.result.json"),
+        compression: request.compression.clone().unwrap_or_else(|| "NONE".into()),
+        seed: request.seed.unwrap_or(SEED),
+        directory: PathBuf::new(),
+        result: PathBuf::new(),
     })
 }

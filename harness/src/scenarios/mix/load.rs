@@ -11,7 +11,7 @@ use workloads::load::{Loader, batches};
 use workloads::stream::Plan;
 use workloads::target::{Durability, ErrorKind, Isolation, Target, TargetError, TxOptions};
 
-use super::progress;
+use crate::child::progress;
 
 /// Rows written by one transaction of the load.
 const BATCH: u64 = 1000;

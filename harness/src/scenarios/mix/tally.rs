@@ -1,11 +1,11 @@
 //! What one thread counted, by transaction type; merged when the threads have ended.
 
-use reports::record::{Latency, TransactionType};
+use reports::record::TransactionType;
 use workloads::target::ErrorKind;
 use workloads::worker::WorkCounts;
 
-use crate::error::{HarnessError, Result};
-use crate::measure::latency::Recorder;
+use crate::error::Result;
+use crate::probe::latency::{Recorder, latency_record};
 
 /// Attempts that failed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -88,11 +88,6 @@ impl Tally {
             latency: latency_record(&self.latency)?,
         })
     }
-}
-
-/// A distribution as a record; `None` when nothing was recorded.
-pub(crate) fn latency_record(recorder: &Recorder) -> Result<Option<Latency>> {
-    Latency::from_histogram(recorder.histogram()).map_err(|error| HarnessError::Run(error.to_string()))
 }
 
 #[cfg(test)]

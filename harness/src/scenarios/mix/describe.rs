@@ -7,10 +7,11 @@ use workloads::oracle::ThreadLog;
 use workloads::stream::Plan;
 use workloads::target::{TargetError, TargetStats};
 
-use super::tally::{Tally, latency_record};
+use super::tally::Tally;
 use super::timed::Timed;
 use crate::error::Result;
-use crate::measure::resources::Usage;
+use crate::probe::latency::latency_record;
+use crate::probe::resources::Usage;
 
 /// Share of the offered transactions below which a run counts as overloaded. Poisson arrivals alone stay well above.
 const OVERLOAD: f64 = 0.95;

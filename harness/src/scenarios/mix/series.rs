@@ -12,7 +12,7 @@ use hdrhistogram::Histogram;
 use reports::record::{CheckpointSpan, Interval, Phase, percentile};
 use workloads::target::TargetStats;
 
-use crate::measure::latency::LATENCY_NS_MAX;
+use crate::probe::latency::LATENCY_NS_MAX;
 
 /// What one worker did in one phase since the sampler last looked.
 #[derive(Debug)]

@@ -10,8 +10,8 @@ mod sqlite;
 pub(crate) use palimpsest::FILE_NAME;
 use workloads::target::TargetFactory;
 
-use crate::cli::suggest::did_you_mean;
 use crate::error::{HarnessError, Result};
+use workloads::names::did_you_mean;
 
 /// Every engine, in the order of listings.
 pub(crate) fn factories() -> Vec<Box<dyn TargetFactory>> {

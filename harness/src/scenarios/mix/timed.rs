@@ -13,13 +13,13 @@ use workloads::worker::Worker as Work;
 
 use super::job::RunJob;
 use super::pacing::{Pacer, wait_or_stop};
-use super::progress;
 use super::series::{Series, Slots};
 use super::worker::{Harvest, Shared, Window, Worker};
+use crate::child::progress;
 use crate::error::{HarnessError, Result};
-use crate::measure::hiccup::HiccupMeter;
-use crate::measure::latency::Recorder;
-use crate::measure::resources::{Usage, usage_now};
+use crate::probe::hiccup::HiccupMeter;
+use crate::probe::latency::Recorder;
+use crate::probe::resources::{Usage, usage_now};
 
 /// How often the engine is looked at between interval ends.
 const POLL: Duration = Duration::from_millis(50);

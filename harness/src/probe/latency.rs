@@ -4,6 +4,9 @@
 //! is a few instructions and never touches memory that another thread writes.
 
 use hdrhistogram::Histogram;
+use reports::record::Latency;
+
+use crate::error::{HarnessError, Result};
 
 /// Values above this are counted as this: one hour.
 pub(crate) const LATENCY_NS_MAX: u64 = 3_600_000_000_000;
@@ -45,6 +48,11 @@ impl Recorder {
     pub(crate) fn histogram(&self) -> &Histogram<u64> {
         &self.histogram
     }
+}
+
+/// A distribution as a record; `None` when nothing was recorded.
+pub(crate) fn latency_record(recorder: &Recorder) -> Result<Option<Latency>> {
+    Latency::from_histogram(recorder.histogram()).map_err(|error| HarnessError::Run(error.to_string()))
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ fn row_bytes(plan: &Plan) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapters::factory;
+    use crate::drivers::factory;
     use workloads::spec::builtin;
     use workloads::target::OpenOptions;
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::error::{HarnessError, Result};
+use crate::request::Request;
 
 /// The directories of one run.
 #[derive(Debug)]
@@ -18,36 +19,32 @@ pub(crate) struct Directories {
 }
 
 impl Directories {
-    /// Makes the directories of a run of `workload`. Without `out` it is `target/harness/<run>`; databases are below
-    /// `data_dir`, or else inside the output directory.
+    /// Makes the directories of a run. Without `--out` it is `target/harness/<run>`; databases are below `--data-dir`, or else
+    /// inside the output directory.
     ///
     /// # Errors
     /// When they cannot be made or written; says which and what would help.
-    pub(crate) fn create(
-        workload: &str,
-        out: Option<&Path>,
-        data_dir: Option<&Path>,
-        keep: bool,
-    ) -> Result<Self> {
+    pub(crate) fn create(request: &Request) -> Result<Self> {
+        let workload = request.workload.as_deref().unwrap_or_default();
         let stem = Path::new(workload)
             .file_stem()
             .map_or_else(|| "run".into(), |stem| stem.to_string_lossy());
         let name = format!("{stem}-{}", reports::time::compact(SystemTime::now()));
-        let (run_id, out) = match out {
+        let (run_id, out) = match request.out.as_deref() {
             Some(out) => {
                 std::fs::create_dir_all(out).map_err(|error| cannot_use("--out", out, &error))?;
                 (name, out.to_path_buf())
             }
             None => unique_below(Path::new("target/harness"), &name)?,
         };
-        let parent = data_dir.unwrap_or(&out);
+        let parent = request.data_dir.as_deref().unwrap_or(&out);
         let data = parent.join(format!("data-{run_id}-{}", std::process::id()));
         std::fs::create_dir_all(&data).map_err(|error| cannot_use("--data-dir", parent, &error))?;
         Ok(Self {
             run_id,
             out,
             data,
-            keep,
+            keep: request.keep,
         })
     }
 
@@ -117,7 +114,12 @@ mod tests {
     fn databases_go_and_the_record_stays() {
         let parent = tempfile::tempdir().unwrap();
         let out = parent.path().join("out");
-        let directories = Directories::create("some/my-mix.toml", Some(&out), None, false).unwrap();
+        let directories = Directories::create(&Request {
+            workload: Some("some/my-mix.toml".into()),
+            out: Some(out.clone()),
+            ..Request::default()
+        })
+        .unwrap();
         assert!(
             directories.run_id.starts_with("my-mix-"),
             "{}",
@@ -134,9 +136,12 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let file = parent.path().join("file");
         std::fs::write(&file, "").unwrap();
-        let message = Directories::create("oltp", Some(&file), None, false)
-            .unwrap_err()
-            .to_string();
+        let message = Directories::create(&Request {
+            out: Some(file),
+            ..Request::default()
+        })
+        .unwrap_err()
+        .to_string();
         assert!(message.contains("--out"), "{message}");
     }
 }

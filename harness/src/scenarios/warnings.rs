@@ -6,7 +6,7 @@ use reports::RunRecord;
 use reports::record::{Measurement, Warning};
 use reports::statistics::merged_summary;
 
-use crate::measure::environment::is_memory_file_system;
+use crate::probe::environment::is_memory_file_system;
 
 /// Shorter timed runs are warned about.
 const RUN_NS_RECOMMENDED: u64 = 5_000_000_000;

@@ -11,19 +11,31 @@ use workloads::stream::Plan;
 use workloads::target::{ErrorKind, OpenMode, OpenOptions, Target, TargetError, TargetFactory};
 
 use super::describe::describe;
-use super::job::{Levels, RunJob, levels, open_options, settings};
+use super::job::{RunJob, open_options, settings};
 use super::load::load;
 use super::loop_cost::loop_cost;
-use super::progress;
 use super::timed::timed_run;
-use crate::adapters::factory;
+use crate::child::process::{content, follow_parent, write_json};
+use crate::child::progress;
+use crate::drivers::factory;
 use crate::error::Result;
+use crate::scenarios::levels::{Levels, levels};
+
+/// What a child does for a mix.
+///
+/// # Errors
+/// Only for what is not the engine's, such as a result that cannot be written.
+pub(super) fn work(job: serde_json::Value) -> Result<()> {
+    let job: RunJob = content(job)?;
+    let measurement = measure(&job, follow_parent())?;
+    write_json(&job.result, &measurement)
+}
 
 /// Makes the measurement that `job` asks for. What goes wrong with the engine is part of the measurement.
 ///
 /// # Errors
 /// Only for what is not the engine's: an unknown engine, an unreadable specification.
-pub(crate) fn measure(job: &RunJob, stop: &AtomicBool) -> Result<Measurement> {
+fn measure(job: &RunJob, stop: &AtomicBool) -> Result<Measurement> {
     let factory = factory(&job.engine)?;
     let spec = job.spec()?;
     let capabilities = factory.capabilities();

@@ -4,22 +4,31 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::interrupt::{Interrupt, requested};
-use super::progress::Progress;
+use super::progress::{Display, Progress};
 use crate::error::{HarnessError, Result};
 
 const STDERR_KEPT: usize = 16 * 1024;
 const POLL: Duration = Duration::from_millis(50);
+
+/// The content of a job file: whose child it is, and what it has to do.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Job<T = serde_json::Value> {
+    /// The scenario, by name.
+    pub scenario: String,
+    /// What only that scenario understands.
+    pub content: T,
+}
 
 /// A running child that writes lines of type `E`.
 #[derive(Debug)]
@@ -61,16 +70,18 @@ impl Ended {
 }
 
 impl<E: DeserializeOwned + Send + 'static> ChildProcess<E> {
-    /// Starts this program again with the hidden sub-command for children.
+    /// Writes a job file for `scenario`, and starts this program again with the hidden sub-command for children.
     ///
     /// # Errors
-    /// When the operating system cannot start it.
-    pub(crate) fn start(job: &Path) -> Result<Self> {
+    /// When the file cannot be written, or the operating system cannot start the program.
+    pub(crate) fn start(job_file: &Path, scenario: &str, content: &impl Serialize) -> Result<Self> {
+        let scenario = scenario.to_owned();
+        write_json(job_file, &Job { scenario, content })?;
         let program = std::env::current_exe()
             .map_err(|error| HarnessError::Run(format!("cannot find this program's own file: {error}")))?;
         let mut child = Command::new(&program)
             .arg("child")
-            .arg(job)
+            .arg(job_file)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -215,15 +226,42 @@ fn keep_end(mut stderr: impl std::io::Read) -> String {
     String::from_utf8_lossy(&kept).into_owned()
 }
 
-/// Writes a job or a result as JSON and returns its path.
+/// Starts a child, shows its progress to its end, and reads its result. The inner error says how the child failed.
+///
+/// # Errors
+/// The harness's own trouble.
+pub(crate) fn result_of_child<T: DeserializeOwned>(
+    job_file: &Path,
+    scenario: &str,
+    content: &impl Serialize,
+    result: &Path,
+    display: &mut Display,
+) -> Result<Result<T, String>> {
+    let child: ChildProcess<Progress> = ChildProcess::start(job_file, scenario, content)?;
+    let ended = child.watch(|progress| display.show(progress))?;
+    Ok(match ended.failure() {
+        Some(failure) => Err(failure),
+        None => read_json(result).map_err(|error| format!("the measuring process left no result: {error}")),
+    })
+}
+
+/// Writes a job or a result as JSON.
 ///
 /// # Errors
 /// When the file cannot be written.
-pub(crate) fn write_json(path: PathBuf, content: &impl Serialize) -> Result<PathBuf> {
+pub(crate) fn write_json(path: &Path, content: &impl Serialize) -> Result<()> {
     let text = serde_json::to_vec_pretty(content)
         .map_err(|error| HarnessError::Run(format!("cannot encode {}: {error}", path.display())))?;
-    std::fs::write(&path, text).map_err(|error| HarnessError::io("write", &path, &error))?;
-    Ok(path)
+    std::fs::write(path, text).map_err(|error| HarnessError::io("write", path, &error))
+}
+
+/// What a scenario has written into a job file.
+///
+/// # Errors
+/// When it is not what it reads.
+pub(crate) fn content<T: DeserializeOwned>(content: serde_json::Value) -> Result<T> {
+    serde_json::from_value(content)
+        .map_err(|error| HarnessError::Usage(format!("the job file is malformed: {error}")))
 }
 
 /// Reads a JSON file that the other process wrote.
@@ -236,13 +274,15 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
         .map_err(|error| HarnessError::Run(format!("{} is malformed: {error}", path.display())))
 }
 
-/// In a child: sets `stop` when the parent says so or is gone.
-pub(crate) fn follow_parent(stop: &'static AtomicBool) {
-    std::thread::spawn(move || {
+/// In a child: what is set when the parent says that it is to stop, or is gone. For those that get no requests from it.
+pub(crate) fn follow_parent() -> &'static AtomicBool {
+    static STOP: AtomicBool = AtomicBool::new(false);
+    std::thread::spawn(|| {
         // Any word from the parent means stop, and so does its end.
         let _ = std::io::stdin().lock().read(&mut [0; 64]);
-        stop.store(true, Ordering::SeqCst);
+        STOP.store(true, Ordering::SeqCst);
     });
+    &STOP
 }
 
 #[cfg(test)]
@@ -280,7 +320,8 @@ mod tests {
     #[test]
     fn missing_and_malformed_files_are_named() {
         let directory = tempfile::tempdir().unwrap();
-        let path = write_json(directory.path().join("a.json"), &[1, 2]).unwrap();
+        let path = directory.path().join("a.json");
+        write_json(&path, &[1, 2]).unwrap();
         assert_eq!(read_json::<Vec<u32>>(&path).unwrap(), [1, 2]);
         let message = read_json::<String>(&path).unwrap_err().to_string();
         assert!(message.contains("a.json is malformed"), "{message}");

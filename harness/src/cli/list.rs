@@ -1,0 +1,70 @@
+//! The sub-command `list`.
+
+use std::fmt::Write as _;
+
+use workloads::spec::{BUILTIN_NAMES, builtin};
+
+use crate::drivers::factories;
+use crate::error::{HarnessError, Result};
+use crate::scenarios;
+
+/// Workloads and engines, one line each.
+pub(crate) fn list() -> Result<String> {
+    let mut text = String::from("Workloads (run with --workload NAME, read about with `explain NAME`):\n");
+    for name in BUILTIN_NAMES {
+        let spec = builtin(name).map_err(|error| HarnessError::Usage(error.to_string()))?;
+        let _ = writeln!(text, "  {name:<18} {}", spec.title);
+    }
+    text.push_str("\nScenarios (run with --workload NAME):\n");
+    for scenario in scenarios::named() {
+        let lacks = scenario
+            .lacks
+            .map(|lacks| format!(" (not in this build: {lacks})"));
+        let _ = writeln!(
+            text,
+            "  {:<18} {}{}",
+            scenario.name,
+            scenario.about,
+            lacks.unwrap_or_default()
+        );
+    }
+    text.push_str("\nEngines (choose with --engine NAME,NAME):\n");
+    for factory in factories() {
+        let capabilities = factory.capabilities();
+        let _ = writeln!(
+            text,
+            "  {:<18} {} ({})",
+            capabilities.name, capabilities.description, capabilities.version
+        );
+        let durabilities: Vec<_> = capabilities
+            .durabilities
+            .iter()
+            .map(|level| level.name())
+            .collect();
+        let isolations: Vec<_> = capabilities.isolations.iter().map(|level| level.name()).collect();
+        let _ = writeln!(
+            text,
+            "  {:<18} durability {}; isolation {}",
+            "",
+            durabilities.join(", "),
+            isolations.join(", ")
+        );
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_has_every_workload_and_engine() {
+        let text = list().unwrap();
+        for name in scenarios::names().chain(["memory"]) {
+            assert!(
+                text.contains(&format!("  {name} ")),
+                "{name} is missing in\n{text}"
+            );
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! What was asked for: a run and what to change about it. The help of its options is the manual, so each says what it does,
+//! in which unit, and its default; which scenarios take it is in their table.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use workloads::spec::Overrides;
+use workloads::target::{Durability, Isolation};
+use workloads::units::{parse_count, parse_duration, parse_size};
+
+use crate::drivers::factory;
+use crate::error::{HarnessError, Result};
+
+/// A run and what to change about its specification.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Request {
+    /// Workload: a built-in name (`harness list`) or a TOML file.
+    #[arg(short, long, value_name = "NAME|FILE.toml")]
+    pub workload: Option<String>,
+    /// Engines to run, in turn.
+    #[arg(
+        short,
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        default_value = "palimpsest,memory"
+    )]
+    pub engine: Vec<String>,
+    /// Concurrent sessions, each on its own thread [default: the specification's].
+    #[arg(short, long, value_name = "N")]
+    pub threads: Option<u32>,
+    /// Rows to load into each table [default: the specification's].
+    #[arg(short, long, value_name = "N", value_parser = parse_count)]
+    pub rows: Option<u64>,
+    /// Bytes of a value, for instance 100 or 1KiB [default: the specification's].
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub value_size: Option<u64>,
+    /// Length of the timed run, for instance 10s or 2m [default: the specification's].
+    #[arg(short, long, value_name = "TIME", value_parser = parse_duration)]
+    pub duration: Option<Duration>,
+    /// Length of the warm-up, which is shown but not counted [default: the specification's].
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub warmup: Option<Duration>,
+    /// Repetitions of each engine; repetitions of different engines interleave [default: the specification's].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub repeat: Option<u32>,
+    /// Open loop: transactions offered each second over all threads, at random (Poisson) times; latency then counts
+    /// from the intended start. Without it each thread starts its next transaction when the last has ended.
+    #[arg(long, value_name = "PER_SECOND", value_parser = parse_rate)]
+    pub rate: Option<f64>,
+    /// What a commit must survive before it is acknowledged: sync, no-sync [default: the specification's].
+    #[arg(long, value_name = "LEVEL", value_parser = parse_durability)]
+    pub durability: Option<Durability>,
+    /// Isolation level: read-committed, snapshot, ... [default: the specification's].
+    #[arg(long, value_name = "LEVEL", value_parser = parse_isolation)]
+    pub isolation: Option<Isolation>,
+    /// Memory for the engine's page cache, for instance 64MiB [default: the specification's, else the engine's].
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub cache_size: Option<u64>,
+    /// Compression of stored data, where the engine has it: NONE, LZ4, ZSTD [default: the engine's].
+    #[arg(long, value_name = "CODEC")]
+    pub compression: Option<String>,
+    /// How often to ask the engine for a checkpoint during the timed run; 0 never, which leaves them to the engine
+    /// [default: once, in the middle, so that no figure is free of the work that was put off].
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub checkpoint_every: Option<Duration>,
+    /// Seed of everything random: the same seed offers the same operations [default: the specification's].
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// For the workload `crash`: many more survival choices, random mixes for --duration (10m), controlled schedules of
+    /// the engine's threads for as long (in a build with --features schedules), damage of every kind in
+    /// many more places, and --rounds (3000) of killing real processes.
+    #[arg(long)]
+    pub deep: bool,
+    /// Rounds of kill and reopen, or of power loss, for the workloads `recovery` and `powerloss`.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub rounds: Option<u32>,
+    /// For the workload `powerloss`: the file system acknowledges every sync of the work and ignores it, so commits must get
+    /// lost and be reported. Shows that the scenario finds what it is there to find.
+    #[arg(long)]
+    pub drop_syncs: bool,
+    /// Where to write the record, the report and the plots [default: target/harness/ and the run's name].
+    #[arg(short, long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Where databases are made; its device is the one that is measured [default: inside the output directory].
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Write the record as JSON to standard output; text for people goes to standard error.
+    #[arg(long)]
+    pub json: bool,
+    /// Keep the databases after the run.
+    #[arg(long)]
+    pub keep: bool,
+}
+
+impl Request {
+    /// The settings that were given, by the names of their options, as they are recorded.
+    pub(crate) fn settings(&self) -> BTreeMap<String, String> {
+        let duration = |time: Duration| reports::units::duration(time.as_nanos() as u64);
+        let entries = [
+            ("threads", self.threads.map(|value| value.to_string())),
+            ("rows", self.rows.map(|value| value.to_string())),
+            ("value-size", self.value_size.map(|value| value.to_string())),
+            ("duration", self.duration.map(duration)),
+            ("warmup", self.warmup.map(duration)),
+            ("repeat", self.repeat.map(|value| value.to_string())),
+            ("rate", self.rate.map(|value| value.to_string())),
+            ("durability", self.durability.map(|value| value.to_string())),
+            ("isolation", self.isolation.map(|value| value.to_string())),
+            ("cache-size", self.cache_size.map(|value| value.to_string())),
+            ("compression", self.compression.clone()),
+            ("checkpoint-every", self.checkpoint_every.map(duration)),
+            ("seed", self.seed.map(|value| value.to_string())),
+            ("deep", self.deep.then(|| "yes".into())),
+            ("rounds", self.rounds.map(|value| value.to_string())),
+            ("drop-syncs", self.drop_syncs.then(|| "yes".into())),
+        ];
+        entries
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+            .collect()
+    }
+
+    /// What it changes in a specification.
+    ///
+    /// # Errors
+    /// Usage, when a number does not fit.
+    pub(crate) fn overrides(&self) -> Result<Overrides> {
+        let threads = self
+            .threads
+            .map(|threads| {
+                u16::try_from(threads).map_err(|_| {
+                    HarnessError::Usage(format!("--threads {threads}: at most {} are possible", u16::MAX))
+                })
+            })
+            .transpose()?;
+        Ok(Overrides {
+            rows: self.rows,
+            value_size: self.value_size,
+            threads,
+            run: self.duration,
+            warmup: self.warmup,
+            repeat: self.repeat,
+            rate: self.rate.map(Some),
+            isolation: self.isolation,
+            durability: self.durability,
+            cache_size_bytes: self.cache_size,
+            seed: self.seed,
+            ..Overrides::default()
+        })
+    }
+
+    /// The one engine beside the in-memory bound.
+    ///
+    /// # Errors
+    /// Usage, when there is none or more than one.
+    pub(crate) fn one_engine(&self, scenario: &str) -> Result<&str> {
+        let others: Vec<&String> = self.engine.iter().filter(|name| *name != "memory").collect();
+        match others.as_slice() {
+            [one] => Ok(one),
+            _ => Err(HarnessError::Usage(format!(
+                "{scenario} works on one engine beside the in-memory bound, and {} were given: {}; give for instance \
+                 --engine palimpsest",
+                others.len(),
+                self.engine.join(", "),
+            ))),
+        }
+    }
+
+    /// That every engine exists, and is there once.
+    ///
+    /// # Errors
+    /// Usage, when one does not.
+    pub(crate) fn check_engines(&self) -> Result<()> {
+        if self.engine.is_empty() {
+            return Err(HarnessError::Usage("--engine needs at least one name".into()));
+        }
+        for (at, name) in self.engine.iter().enumerate() {
+            factory(name)?;
+            if self.engine[..at].contains(name) {
+                return Err(HarnessError::Usage(format!(
+                    "engine `{name}` is given twice; use --repeat for repetitions"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn parse_rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
+        _ => Err(format!(
+            "`{text}` is not a rate; expected transactions each second above 0, for instance 5000"
+        )),
+    }
+}
+
+fn parse_durability(text: &str) -> Result<Durability, String> {
+    match text.to_lowercase().replace('_', "-").as_str() {
+        "nosync" => Ok(Durability::NoSync),
+        "none" | "memory" => Ok(Durability::InMemory),
+        other => other.parse(),
+    }
+}
+
+fn parse_isolation(text: &str) -> Result<Isolation, String> {
+    text.to_lowercase().replace(['_', ' '], "-").parse()
+}
+
+#[cfg(test)]
+impl Request {
+    /// With every setting given.
+    pub(crate) fn all_settings() -> Self {
+        use clap::{Command, FromArgMatches as _};
+        let arguments = [
+            "harness",
+            "--threads",
+            "1",
+            "--rows",
+            "1",
+            "--value-size",
+            "1",
+            "--duration",
+            "1s",
+            "--warmup",
+            "1s",
+            "--repeat",
+            "1",
+            "--rate",
+            "1",
+            "--durability",
+            "sync",
+            "--isolation",
+            "snapshot",
+            "--cache-size",
+            "1",
+            "--compression",
+            "NONE",
+            "--checkpoint-every",
+            "1s",
+            "--seed",
+            "1",
+            "--deep",
+            "--rounds",
+            "1",
+            "--drop-syncs",
+        ];
+        let matches = Self::augment_args(Command::new("harness")).get_matches_from(arguments);
+        Self::from_arg_matches(&matches).expect("the arguments are good")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser as _;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        request: Request,
+    }
+
+    fn request(arguments: &[&str]) -> Result<Request, clap::Error> {
+        Line::try_parse_from(["harness"].iter().chain(arguments)).map(|line| line.request)
+    }
+
+    #[test]
+    fn figures_are_read_as_people_write_them() {
+        let request = request(&[
+            "-w",
+            "oltp",
+            "--engine",
+            "memory,palimpsest",
+            "--rows",
+            "10k",
+            "--value-size",
+            "1KiB",
+            "--duration",
+            "1m30s",
+            "--durability",
+            "nosync",
+            "--isolation",
+            "read_committed",
+            "--rate",
+            "5e3",
+        ])
+        .unwrap();
+        assert_eq!(request.engine, ["memory", "palimpsest"]);
+        assert_eq!(request.rows, Some(10_000));
+        assert_eq!(request.value_size, Some(1024));
+        assert_eq!(request.duration, Some(Duration::from_secs(90)));
+        assert_eq!(request.durability, Some(Durability::NoSync));
+        assert_eq!(request.isolation, Some(Isolation::ReadCommitted));
+        assert_eq!(request.rate, Some(5000.0));
+        let settings = request.settings();
+        assert_eq!(settings["duration"], "90 s");
+        assert_eq!(settings.len(), 6, "{settings:?}");
+    }
+
+    #[test]
+    fn bad_figures_are_refused() {
+        for bad in [
+            ["--rows", "many"],
+            ["--rate", "-1"],
+            ["--rate", "inf"],
+            ["--repeat", "0"],
+            ["--duration", "10"],
+            ["--durability", "maybe"],
+            ["--rows", "99999999999999999M"],
+        ] {
+            assert!(request(&bad).is_err(), "{bad:?}");
+        }
+        let many = request(&["--threads", "70000"]).unwrap();
+        assert!(
+            many.overrides()
+                .unwrap_err()
+                .to_string()
+                .contains("--threads 70000")
+        );
+    }
+
+    #[test]
+    fn engines_must_exist_once() {
+        let engines = |names: &str| request(&["--engine", names]).unwrap();
+        let refusal = |names: &str| engines(names).check_engines().unwrap_err().to_string();
+        assert!(engines("memory").check_engines().is_ok());
+        assert!(refusal("memory,memory").contains("twice"));
+        assert!(refusal("postgres").contains("unknown engine"));
+        assert_eq!(engines("a,memory").one_engine("ratios").unwrap(), "a");
+        assert!(engines("memory").one_engine("ratios").is_err());
+    }
+
+    #[test]
+    fn every_option_of_a_setting_is_recorded() {
+        let recorded = Request::all_settings().settings();
+        let beside = ["workload", "engine", "out", "data-dir", "json", "keep", "help"];
+        let command = <Line as clap::CommandFactory>::command();
+        let options: Vec<&str> = command
+            .get_arguments()
+            .filter_map(|option| option.get_long())
+            .collect();
+        for option in options.iter().filter(|option| !beside.contains(option)) {
+            assert!(recorded.contains_key(*option), "--{option}");
+        }
+        assert_eq!(
+            recorded.len() + beside.len(),
+            options.len() + usize::from(!options.contains(&"help"))
+        );
+    }
+}

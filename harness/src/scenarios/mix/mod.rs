@@ -1,0 +1,55 @@
+//! The timed mixes: transactions of a specification on several engines, measured and verified.
+//!
+//! The parent starts one child for each engine and repetition, in turn ([`run`]); the child loads, warms up, runs, and
+//! verifies ([`measure`]), and writes a measurement, which the parent puts into its record.
+
+mod describe;
+mod job;
+mod load;
+mod loop_cost;
+mod measure;
+mod pacing;
+mod run;
+mod schedule;
+mod series;
+mod specification;
+mod tally;
+mod timed;
+mod verification;
+mod worker;
+
+use super::{EMPTY, Scenario};
+pub(super) use specification::explain;
+
+/// The scenario.
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "mix",
+    about: "a mix of transactions, built in or a TOML file",
+    accepts: &[
+        ("threads", "concurrent sessions, each on its own thread"),
+        ("rows", "rows to load into each table"),
+        ("value-size", "bytes of a value"),
+        ("duration", "length of the timed run"),
+        ("warmup", "length of the warm-up"),
+        ("repeat", "repetitions of each engine"),
+        (
+            "rate",
+            "transactions offered each second; without it as many as can be",
+        ),
+        (
+            "durability",
+            "what a commit must survive before it is acknowledged",
+        ),
+        ("isolation", "isolation level of every transaction"),
+        ("cache-size", "memory for the engine's page cache"),
+        ("compression", "compression of stored data"),
+        (
+            "checkpoint-every",
+            "how often a checkpoint is asked for in the timed run",
+        ),
+        ("seed", "of everything random"),
+    ],
+    prepare: run::prepare,
+    work: measure::work,
+    ..EMPTY
+};
