@@ -1,9 +1,8 @@
 //! Palimpsest's harness: runs workloads against storage engines, measures and verifies them, and reports.
 //!
-//! A run goes through four rooms: `cli` decides what was asked; `runner` starts one child process for each engine and
-//! repetition and drives the engine through the traits of the `workloads` crate; `measure` is what a child measures
-//! with; `adapters` are the engines. `scenarios` are the runs that are more than a mix of transactions. What comes out is a
-//! record, which the `reports` crate judges and draws.
+//! `cli` turns arguments into a [`request::Request`]; `scenarios` has a table of everything that can be run, and a folder for
+//! each. They use `child` (processes, progress, directories), `drivers` (the engines under test) and `probe` (what a run
+//! measures with), which know no scenario. What comes out is a record, which the `reports` crate judges and draws.
 
 mod child;
 mod cli;

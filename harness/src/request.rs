@@ -69,15 +69,15 @@ pub(crate) struct Request {
     /// Seed of everything random: the same seed offers the same operations [default: the specification's].
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// For the workload `crash`: many more survival choices, random mixes for --duration (10m), controlled schedules of
-    /// the engine's threads for as long (in a build with --features schedules), damage of every kind in
-    /// many more places, and --rounds (3000) of killing real processes.
+    /// Many more survival choices, random mixes for --duration (10m), controlled schedules of the engine's threads for as
+    /// long (in a build with --features schedules), damage of every kind in many more places, and --rounds (3000) of killing
+    /// real processes.
     #[arg(long)]
     pub deep: bool,
-    /// Rounds of kill and reopen, or of power loss, for the workloads `recovery` and `powerloss`.
+    /// Rounds of kill and reopen, or of power loss.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub rounds: Option<u32>,
-    /// For the workload `powerloss`: the file system acknowledges every sync of the work and ignores it, so commits must get
+    /// The file system acknowledges every sync of the work and ignores it, so commits must get
     /// lost and be reported. Shows that the scenario finds what it is there to find.
     #[arg(long)]
     pub drop_syncs: bool,
@@ -98,18 +98,18 @@ pub(crate) struct Request {
 impl Request {
     /// The settings that were given, by the names of their options, as they are recorded.
     pub(crate) fn settings(&self) -> BTreeMap<String, String> {
-        let duration = |time: Duration| reports::units::duration(time.as_nanos() as u64);
+        let (duration, size) = (workloads::units::format_duration, workloads::units::format_size);
         let entries = [
             ("threads", self.threads.map(|value| value.to_string())),
             ("rows", self.rows.map(|value| value.to_string())),
-            ("value-size", self.value_size.map(|value| value.to_string())),
+            ("value-size", self.value_size.map(size)),
             ("duration", self.duration.map(duration)),
             ("warmup", self.warmup.map(duration)),
             ("repeat", self.repeat.map(|value| value.to_string())),
             ("rate", self.rate.map(|value| value.to_string())),
             ("durability", self.durability.map(|value| value.to_string())),
             ("isolation", self.isolation.map(|value| value.to_string())),
-            ("cache-size", self.cache_size.map(|value| value.to_string())),
+            ("cache-size", self.cache_size.map(size)),
             ("compression", self.compression.clone()),
             ("checkpoint-every", self.checkpoint_every.map(duration)),
             ("seed", self.seed.map(|value| value.to_string())),
@@ -297,7 +297,10 @@ mod tests {
         assert_eq!(request.isolation, Some(Isolation::ReadCommitted));
         assert_eq!(request.rate, Some(5000.0));
         let settings = request.settings();
-        assert_eq!(settings["duration"], "90 s");
+        assert_eq!(
+            (&*settings["duration"], &*settings["value-size"]),
+            ("90s", "1KiB")
+        );
         assert_eq!(settings.len(), 6, "{settings:?}");
     }
 

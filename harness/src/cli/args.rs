@@ -132,7 +132,14 @@ mod tests {
     fn the_command_line_is_consistent_and_says_which_workloads_take_an_option() {
         command().debug_assert();
         let help = command().render_long_help().to_string();
-        let deep = help.split("--deep").nth(2).unwrap_or_default();
-        assert!(deep.contains("[workloads: crash]"), "{help}");
+        let deep = help
+            .split("\n      --deep")
+            .nth(1)
+            .and_then(|text| text.split("\n\n").next());
+        let deep = deep.unwrap_or_default().split_whitespace().collect::<Vec<_>>();
+        assert!(
+            deep.join(" ").ends_with("[workloads: crash]"),
+            "{deep:?} in {help}"
+        );
     }
 }

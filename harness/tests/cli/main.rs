@@ -5,6 +5,7 @@
 mod support;
 
 mod bad_input;
+mod layout;
 mod mixes;
 mod powerloss;
 mod reporting;
