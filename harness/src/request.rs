@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use workloads::driver::{Durability, Isolation};
 use workloads::spec::Overrides;
-use workloads::target::{Durability, Isolation};
 use workloads::units::{parse_count, parse_duration, parse_size};
 
 use crate::drivers::factory;

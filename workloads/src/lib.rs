@@ -2,7 +2,7 @@
 //!
 //! - [`spec`]: a workload is a TOML file, checked before anything runs;
 //! - [`keys`], [`values`], [`stream`]: rows, values and transactions from a seed;
-//! - [`target`]: the traits that an engine under test implements; this crate knows no engine;
+//! - [`driver`]: the traits that an engine under test implements; this crate knows no engine;
 //! - [`load`], [`worker`]: filling the tables, and one thread's work on them;
 //! - [`oracle`]: whether the engine kept its promises.
 //!
@@ -48,6 +48,7 @@
 //! # Ok::<(), workloads::spec::SpecError>(())
 //! ```
 
+pub mod driver;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -58,7 +59,6 @@ pub mod oracle;
 pub mod random;
 pub mod spec;
 pub mod stream;
-pub mod target;
 pub mod units;
 pub mod values;
 pub mod version;

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
+use crate::driver::{Session, TableRef, TargetError, TxOptions};
 use crate::stream::{Plan, TablePlan};
-use crate::target::{Session, TableRef, TargetError, TxOptions};
 use crate::version::Version;
 
 /// Writes the rows that a plan starts from. Row `r` of a table always gets the same key and value, whoever loads it, so

@@ -16,8 +16,8 @@
 //! The payload is random bytes followed by one byte repeated; `compressibility` is the share of the *whole value* that is
 //! such a run: 0 is incompressible, 0.5 is half random.
 
+use crate::driver::TableRef;
 use crate::random::{fold_multiply, mix3};
-use crate::target::TableRef;
 use crate::version::{RowRef, Version};
 
 /// Length of the full header, in bytes.

@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use crate::target::TableRef;
+use crate::driver::TableRef;
 
 /// Row numbers and write sequences are below this.
 pub const NUMBER_LIMIT: u64 = 1 << 48;

@@ -12,10 +12,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::driver::{Committed, ErrorKind, Isolation, RowBuffer, Session, TargetError};
 use crate::keys::Frontier;
 use crate::oracle::{JournalEntry, LogOptions, ThreadLog};
 use crate::stream::{Operation, OperationKind, OperationStream, Plan, StreamOptions, Transaction};
-use crate::target::{Committed, ErrorKind, Isolation, RowBuffer, Session, TargetError};
 use crate::values::Identity;
 
 /// Where the steps of each attempt are told, for a run that will be killed. See [`Journal`](crate::oracle::Journal).

@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use workloads::target::{
+use workloads::driver::{
     Capabilities, Committed, Direction, OpenOptions, RowBuffer, Session, TableRef, Target, TargetError,
     TargetFactory, TargetStats, TxOptions,
 };
@@ -152,7 +152,7 @@ impl Session for LossySession<'_> {
 mod tests {
     use super::super::memory::MemoryFactory;
     use super::*;
-    use workloads::target::{Durability, Isolation};
+    use workloads::driver::{Durability, Isolation};
 
     #[test]
     fn every_third_commit_is_acknowledged_and_lost() {

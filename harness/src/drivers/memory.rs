@@ -15,7 +15,7 @@ use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use workloads::target::{
+use workloads::driver::{
     Capabilities, Committed, Direction, Durability, Isolation, OpenMode, OpenOptions, RowBuffer, Session,
     TableRef, Target, TargetError, TargetFactory, TargetStats, TxOptions,
 };

@@ -8,7 +8,7 @@ mod palimpsest;
 mod sqlite;
 
 pub(crate) use palimpsest::FILE_NAME;
-use workloads::target::TargetFactory;
+use workloads::driver::TargetFactory;
 
 use crate::error::{HarnessError, Result};
 use workloads::names::did_you_mean;

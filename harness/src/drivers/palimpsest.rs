@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use engine::{CommitId, Database, Error, IsolationLevel, Options, Snapshot, Table, Transaction};
-use workloads::target::{
+use workloads::driver::{
     Capabilities, Committed, Direction, Durability, ErrorKind, GroupSize, Isolation, OpenMode, OpenOptions,
     RowBuffer, Session, TableRef, Target, TargetError, TargetFactory, TargetStats, TxOptions,
 };

@@ -1,7 +1,7 @@
 //! At which durability and isolation an engine runs a specification.
 
+use workloads::driver::{Capabilities, Durability, Isolation};
 use workloads::spec::Spec;
-use workloads::target::{Capabilities, Durability, Isolation};
 
 /// The levels at which one engine runs a specification.
 #[derive(Clone, Debug, PartialEq, Eq)]

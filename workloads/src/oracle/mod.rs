@@ -18,8 +18,8 @@ mod reads;
 mod state;
 mod violation;
 
+use crate::driver::{Capabilities, Isolation, Target, TargetError};
 use crate::stream::Plan;
-use crate::target::{Capabilities, Isolation, Target, TargetError};
 
 pub use history::{Fate, History};
 pub use journal::{CrashPromise, Journal, JournalEntry, JournalError};

@@ -7,8 +7,8 @@
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
+use crate::driver::{Direction, Isolation, RowBuffer, Session, TableRef, Target, TargetError, TxOptions};
 use crate::stream::Plan;
-use crate::target::{Direction, Isolation, RowBuffer, Session, TableRef, Target, TargetError, TxOptions};
 use crate::values::Identity;
 use crate::version::{RowRef, Version};
 

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::driver::Direction;
 use crate::keys::{Distribution, KeyOrder};
-use crate::target::Direction;
 use crate::units::format_duration;
 
 use super::{Action, OperationSpec, Spec, TableSpec};

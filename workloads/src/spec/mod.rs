@@ -20,8 +20,8 @@ mod render;
 
 use std::time::Duration;
 
+use crate::driver::{Direction, Durability, Isolation};
 use crate::keys::{Distribution, KeyForm, KeyOrder};
-use crate::target::{Direction, Durability, Isolation};
 
 pub use builtin::{BUILTIN_NAMES, builtin, builtin_text};
 pub use error::SpecError;

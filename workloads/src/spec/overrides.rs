@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::driver::{Durability, Isolation};
 use crate::keys::Distribution;
-use crate::target::{Durability, Isolation};
 
 use super::check::{Problem, Segment, check};
 use super::{Range, Spec, SpecError};

@@ -3,9 +3,9 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::driver::{Direction, Durability, Isolation};
 use crate::keys::{Distribution, KeyForm, KeyOrder};
 use crate::names;
-use crate::target::{Direction, Durability, Isolation};
 
 use super::check::{Problem, Segment, check};
 use super::error::SpecError;

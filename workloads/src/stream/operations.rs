@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::driver::{Direction, TableRef};
 use crate::keys::{Chooser, Frontier};
 use crate::random::Random;
 use crate::spec::Action;
-use crate::target::{Direction, TableRef};
 
 use super::plan::{Plan, length_of};
 use super::transaction::{Operation, OperationKind, Transaction};

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::driver::{TableRef, TxOptions};
 use crate::keys::{Chooser, Distribution, KeyCodec};
 use crate::spec::{Action, Range, Spec};
-use crate::target::{TableRef, TxOptions};
 use crate::values::ValueCodec;
 use crate::version::{RowRef, Version};
 
@@ -13,7 +13,7 @@ use crate::version::{RowRef, Version};
 pub struct TablePlan {
     /// Its name.
     pub name: String,
-    /// Its place in [`OpenOptions::tables`](crate::target::OpenOptions::tables).
+    /// Its place in [`OpenOptions::tables`](crate::driver::OpenOptions::tables).
     pub table: TableRef,
     /// Rows loaded before the run.
     pub rows: u64,
@@ -147,7 +147,7 @@ impl Plan {
         &self.tables[table.index()]
     }
 
-    /// Names of the tables, for [`OpenOptions::tables`](crate::target::OpenOptions::tables).
+    /// Names of the tables, for [`OpenOptions::tables`](crate::driver::OpenOptions::tables).
     pub fn table_names(&self) -> Vec<String> {
         self.tables.iter().map(|table| table.name.clone()).collect()
     }

@@ -1,6 +1,6 @@
 //! One transaction as generated: rows and versions, but no bytes yet.
 
-use crate::target::{Direction, TableRef};
+use crate::driver::{Direction, TableRef};
 use crate::version::{RowRef, Version};
 
 /// What one operation does.

@@ -57,8 +57,8 @@ fn the_reference_explains_every_field_and_name_and_the_examples_use_every_field(
         .chain(Distribution::NAMES)
         .chain(KeyForm::ALL.map(KeyForm::name))
         .chain(KeyOrder::ALL.map(KeyOrder::name))
-        .chain(workloads::target::Isolation::ALL.map(|level| level.name()))
-        .chain(workloads::target::Durability::ALL.map(|level| level.name()));
+        .chain(workloads::driver::Isolation::ALL.map(|level| level.name()))
+        .chain(workloads::driver::Durability::ALL.map(|level| level.name()));
     for name in names {
         assert!(
             REFERENCE.contains(&format!("`{name}`")),

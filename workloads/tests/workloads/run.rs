@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use workloads::driver::{Durability, Isolation, Target};
 use workloads::keys::Frontier;
 use workloads::load::{Loader, batches};
 use workloads::oracle::{History, LogOptions, State, ThreadLog, Verification, verify};
 use workloads::spec::{BUILTIN_NAMES, Overrides, Spec, builtin};
 use workloads::stream::{Plan, StreamOptions};
-use workloads::target::{Durability, Isolation, Target};
 use workloads::worker::{WorkCounts, Worker};
 
 use crate::toy::{Bug, Toy};

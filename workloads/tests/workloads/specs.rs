@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
+use workloads::driver::{Direction, Durability, Isolation};
 use workloads::keys::{Distribution, KeyForm, KeyOrder};
 use workloads::spec::{
     Action, BUILTIN_NAMES, KeySpec, OperationSpec, Overrides, Range, Spec, TableSpec, TransactionSpec,
     ValueSpec, builtin, builtin_text,
 };
-use workloads::target::{Direction, Durability, Isolation};
 
 const GOOD: &str = r#"title = "t"
 threads = 2

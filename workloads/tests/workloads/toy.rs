@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use workloads::target::{
+use workloads::driver::{
     Capabilities, Committed, Direction, Durability, Isolation, RowBuffer, Session, TableRef, Target,
     TargetError, TargetStats, TxOptions,
 };

@@ -28,7 +28,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use workloads::target::{
+use workloads::driver::{
     Capabilities, Durability, ErrorKind, Isolation, OpenMode, OpenOptions, Session, Target, TargetError,
     TargetFactory, TargetStats,
 };

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row, params};
-use workloads::target::{
+use workloads::driver::{
     Committed, Direction, Durability, OpenMode, RowBuffer, Session, TableRef, TargetError, TxOptions,
 };
 

@@ -1,5 +1,5 @@
 use super::*;
-use workloads::target::{Direction, RowBuffer, TableRef, TxOptions};
+use workloads::driver::{Direction, RowBuffer, TableRef, TxOptions};
 
 const T: TableRef = TableRef(0);
 

@@ -3,9 +3,9 @@
 use reports::record::{
     EngineStats, GroupSize, Interval, Measurement, Phase, Resources, StorageInfo, Warning,
 };
+use workloads::driver::{TargetError, TargetStats};
 use workloads::oracle::ThreadLog;
 use workloads::stream::Plan;
-use workloads::target::{TargetError, TargetStats};
 
 use super::tally::Tally;
 use super::timed::Timed;

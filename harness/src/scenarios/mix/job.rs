@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use reports::record::Settings;
 use serde::{Deserialize, Serialize};
+use workloads::driver::{Capabilities, Durability, OpenOptions};
 use workloads::spec::Spec;
-use workloads::target::{Capabilities, Durability, OpenOptions};
 
 use crate::error::{HarnessError, Result};
 use crate::scenarios::levels::{Levels, levels};

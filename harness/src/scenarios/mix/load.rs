@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use reports::record::Load;
+use workloads::driver::{Durability, ErrorKind, Isolation, Target, TargetError, TxOptions};
 use workloads::load::{Loader, batches};
 use workloads::stream::Plan;
-use workloads::target::{Durability, ErrorKind, Isolation, Target, TargetError, TxOptions};
 
 use crate::child::progress;
 

@@ -9,10 +9,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use reports::record::LoopCost;
+use workloads::driver::{Committed, Direction, RowBuffer, Session, TableRef, TargetError, TxOptions};
 use workloads::keys::Frontier;
 use workloads::oracle::LogOptions;
 use workloads::stream::{Plan, StreamOptions};
-use workloads::target::{Committed, Direction, RowBuffer, Session, TableRef, TargetError, TxOptions};
 use workloads::worker::Worker as Work;
 
 use super::pacing::Pacer;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use reports::record::{Measurement, Status, Verification, Warning};
+use workloads::driver::{ErrorKind, OpenMode, OpenOptions, Target, TargetError, TargetFactory};
 use workloads::oracle::ThreadLog;
 use workloads::spec::Spec;
 use workloads::stream::Plan;
-use workloads::target::{ErrorKind, OpenMode, OpenOptions, Target, TargetError, TargetFactory};
 
 use super::describe::describe;
 use super::job::{RunJob, open_options, settings};

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crossbeam_utils::CachePadded;
 use hdrhistogram::Histogram;
 use reports::record::{CheckpointSpan, Interval, Phase, percentile};
-use workloads::target::TargetStats;
+use workloads::driver::TargetStats;
 
 use crate::probe::latency::LATENCY_NS_MAX;
 

@@ -1,7 +1,7 @@
 //! What one thread counted, by transaction type; merged when the threads have ended.
 
 use reports::record::TransactionType;
-use workloads::target::ErrorKind;
+use workloads::driver::ErrorKind;
 use workloads::worker::WorkCounts;
 
 use crate::error::Result;

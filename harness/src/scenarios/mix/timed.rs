@@ -5,10 +5,10 @@ use std::sync::{Arc, Barrier, OnceLock};
 use std::time::{Duration, Instant};
 
 use reports::record::Phase;
+use workloads::driver::{Target, TargetError, TargetStats};
 use workloads::keys::Frontier;
 use workloads::oracle::LogOptions;
 use workloads::stream::{Plan, StreamOptions};
-use workloads::target::{Target, TargetError, TargetStats};
 use workloads::worker::Worker as Work;
 
 use super::job::RunJob;

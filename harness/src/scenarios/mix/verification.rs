@@ -1,9 +1,9 @@
 //! The oracle's judgement of a finished run, as a record.
 
 use reports::record::Verification;
+use workloads::driver::Target;
 use workloads::oracle::{History, State, ThreadLog, verify};
 use workloads::stream::Plan;
-use workloads::target::Target;
 
 /// Findings kept in a record; the rest is counted.
 const FINDINGS_MAX: usize = 20;
@@ -58,8 +58,8 @@ fn row_bytes(plan: &Plan) -> Option<u64> {
 mod tests {
     use super::*;
     use crate::drivers::factory;
+    use workloads::driver::OpenOptions;
     use workloads::spec::builtin;
-    use workloads::target::OpenOptions;
 
     #[test]
     fn an_empty_database_is_not_what_was_loaded() {

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use reports::record::Phase;
+use workloads::driver::{Session, TargetError};
 use workloads::oracle::ThreadLog;
 use workloads::stream::Plan;
-use workloads::target::{Session, TargetError};
 use workloads::worker::Worker as Work;
 
 use super::pacing::{Pacer, wait_or_stop};
@@ -250,7 +250,7 @@ fn pause(random: &mut ChaCha8Rng, failed: u32) {
 mod tests {
     use std::sync::Arc;
 
-    use workloads::target::TargetStats;
+    use workloads::driver::TargetStats;
 
     use super::super::loop_cost::{Nothing, work_on_nothing};
     use super::super::series::Series;

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use workloads::target::{
+use workloads::driver::{
     Capabilities, Durability, Isolation, OpenOptions, Session, TableRef, Target, TargetError, TargetFactory,
     TxOptions,
 };

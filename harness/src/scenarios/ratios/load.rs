@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use workloads::target::TargetFactory;
+use workloads::driver::TargetFactory;
 
 use super::RatioJob;
 use super::data::{Subject, load};

@@ -11,7 +11,7 @@
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use workloads::target::{ErrorKind, Isolation, Session, TargetFactory, TxOptions};
+use workloads::driver::{ErrorKind, Isolation, Session, TargetFactory, TxOptions};
 
 use super::data::{Random, Subject, TABLE, fill_value, key, load, wrong};
 use super::slices::{Pair, alternate, slice};

@@ -1,6 +1,6 @@
 //! Point gets and ranges, each in a read-only transaction (one snapshot) of its own, everything copied out.
 
-use workloads::target::{Direction, RowBuffer};
+use workloads::driver::{Direction, RowBuffer};
 
 use super::RatioJob;
 use super::data::{Random, Subject, TABLE, key, wrong};

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use workloads::target::{OpenOptions, TargetFactory};
+use workloads::driver::{OpenOptions, TargetFactory};
 
 use super::RatioJob;
 use super::data::{Random, Subject, TABLE, failed, fill_value, key, load};

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use workloads::target::{Durability, TargetFactory};
+use workloads::driver::{Durability, TargetFactory};
 
 use super::data::{Subject, load};
 use super::slices::{Pair, alternate};

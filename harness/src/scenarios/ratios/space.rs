@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use workloads::target::TargetFactory;
+use workloads::driver::TargetFactory;
 
 use super::RatioJob;
 use super::data::{KEY_LEN, Random, Subject, failed, load, update_one};

@@ -1,6 +1,6 @@
 //! Transactions that write: one row, ten reads with four updates, and durable commits.
 
-use workloads::target::TxOptions;
+use workloads::driver::TxOptions;
 
 use super::RatioJob;
 use super::data::{Random, Subject, TABLE, fill_value, key, update_one, wrong};

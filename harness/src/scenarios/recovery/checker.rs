@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
+use workloads::driver::{Durability, ErrorKind, OpenMode, TargetError};
 use workloads::oracle::{CrashPromise, Journal, State, ViolationKind, Violations, judge};
 use workloads::stream::Plan;
-use workloads::target::{Durability, ErrorKind, OpenMode, TargetError};
 
 use super::{RecoveryJob, open_options};
 use crate::child::progress::send;

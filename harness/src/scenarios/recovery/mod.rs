@@ -22,9 +22,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use workloads::driver::{Capabilities, Durability, OpenMode, OpenOptions};
 use workloads::spec::{Overrides, Spec};
 use workloads::stream::Plan;
-use workloads::target::{Capabilities, Durability, OpenMode, OpenOptions};
 
 pub(crate) use rounds::{Rounds, WORK_MAX, rounds};
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reports::record::Workload;
-use workloads::target::OpenMode;
+use workloads::driver::OpenMode;
 
 use super::rounds::{Rounds, WORK_MAX, rounds};
 use super::worker::{self, Work, open_and_close};

@@ -7,11 +7,11 @@ use std::sync::{Arc, Barrier, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+use workloads::driver::{OpenMode, Target, TargetError, TxOptions};
 use workloads::keys::Frontier;
 use workloads::load::{Loader, batches};
 use workloads::oracle::{JournalEntry, LogOptions};
 use workloads::stream::{Plan, StreamOptions};
-use workloads::target::{OpenMode, Target, TargetError, TxOptions};
 use workloads::worker::Worker;
 
 use super::{RecoveryJob, open_options};

@@ -22,7 +22,7 @@ use std::time::Instant;
 
 use reports::record::SpaceOverTime;
 use serde::{Deserialize, Serialize};
-use workloads::target::{
+use workloads::driver::{
     Capabilities, Direction, Durability, Isolation, OpenOptions, RowBuffer, Target, TxOptions,
 };
 

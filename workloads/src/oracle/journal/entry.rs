@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::driver::TableRef;
 use crate::stream::Transaction;
-use crate::target::TableRef;
 use crate::version::{NUMBER_LIMIT, RowRef};
 
 /// One line of a journal.

@@ -1,9 +1,9 @@
 //! The checks of what a transaction reads, on the spot: whole values, known keys, order, and no gap.
 
+use crate::driver::{Direction, RowBuffer};
 use crate::oracle::state::show;
 use crate::oracle::violation::ViolationKind;
 use crate::stream::{TablePlan, Transaction};
-use crate::target::{Direction, RowBuffer};
 use crate::values::Identity;
 use crate::version::Version;
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::thread::CHUNK_LEN;
 use super::*;
+use crate::driver::{Direction, RowBuffer};
 use crate::keys::Frontier;
 use crate::oracle::violation::{ViolationKind, Violations};
 use crate::spec::builtin;
 use crate::stream::{OperationStream, Plan, StreamOptions, TablePlan};
-use crate::target::{Direction, RowBuffer};
 use crate::version::Version;
 
 fn stream(name: &str) -> OperationStream {
