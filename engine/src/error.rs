@@ -268,9 +268,11 @@ impl Error {
         }
     }
 
-    /// Whether the device had no room left.
+    /// Whether there was no room: the device is full, a quota used up, or the file as long as it may be.
     #[must_use]
     pub fn is_disk_full(&self) -> bool {
-        matches!(self, Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull)
+        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        matches!(self, Self::Io { source, .. }
+            if matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge))
     }
 }

@@ -1,15 +1,19 @@
-//! What must hold for every byte string that the engine reads from a file, as one function for each format.
+//! What must hold for every byte string that the engine reads from a file, as one function for each format; and for every
+//! stream of operations on a whole database ([`database`]).
 //!
-//! A fuzzer (`engine/fuzz`) searches for inputs that break them; the test below replays the inputs that it kept. CRCs
+//! A fuzzer (`fuzz`) searches for inputs that break them; the test below replays the inputs that it kept. CRCs
 //! would stop a fuzzer at the door, so a flag in the first byte of an input says whether lengths and CRCs are made right
 //! before decoding. Inputs are short descriptions, not whole files: what is fixed or zero is filled in.
 //!
 //! The properties: nothing panics; what decodes encodes again to the same; what a check has accepted can be read, changed
 //! and written by everything behind the check.
 
+mod database;
+
 pub use crate::page::fuzzing::page_delta;
 pub use crate::store::fuzzing::{page_map, stored_page, superblock};
 pub use crate::wal::fuzzing::{wal_frame, wal_segment};
+pub use database::database_operations;
 
 /// Takes fixed-size fields off the front of an input; zeros when it ends.
 pub(crate) struct Input<'a>(pub(crate) &'a [u8]);
@@ -58,7 +62,12 @@ mod tests {
         seeds: fn() -> Vec<Vec<u8>>,
     }
 
-    const TARGETS: [Target; 6] = [
+    const TARGETS: [Target; 7] = [
+        Target {
+            name: "database_operations",
+            run: super::database_operations,
+            seeds: super::database::seeds::operations,
+        },
         Target {
             name: "wal_frame",
             run: super::wal_frame,
@@ -93,7 +102,7 @@ mod tests {
 
     fn corpus(name: &str) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("fuzz/corpus")
+            .join("../fuzz/corpus")
             .join(name)
     }
 

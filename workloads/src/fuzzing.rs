@@ -1,4 +1,4 @@
-//! What must hold for any text that is given as a spec. A fuzzer (`engine/fuzz`) searches for texts that break it; the
+//! What must hold for any text that is given as a spec. A fuzzer (`fuzz`) searches for texts that break it; the
 //! test below replays those that it kept.
 
 use std::sync::Arc;
@@ -63,9 +63,8 @@ mod tests {
     use crate::spec::{BUILTIN_NAMES, builtin_text};
     use std::path::{Path, PathBuf};
 
-    /// Beside those of the formats, in the one crate with fuzz targets.
     fn corpus() -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../engine/fuzz/corpus/workload_spec")
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/workload_spec")
     }
 
     #[test]

@@ -46,8 +46,10 @@ impl Reservation<'_> {
         let len = store.page_units();
         let lens = vec![len; count - reserved];
         let starts = store.reserve(&lens).or_else(|error| {
-            let kept = store.take_kept(&lens, Purpose::Pages { new: 0 });
-            let kept = kept.filter(|_| error.is_disk_full()).ok_or(error)?;
+            if !error.is_disk_full() {
+                return Err(error);
+            }
+            let kept = store.take_kept(&lens, Purpose::Pages { new: 0 }).ok_or(error)?;
             self.has_borrowed.set(true);
             Ok::<_, Error>(kept)
         })?;

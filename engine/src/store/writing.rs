@@ -246,8 +246,9 @@ impl DataFile {
         let is_front = purpose == Purpose::Map;
         let starts = self.reserve_in(&batch.units, is_front).or_else(|error| {
             let reserved = match (&batch.units[..], privilege) {
-                _ if !error.is_disk_full() => None,
+                // It lies in the file: it is there whatever keeps that from growing.
                 ([units], Some(privilege)) => self.take_reserved(*units, privilege).map(|start| vec![start]),
+                _ if !error.is_disk_full() => None,
                 (units, _) => self.take_kept(units, purpose),
             };
             reserved.ok_or(error)

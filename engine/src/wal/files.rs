@@ -38,6 +38,8 @@ pub(super) struct State {
     pub(super) need: Need,
     /// Bytes of frames for which the commit that is being applied may take spares: those are not removed.
     pub(super) promised: u64,
+    /// Needed no more, and could not be removed, cut or renamed.
+    pub(super) abandoned: Vec<Spare>,
     /// A spare that was wanted could not be made for want of room.
     pub(super) is_starved: bool,
 }

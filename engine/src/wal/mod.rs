@@ -29,6 +29,7 @@ mod numbering;
 mod options;
 mod probe;
 mod reader;
+mod recycling;
 mod segment;
 mod segments;
 mod sizes;

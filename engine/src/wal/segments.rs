@@ -24,16 +24,13 @@ use super::numbering::{first_sequence, first_start, salt, time_line, time_line_a
 use super::options::{WalOptions, WalStats, WalSync};
 use super::probe::faster_sync;
 use super::segment::{self, Segment, SegmentHeader};
-use super::sizes::{Need, Sizes};
+use super::sizes::Sizes;
 use crate::error::{Error, Result};
 use crate::ids::LogPosition;
-use crate::planted::{self, Fault};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::vfs::{self, FileId, Vfs};
 
-/// However busy the log is, no more spares than this are kept.
-const SPARES_MAX: usize = 16;
 /// Spares that are kept while the disk has room for more: on a full one the last is for the next opening, and the other for
 /// commits that make room, until a checkpoint gives back what they have left.
 pub(crate) const KEPT_SPARES: usize = 2;
@@ -41,17 +38,17 @@ pub(crate) const KEPT_SPARES: usize = 2;
 /// Live and spare segment files.
 #[derive(Debug)]
 pub(super) struct Segments {
-    vfs: Arc<dyn Vfs>,
+    pub(super) vfs: Arc<dyn Vfs>,
     dir: PathBuf,
     dir_id: FileId,
-    database_id: u64,
+    pub(super) database_id: u64,
     /// Of every segment that is taken.
     time_line: u64,
-    sizes: Sizes,
-    prepare_ahead: usize,
+    pub(super) sizes: Sizes,
+    pub(super) prepare_ahead: usize,
     direct: bool,
-    state: Mutex<State>,
-    making: Mutex<()>,
+    pub(super) state: Mutex<State>,
+    pub(super) making: Mutex<()>,
     created: AtomicU64,
     recycled: AtomicU64,
     removed: AtomicU64,
@@ -353,7 +350,9 @@ impl Segments {
     /// Bytes of all files.
     pub(super) fn file_bytes(&self) -> u64 {
         let state = self.state.lock();
-        state.spare_bytes() + state.live.iter().map(|live| live.size).sum::<u64>()
+        let live: u64 = state.live.iter().map(|live| live.size).sum();
+        let abandoned: u64 = state.abandoned.iter().map(|file| file.size).sum();
+        live + state.spare_bytes() + abandoned
     }
 
     /// Whether the files together are larger than those of a log without need: it is worth forgetting that.
@@ -394,103 +393,6 @@ impl Segments {
         self.state.lock().spares.len()
     }
 
-    /// Forgets what was needed: from now on the log is as that of a database that was just opened. Spares that this needs no
-    /// more are removed, but for one.
-    pub(super) fn forget_need(&self) -> Result<()> {
-        let _making = self.making.lock();
-        self.state.lock().need = Need::default();
-        self.remove_spares()
-    }
-
-    /// Makes spares of the segments that end at or before `position`, and removes those that are too many.
-    pub(super) fn recycle_before(&self, position: LogPosition) -> Result<()> {
-        let _making = self.making.lock();
-        let need = {
-            let mut state = self.state.lock();
-            let need = state.need.bytes();
-            state.need.at_checkpoint();
-            need
-        };
-        while let Some(live) = self.pop_live(position) {
-            if self.wants_spare(live.size, need) {
-                let sequence = self.state.lock().next_sequence;
-                let spare = self.rename_to_spare(&live.path, live.id, live.size, sequence)?;
-                let mut state = self.state.lock();
-                state.next_sequence = spare.sequence + 1;
-                state.spares.push_back(spare);
-            } else {
-                self.remove(&live.path, live.id)?;
-            }
-        }
-        self.remove_spares()
-    }
-
-    /// Bytes of spares that are kept: what is needed, and as much as is made before it is needed.
-    fn kept(&self, need: u64, is_sparing: bool) -> u64 {
-        let ahead = if is_sparing { 0 } else { self.prepare_ahead };
-        need + ahead as u64 * self.sizes.new_segment(need)
-    }
-
-    fn wants_spare(&self, size: u64, need: u64) -> bool {
-        let state = self.state.lock();
-        let kept = self.kept(need, state.need.is_sparing());
-        // A small one is better than none, on a full disk.
-        let is_short = state.spares.len() < self.prepare_ahead && size <= self.sizes.new_segment(need);
-        let fits = self.sizes.fits_need(size, need) && state.spare_bytes() + size <= kept;
-        self.sizes.can_be_used(size)
-            && (is_short || fits)
-            && state.spares.len() < SPARES_MAX.max(self.prepare_ahead)
-    }
-
-    /// Removes spares that are more, or larger, than what is needed, but for one: the next opening needs it, and what is given
-    /// back may be gone at once. If that is too large it is cut, which takes no room. The caller holds `making`.
-    fn remove_spares(&self) -> Result<()> {
-        while let Some(spare) = self.pop_superfluous() {
-            if self.spare_count() > 0 {
-                self.remove(&spare.path, spare.id)?;
-            } else {
-                let spare = self.cut(spare)?;
-                self.state.lock().spares.push_back(spare);
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes a spare as short as a segment can be.
-    fn cut(&self, spare: Spare) -> Result<Spare> {
-        let size = self.sizes.smallest;
-        self.check_place(&spare.path, spare.id)?;
-        segment::make_unused(&*self.vfs, &spare.path, size, self.database_id)?;
-        let file = segment::open(&*self.vfs, &spare.path, false)?;
-        file.set_len(size)
-            .and_then(|()| file.sync_all())
-            .map_err(|e| Error::io("cut", &spare.path, e))?;
-        Ok(Spare { size, ..spare })
-    }
-
-    fn pop_superfluous(&self) -> Option<Spare> {
-        let mut state = self.state.lock();
-        let need = state.need.bytes();
-        let kept = self.kept(need, state.need.is_sparing());
-        let usable: u64 = state
-            .spares
-            .iter()
-            .map(|spare| self.sizes.usable(spare.size))
-            .sum();
-        let is_superfluous = |spare: &Spare| {
-            let is_promised = state.promised > 0
-                && usable < self.sizes.usable(spare.size) + state.promised + self.sizes.largest;
-            let is_large = spare.size > self.sizes.new_segment(need);
-            let is_misfit = !self.sizes.fits_need(spare.size, need);
-            let is_extra =
-                state.spares.len() > self.prepare_ahead && (is_misfit || state.spare_bytes() > kept);
-            let is_last = state.spares.len() == 1 && spare.size == self.sizes.smallest;
-            !is_promised && !is_last && (is_extra || is_misfit && is_large)
-        };
-        let index = state.spares.iter().rposition(is_superfluous)?;
-        state.spares.remove(index)
-    }
-
     /// Adds this part's counters.
     pub(super) fn count(&self, stats: &mut WalStats) {
         stats.segments_created = self.created.load(Ordering::Relaxed);
@@ -500,21 +402,6 @@ impl Segments {
 
     fn pop_spare(&self) -> Option<Spare> {
         self.state.lock().spares.pop_front()
-    }
-
-    fn pop_live(&self, position: LogPosition) -> Option<Live> {
-        let mut state = self.state.lock();
-        let is_mistaken = state.live.len() > 1 && planted::makes(Fault::RecycleTooFar);
-        let too_far = if is_mistaken { self.sizes.largest } else { 0 };
-        let oldest_is_past = state
-            .live
-            .front()
-            .is_some_and(|live| live.end.0 <= position.0 + too_far);
-        if oldest_is_past {
-            state.live.pop_front()
-        } else {
-            None
-        }
     }
 
     /// A new file. The caller holds `making`, which keeps the numbers in order.
@@ -536,7 +423,7 @@ impl Segments {
 
     /// A file of an earlier use under a new name, with `sequence` or a higher number. Its old header stays until its first
     /// flush, and says which it is.
-    fn rename_to_spare(&self, from: &Path, id: FileId, size: u64, sequence: u64) -> Result<Spare> {
+    pub(super) fn rename_to_spare(&self, from: &Path, id: FileId, size: u64, sequence: u64) -> Result<Spare> {
         self.check_place(from, id)?;
         let sequence = self.free_name(sequence)?;
         let path = segment::path_of(&self.dir, sequence);
@@ -553,7 +440,7 @@ impl Segments {
         })
     }
 
-    fn remove(&self, path: &Path, id: FileId) -> Result<()> {
+    pub(super) fn remove(&self, path: &Path, id: FileId) -> Result<()> {
         self.check_place(path, id)?;
         self.vfs.remove(path).map_err(|e| Error::io("remove", path, e))?;
         self.removed.fetch_add(1, Ordering::Relaxed);
@@ -583,7 +470,7 @@ impl Segments {
     }
 
     /// That the file is still where it was.
-    fn check_place(&self, path: &Path, id: FileId) -> Result<()> {
+    pub(super) fn check_place(&self, path: &Path, id: FileId) -> Result<()> {
         self.check_directory()?;
         vfs::check_identity(&*self.vfs, path, id)
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use engine::vfs::simulated::{SimulatedVfs, Survival, choices};
+use engine::vfs::simulated::{Effect, Fault, OperationKind, SimulatedVfs, Survival, choices};
 use engine::vfs::{MemoryVfs, Vfs};
 use engine::{Database, Options};
 
@@ -25,7 +25,7 @@ fn files(vfs: &dyn Vfs) -> (u64, Vec<u64>) {
 }
 
 fn fill(db: &Database, rows: u32, len: usize) {
-    let table = db.create_table("rows").unwrap();
+    let table = db.open_or_create("rows").unwrap();
     for batch in (0..rows).collect::<Vec<_>>().chunks(1000) {
         let mut tx = db.begin_with(nosync()).unwrap();
         for n in batch {
@@ -142,6 +142,43 @@ fn the_log_of_a_load_is_given_back_when_the_database_is_closed_and_by_compacting
 
 /// Slots are set aside for pages until they are written, each as long as a page can be; what images do not fill of them
 /// must not be left in the file.
+#[test]
+fn one_failing_operation_does_not_leave_the_log_large() {
+    for (kind, nth) in [
+        (OperationKind::SetLen, 0),
+        (OperationKind::Remove, 0),
+        (OperationKind::Open, 0),
+        (OperationKind::Write, 0),
+        (OperationKind::Sync, 1),
+    ] {
+        let vfs = SimulatedVfs::new(3);
+        let options = Options::new().background(false).page_size(4096);
+        let db = options.vfs(Arc::new(vfs.clone())).open(PATH).unwrap();
+        fill(&db, 20_000, 300);
+        db.checkpoint().unwrap();
+        fill(&db, 20_000, 300);
+        db.checkpoint().unwrap();
+        assert!(
+            files(&vfs).1.iter().sum::<u64>() > 4 << 20,
+            "the load has left it large"
+        );
+        let effect = Effect::Error(std::io::ErrorKind::Other);
+        vfs.set_faults([Fault {
+            kind,
+            nth,
+            lasting: false,
+            effect,
+        }]);
+        assert!(db.compact().is_err(), "{kind:?}");
+        vfs.set_faults([]);
+        if db.compact().is_ok() {
+            db.close().unwrap();
+            let log = files(&vfs).1;
+            assert!(log.iter().sum::<u64>() <= 1 << 20, "{kind:?}: {log:?}");
+        }
+    }
+}
+
 #[test]
 fn after_a_load_in_random_order_and_closing_the_file_is_hardly_longer_than_its_rows() {
     // With a cache that holds everything, and with one that holds a small part.

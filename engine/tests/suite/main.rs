@@ -4,6 +4,7 @@
 mod bad_sectors;
 mod beside;
 mod checkpoints;
+mod closing;
 mod collection;
 mod common;
 mod concurrency;
@@ -36,6 +37,7 @@ mod places;
 mod plans;
 mod poisoned;
 mod promises;
+mod quota;
 mod ranges;
 mod read_only;
 mod reads;

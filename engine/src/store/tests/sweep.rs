@@ -151,6 +151,7 @@ fn whatever_fails_the_file_holds_the_last_checkpoint_and_goes_on() {
         (Kind::Write, error(ErrorKind::StorageFull)),
         (Kind::Write, Effect::Short),
         (Kind::SetLen, error(ErrorKind::StorageFull)),
+        (Kind::SetLen, error(ErrorKind::QuotaExceeded)),
         (Kind::SetLen, error(ErrorKind::Other)),
         (Kind::Sync, Effect::Sync(FailedSync::KeptDirty)),
         (Kind::Sync, Effect::Sync(FailedSync::MarkedClean)),

@@ -129,6 +129,7 @@ fn whatever_fails_nothing_flushed_is_lost_and_the_log_goes_on() {
         (Kind::Read, Effect::Short),
         (Kind::Write, error(ErrorKind::Other)),
         (Kind::Write, error(ErrorKind::StorageFull)),
+        (Kind::Write, error(ErrorKind::QuotaExceeded)),
         (Kind::Write, Effect::Short),
         (Kind::Sync, Effect::Sync(FailedSync::KeptDirty)),
         (Kind::Sync, Effect::Sync(FailedSync::MarkedClean)),

@@ -1,0 +1,4 @@
+//! See `engine::fuzzing`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| engine::fuzzing::database_operations(input));
