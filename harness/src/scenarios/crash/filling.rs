@@ -17,7 +17,7 @@ const HEADER: u64 = 4096;
 const FILLERS_MAX: u32 = 200;
 
 /// By how much the room on a full disk grows at least, and how much there is at most, in bytes.
-const ROOM_STEP: u64 = 8192;
+const ROOM_STEP: u64 = 2048;
 const ROOM_MAX: u64 = 4 << 20;
 /// Rows of a commit on a full disk, the distance of their keys, and the length of their values in bytes.
 const ROWS: u32 = 90;
@@ -99,7 +99,7 @@ impl Player<'_> {
             if !is_refused || used + room > most {
                 break done;
             }
-            room += room / 4 + ROOM_STEP;
+            room += room / 16 + ROOM_STEP;
         };
         // What is there can be made durable with the room that there is.
         if done.is_ok()
