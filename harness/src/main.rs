@@ -6,6 +6,7 @@
 
 mod child;
 mod cli;
+mod console;
 mod drivers;
 mod error;
 mod probe;
@@ -19,7 +20,7 @@ fn main() -> ExitCode {
     match cli::dispatch(&cli) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("error: {error}");
+            crate::console::note(format_args!("error: {error}"));
             error.exit().into()
         }
     }

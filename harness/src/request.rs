@@ -84,6 +84,9 @@ pub(crate) struct Request {
     /// Where to write the record, the report and the plots [default: target/harness/ and the run's name].
     #[arg(short, long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Write into --out although it has the record of another run, which is replaced.
+    #[arg(long)]
+    pub overwrite: bool,
     /// Where databases are made; its device is the one that is measured [default: inside the output directory].
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
@@ -340,7 +343,16 @@ mod tests {
     #[test]
     fn every_option_of_a_setting_is_recorded() {
         let recorded = Request::all_settings().settings();
-        let beside = ["workload", "engine", "out", "data-dir", "json", "keep", "help"];
+        let beside = [
+            "workload",
+            "engine",
+            "out",
+            "overwrite",
+            "data-dir",
+            "json",
+            "keep",
+            "help",
+        ];
         let command = <Line as clap::CommandFactory>::command();
         let options: Vec<&str> = command
             .get_arguments()

@@ -102,6 +102,20 @@ pub struct FigureSummary {
     pub checkpoints: Option<f64>,
     /// Flushes.
     pub flushes: Option<f64>,
+    /// Transactions rolled back.
+    pub rollbacks: Option<f64>,
+    /// Write conflicts.
+    pub conflicts: Option<f64>,
+    /// Deadlocks resolved.
+    pub deadlocks: Option<f64>,
+    /// Waits for locks.
+    pub lock_waits: Option<f64>,
+    /// Time spent in them, in nanoseconds.
+    pub lock_wait_ns: Option<f64>,
+    /// Bytes of cached pages.
+    pub cache_bytes: Option<f64>,
+    /// Bytes of old row versions.
+    pub version_bytes: Option<f64>,
     /// Largest resident set, in bytes.
     pub rss_bytes_peak: Option<f64>,
     /// Processors kept busy, in the mean.
@@ -265,6 +279,13 @@ fn figures(ran: &[&Measurement]) -> FigureSummary {
         file_bytes: stat(|s| s.file_bytes.map(|v| v as f64)),
         checkpoints: stat(|s| s.checkpoints_completed.map(|v| v as f64)),
         flushes: stat(|s| s.flushes.map(|v| v as f64)),
+        rollbacks: stat(|s| s.rollbacks.map(|v| v as f64)),
+        conflicts: stat(|s| s.conflicts.map(|v| v as f64)),
+        deadlocks: stat(|s| s.deadlocks.map(|v| v as f64)),
+        lock_waits: stat(|s| s.lock_waits.map(|v| v as f64)),
+        lock_wait_ns: stat(|s| s.lock_wait_ns.map(|v| v as f64)),
+        cache_bytes: stat(|s| s.cache_bytes.map(|v| v as f64)),
+        version_bytes: stat(|s| s.version_bytes.map(|v| v as f64)),
         rss_bytes_peak: of(&|m| m.resources.rss_bytes_peak.map(float)),
         cpu_cores_used: of(&|m| {
             let busy = m.resources.cpu_user_ns?.checked_add(m.resources.cpu_system_ns?)?;

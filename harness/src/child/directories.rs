@@ -3,8 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use reports::RunRecord;
+use reports::record::RECORD_FILE_NAME;
+
 use crate::error::{HarnessError, Result};
 use crate::request::Request;
+
+/// Where runs go without `--out`.
+const RUNS: &str = "target/harness";
 
 /// The directories of one run.
 #[derive(Debug)]
@@ -33,12 +39,24 @@ impl Directories {
         let (run_id, out) = match request.out.as_deref() {
             Some(out) => {
                 std::fs::create_dir_all(out).map_err(|error| cannot_use("--out", out, &error))?;
+                if out.join(RECORD_FILE_NAME).exists() && !request.overwrite {
+                    return Err(HarnessError::Usage(format!(
+                        "{} has the record of another run; choose another directory with --out, or replace it with --overwrite",
+                        out.display()
+                    )));
+                }
                 (name, out.to_path_buf())
             }
-            None => unique_below(Path::new("target/harness"), &name)?,
+            None => unique_below(Path::new(RUNS), &name)?,
         };
         let parent = request.data_dir.as_deref().unwrap_or(&out);
-        let data = parent.join(format!("data-{run_id}-{}", std::process::id()));
+        for left in left_over(parent) {
+            crate::console::note(format_args!(
+                "warning: {} was left by a run that was killed; remove it when you have seen what you want of it",
+                left.display()
+            ));
+        }
+        let data = parent.join(data_name(&run_id, std::process::id(), request.keep));
         std::fs::create_dir_all(&data).map_err(|error| cannot_use("--data-dir", parent, &error))?;
         Ok(Self {
             run_id,
@@ -48,13 +66,30 @@ impl Directories {
         })
     }
 
+    /// Writes what there is of the record, for the case that the run does not come to its end.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn save(&self, record: &RunRecord) -> Result<()> {
+        let so_far = RunRecord {
+            interrupted: true,
+            ..record.clone()
+        };
+        so_far
+            .save(self.out.join(RECORD_FILE_NAME))
+            .map_err(|error| HarnessError::Run(error.to_string()))
+    }
+
     /// Removes a database unless it is to be kept.
     pub(crate) fn discard(&self, directory: &Path) {
         if !self.keep
             && directory.exists()
             && let Err(error) = std::fs::remove_dir_all(directory)
         {
-            eprintln!("warning: cannot remove {}: {error}", directory.display());
+            crate::console::note(format_args!(
+                "warning: cannot remove {}: {error}",
+                directory.display()
+            ));
         }
     }
 }
@@ -62,11 +97,47 @@ impl Directories {
 impl Drop for Directories {
     fn drop(&mut self) {
         if self.keep {
-            eprintln!("databases are kept in {}", self.data.display());
+            crate::console::note(format_args!("databases are kept in {}", self.data.display()));
         } else {
             self.discard(&self.data);
         }
     }
+}
+
+/// Databases that are to go at the end bear the process in their name, so that the next run can tell what a killed one has left.
+fn data_name(run_id: &str, process: u32, keep: bool) -> String {
+    if keep {
+        format!("databases-{run_id}")
+    } else {
+        format!("data-{run_id}-{process}")
+    }
+}
+
+/// Data directories below `parent`, or in the runs below it, of processes that are there no more.
+fn left_over(parent: &Path) -> Vec<PathBuf> {
+    let is_left = |path: &Path| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let process = name
+            .filter(|name| name.starts_with("data-"))
+            .and_then(|name| name.rsplit('-').next())
+            .and_then(|process| process.parse::<u32>().ok());
+        process.is_some_and(|process| !Path::new("/proc").join(process.to_string()).exists())
+    };
+    let inside = |path: &Path| std::fs::read_dir(path).into_iter().flatten().flatten();
+    let runs = parent
+        .parent()
+        .filter(|runs| runs.ends_with(RUNS))
+        .into_iter()
+        .flat_map(inside)
+        .flat_map(|run| inside(&run.path()));
+    let mut left: Vec<PathBuf> = inside(parent)
+        .chain(runs)
+        .map(|entry| entry.path())
+        .filter(|path| is_left(path))
+        .collect();
+    left.sort();
+    left.dedup();
+    left
 }
 
 fn unique_below(parent: &Path, name: &str) -> Result<(String, PathBuf)> {
@@ -129,6 +200,41 @@ mod tests {
         assert!(data.is_dir());
         drop(directories);
         assert!(!data.exists() && out.is_dir());
+    }
+
+    #[test]
+    fn a_directory_with_a_record_is_only_written_over_when_told_so() {
+        let parent = tempfile::tempdir().unwrap();
+        let mut request = Request {
+            out: Some(parent.path().to_path_buf()),
+            ..Request::default()
+        };
+        let directories = Directories::create(&request).unwrap();
+        directories.save(&RunRecord::new("a", "now")).unwrap();
+        assert!(
+            RunRecord::load(parent.path()).unwrap().interrupted,
+            "it is not at its end"
+        );
+        let message = Directories::create(&request).unwrap_err().to_string();
+        assert!(message.contains("--overwrite"), "{message}");
+        request.overwrite = true;
+        assert!(Directories::create(&request).is_ok());
+    }
+
+    #[test]
+    fn what_a_killed_run_has_left_is_found_and_nothing_else() {
+        let parent = tempfile::tempdir().unwrap();
+        // No process has a number above the largest possible one.
+        let gone = parent.path().join(data_name("oltp-1", 1 << 30, false));
+        for path in [
+            &gone,
+            &parent.path().join(data_name("oltp-1", std::process::id(), false)),
+            &parent.path().join(data_name("oltp-2", 1 << 30, true)),
+            &parent.path().join("data-of-mine"),
+        ] {
+            std::fs::create_dir(path).unwrap();
+        }
+        assert_eq!(left_over(parent.path()), [gone]);
     }
 
     #[test]

@@ -27,9 +27,9 @@ pub(crate) enum Interrupt {
 pub(crate) fn install() -> Result<()> {
     ctrlc::set_handler(|| {
         if REQUESTS.fetch_add(1, Ordering::SeqCst) == 0 {
-            eprintln!(
+            crate::console::note(format_args!(
                 "\ninterrupted: finishing what runs and writing the record; press Ctrl-C again to kill it"
-            );
+            ));
         }
     })
     .map_err(|error| HarnessError::Run(format!("cannot listen for Ctrl-C: {error}")))

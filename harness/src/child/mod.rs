@@ -2,5 +2,6 @@
 
 pub(crate) mod directories;
 pub(crate) mod interrupt;
+pub(crate) mod paths;
 pub(crate) mod process;
 pub(crate) mod progress;

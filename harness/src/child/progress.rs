@@ -99,7 +99,7 @@ impl Display {
     /// The measurement has ended; `outcome` is the line that stays.
     pub(crate) fn finish(&mut self, outcome: &str) {
         self.end_phase();
-        eprintln!("{}: {outcome}", self.title);
+        crate::console::note(format_args!("{}: {outcome}", self.title));
     }
 
     /// Begins a phase that the parent itself works on.
@@ -140,7 +140,7 @@ impl Display {
             } else {
                 &self.last_note
             };
-            eprintln!("{}: {}: {note}", self.title, self.phase);
+            crate::console::note(format_args!("{}: {}: {note}", self.title, self.phase));
         }
         self.phase.clear();
         self.last_note.clear();

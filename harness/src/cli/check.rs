@@ -29,12 +29,12 @@ pub(crate) fn verify(database: &Path) -> Result<Exit> {
         return Err(wrong(&format!("{first} (and {more} more problems)")));
     }
     let info = db.storage_info();
-    println!(
+    crate::console::tell(format_args!(
         "{}: structure is sound ({} pages, {})",
         database.display(),
         reports::units::count(info.page_count),
         reports::units::bytes(info.file_bytes),
-    );
+    ));
     Ok(Exit::Good)
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn inspect(database: &Path) -> Result<Exit> {
     check_exists(database)?;
     let text = engine::inspect(database_file(database), &Options::new())
         .map_err(|error| HarnessError::Run(error.to_string()))?;
-    print!("{text}");
+    crate::console::tell(text.trim_end());
     Ok(Exit::Good)
 }
 

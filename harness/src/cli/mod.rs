@@ -20,11 +20,11 @@ pub(crate) fn dispatch(cli: &Cli) -> Result<Exit> {
     match &cli.command {
         None => run::run(&cli.run),
         Some(Command::List) => {
-            print!("{}", list::list()?);
+            crate::console::tell(list::list()?.trim_end());
             Ok(Exit::Good)
         }
         Some(Command::Explain { workload }) => {
-            println!("{}", scenarios::explain(workload)?.trim_end());
+            crate::console::tell(format_args!("{}", scenarios::explain(workload)?.trim_end()));
             Ok(Exit::Good)
         }
         Some(Command::Child { job }) => scenarios::work(job).map(|()| Exit::Good),

@@ -19,7 +19,7 @@ pub(crate) fn report(runs: &[PathBuf], out: Option<&Path>) -> Result<Exit> {
         .map(|path| RunRecord::load(path).map_err(|error| HarnessError::Usage(error.to_string())))
         .collect::<Result<_>>()?;
     for record in &records {
-        println!("{}", super::run::table(record));
+        crate::console::tell(format_args!("{}", super::run::table(record)));
     }
     let failed = |error: reports::ReportError| HarnessError::Run(error.to_string());
     let files = match (records.as_slice(), runs) {
@@ -35,7 +35,7 @@ pub(crate) fn report(runs: &[PathBuf], out: Option<&Path>) -> Result<Exit> {
             reports::write_comparison(out.unwrap_or(Path::new(COMPARISON)), records).map_err(failed)?
         }
     };
-    println!("report: {}", files.html.display());
+    crate::console::tell(format_args!("report: {}", files.html.display()));
     Ok(Exit::Good)
 }
 

@@ -29,7 +29,7 @@ pub(crate) fn salvage(database: &Path, new: &Path) -> Result<Exit> {
         }
         error => HarnessError::Verification(error.to_string()),
     })?;
-    print!("{}", describe(&report, new));
+    crate::console::tell(describe(&report, new).trim_end());
     Ok(if report.is_complete() {
         Exit::Good
     } else {

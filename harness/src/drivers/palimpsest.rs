@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use engine::{CommitId, Database, Error, IsolationLevel, Options, Snapshot, Table, Transaction};
 use workloads::driver::{
@@ -246,6 +247,10 @@ impl Target for PalimpsestTarget {
             compression_ratio: storage.compression_ratio,
             redo_bytes: Some(recovery.bytes),
             redo_ns: Some(recovery.redo_ns),
+            last_checkpoint_ms: storage
+                .last_checkpoint
+                .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
+                .map(|since| since.as_millis() as u64),
             commits_per_flush: Some(
                 metrics
                     .group_sizes

@@ -26,7 +26,7 @@ pub(crate) fn new_record(directories: &Directories, workload: Workload) -> RunRe
         reports::time::rfc3339(SystemTime::now()),
     );
     record.command = Command {
-        argv: std::env::args().collect(),
+        argv: arguments(0),
         display: Some(command_to_type()),
     };
     record.build = build();
@@ -40,11 +40,19 @@ pub(crate) fn new_record(directories: &Directories, workload: Workload) -> RunRe
     record
 }
 
+/// The arguments from one on, those that are no text with what can be read of them.
+fn arguments(first: usize) -> Vec<String> {
+    std::env::args_os()
+        .skip(first)
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect()
+}
+
 /// The command as a person would type it in a checkout: where the program's file happens to lie says nothing.
 fn command_to_type() -> String {
     let release = if cfg!(debug_assertions) { "" } else { " --release" };
     let arguments = Command {
-        argv: std::env::args().skip(1).collect(),
+        argv: arguments(1),
         display: None,
     };
     format!("cargo run{release} -p harness -- {}", arguments.to_shell())

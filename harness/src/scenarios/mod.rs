@@ -4,6 +4,8 @@
 //! Scenarios use `child`, `drivers` and `probe`, which know none of them.
 
 pub(crate) mod crash;
+#[cfg(test)]
+mod example;
 mod levels;
 mod machine;
 mod mix;
@@ -208,6 +210,24 @@ mod tests {
             assert!(text.len() > 100 && text.contains("\n  --"), "{name}: {text}");
         }
         assert!(explain("nonsense").is_err());
+    }
+
+    #[test]
+    fn the_example_of_the_documentation_is_this_one_and_runs() {
+        let documentation = include_str!("../../../docs/adding.md");
+        assert!(documentation.contains(include_str!("example/mod.rs")));
+        let parent = tempfile::tempdir().unwrap();
+        let request = Request {
+            engine: vec!["memory".into(), "palimpsest".into()],
+            out: Some(parent.path().join("out")),
+            rounds: Some(2),
+            ..Request::default()
+        };
+        refuse(&example::SCENARIO, "opening", &request).unwrap();
+        let run = (example::SCENARIO.prepare)(&request).unwrap();
+        let record = make(run, &Directories::create(&request).unwrap()).unwrap();
+        assert!(record.figures[0].value.is_some_and(|value| value > 0.0));
+        assert_eq!(record.workload.overrides["rounds"], "2");
     }
 
     #[test]

@@ -4,13 +4,20 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Each part, and the parts that it may use beside itself.
-const ARROWS: [(&str, &[&str]); 7] = [
-    ("cli", &["request", "scenarios", "child", "drivers", "error"]),
-    ("scenarios", &["request", "child", "drivers", "probe", "error"]),
-    ("child", &["request", "error"]),
+const ARROWS: [(&str, &[&str]); 8] = [
+    (
+        "cli",
+        &["request", "scenarios", "child", "drivers", "error", "console"],
+    ),
+    (
+        "scenarios",
+        &["request", "child", "drivers", "probe", "error", "console"],
+    ),
+    ("child", &["request", "error", "console"]),
     ("drivers", &["error"]),
     ("probe", &["error"]),
     ("request", &["drivers", "error"]),
+    ("console", &[]),
     ("error", &[]),
 ];
 

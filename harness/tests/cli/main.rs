@@ -5,6 +5,7 @@
 mod support;
 
 mod bad_input;
+mod kept;
 mod layout;
 mod mixes;
 mod powerloss;

@@ -270,7 +270,9 @@ pub(super) fn resources(engines: &[EngineSummary<'_>]) -> Option<Table> {
             "#CPUs used",
             "#Peak memory",
             "#Bytes written",
+            "#Cache",
             "#Cache hits",
+            "#Old versions",
         ],
     );
     for engine in engines.iter().filter(|engine| engine.ran > 0) {
@@ -281,7 +283,45 @@ pub(super) fn resources(engines: &[EngineSummary<'_>]) -> Option<Table> {
             number(figures.cpu_cores_used),
             size(figures.rss_bytes_peak),
             size(figures.bytes_written),
+            size(figures.cache_bytes),
             or_missing(figures.cache_hit_ratio, |ratio| format!("{:.1} %", ratio * 100.0)).into(),
+            size(figures.version_bytes),
+        ]);
+    }
+    filled(table)
+}
+
+/// How transactions met inside each engine.
+pub(super) fn concurrency(engines: &[EngineSummary<'_>]) -> Option<Table> {
+    let mut table = table(
+        "Medians over the repetitions, as the engine counts them. A dash is a figure that the engine does not tell.",
+        &[
+            "Engine",
+            "#Rolled back",
+            "#Conflicts",
+            "#Deadlocks",
+            "#Lock waits",
+            "#Waited in all",
+        ],
+    );
+    for engine in engines.iter().filter(|engine| engine.ran > 0) {
+        let figures = &engine.figures;
+        let told = [
+            figures.rollbacks,
+            figures.conflicts,
+            figures.lock_waits,
+            figures.deadlocks,
+        ];
+        if told.iter().all(Option::is_none) {
+            continue;
+        }
+        table.rows.push(vec![
+            engine.engine.into(),
+            whole(figures.rollbacks),
+            whole(figures.conflicts),
+            whole(figures.deadlocks),
+            whole(figures.lock_waits),
+            or_missing(figures.lock_wait_ns, |ns| units::duration(ns as u64)).into(),
         ]);
     }
     filled(table)

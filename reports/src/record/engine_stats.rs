@@ -56,6 +56,21 @@ pub struct EngineStats {
     /// Commits of writing transactions.
     #[serde(default)]
     pub commits: Option<u64>,
+    /// Transactions rolled back, by request or by failure.
+    #[serde(default)]
+    pub rollbacks: Option<u64>,
+    /// Write conflicts.
+    #[serde(default)]
+    pub conflicts: Option<u64>,
+    /// Deadlocks resolved.
+    #[serde(default)]
+    pub deadlocks: Option<u64>,
+    /// Times that a transaction waited for a lock.
+    #[serde(default)]
+    pub lock_waits: Option<u64>,
+    /// Time spent in that, all transactions together, in nanoseconds.
+    #[serde(default)]
+    pub lock_wait_ns: Option<u64>,
     /// Flushes of the log to stable storage.
     #[serde(default)]
     pub flushes: Option<u64>,
@@ -95,9 +110,30 @@ pub struct EngineStats {
     /// Checkpoints completed.
     #[serde(default)]
     pub checkpoints_completed: Option<u64>,
+    /// Time during which one was running, in nanoseconds.
+    #[serde(default)]
+    pub checkpoint_ns: Option<u64>,
+    /// Whether one was running at the end.
+    #[serde(default)]
+    pub checkpoint_active: Option<bool>,
     /// Checkpoints that touched the run, where their times are known.
     #[serde(default)]
     pub checkpoints: Vec<CheckpointSpan>,
+    /// Pages in memory that differ from the data file, at the end.
+    #[serde(default)]
+    pub pages_dirty: Option<u64>,
+    /// Bytes of cached pages at the end.
+    #[serde(default)]
+    pub cache_bytes: Option<u64>,
+    /// Bytes of old row versions at the end.
+    #[serde(default)]
+    pub version_bytes: Option<u64>,
+    /// Bytes of log that the last opening had to redo.
+    #[serde(default)]
+    pub redo_bytes: Option<u64>,
+    /// Time that this took, in nanoseconds.
+    #[serde(default)]
+    pub redo_ns: Option<u64>,
     /// Size of all files of the database at the end, in bytes.
     #[serde(default)]
     pub file_bytes: Option<u64>,

@@ -104,6 +104,8 @@ stats! {
         redo_bytes: u64,
         /// Nanoseconds that redo took at the last open.
         redo_ns: u64,
+        /// When the last checkpoint ended, in milliseconds since 1970.
+        last_checkpoint_ms: u64,
     }
 }
 

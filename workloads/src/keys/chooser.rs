@@ -5,6 +5,7 @@
 //! and steps back that far from the newest rows. The draws themselves never depend on timing; only where "newest"
 //! is does, because that is the point of the distribution. With one thread everything is reproducible.
 
+use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::random::{Random, Scatter};
@@ -12,7 +13,7 @@ use crate::random::{Random, Scatter};
 use super::Zipfian;
 
 /// How often each row is chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Default, Serialize, Deserialize)]
 pub enum Distribution {
     /// Every row equally often.
     #[default]

@@ -11,9 +11,10 @@
 
 use crate::random::{permute, permute_back};
 use crate::version::NUMBER_LIMIT;
+use serde::{Deserialize, Serialize};
 
 /// How a number is spelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeyForm {
     /// Big-endian binary.
     Integer,
@@ -22,7 +23,7 @@ pub enum KeyForm {
 }
 
 /// How keys follow each other when rows are inserted one after another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeyOrder {
     /// Rising.
     Sequential,

@@ -9,6 +9,7 @@
 //! [`Spec::to_toml`] writes the complete spec with every default spelled out; it parses back to the same spec, so the
 //! text can travel to another process or into a report.
 
+use serde::{Deserialize, Serialize};
 mod builtin;
 mod check;
 mod error;
@@ -28,7 +29,7 @@ pub use error::SpecError;
 pub use overrides::Overrides;
 
 /// A workload, complete and checked.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
     /// The name by which it is chosen; for a file, its stem.
     pub name: String,
@@ -63,7 +64,7 @@ pub struct Spec {
 }
 
 /// A table.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TableSpec {
     /// Its name.
     pub name: String,
@@ -78,7 +79,7 @@ pub struct TableSpec {
 }
 
 /// The keys of a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeySpec {
     /// How they are spelled.
     pub form: KeyForm,
@@ -89,7 +90,7 @@ pub struct KeySpec {
 }
 
 /// The values of a table.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ValueSpec {
     /// Their lengths, in bytes.
     pub size: Range,
@@ -98,7 +99,7 @@ pub struct ValueSpec {
 }
 
 /// A number, or each number between two equally often.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Range {
     /// Smallest.
     pub min: u64,
@@ -127,7 +128,7 @@ impl std::fmt::Display for Range {
 }
 
 /// A transaction type.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TransactionSpec {
     /// Its name in reports.
     pub name: String,
@@ -138,7 +139,7 @@ pub struct TransactionSpec {
 }
 
 /// One line of a transaction type.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OperationSpec {
     /// What is done.
     pub action: Action,
@@ -151,7 +152,7 @@ pub struct OperationSpec {
 }
 
 /// What an operation does with the row chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
     /// Read it.
     PointRead,

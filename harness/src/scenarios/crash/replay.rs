@@ -140,12 +140,12 @@ pub(crate) fn replay(path: &Path) -> Result<Exit> {
         }
     });
     let planted = planted.transpose()?;
-    println!(
+    crate::console::tell(format_args!(
         "{}: {} steps, seed {}",
         replay.script.name,
         replay.script.steps.len(),
         replay.seed
-    );
+    ));
     for loss in &replay.losses {
         let how = loss.survival.map_or_else(
             || "the process is killed".into(),
@@ -156,9 +156,9 @@ pub(crate) fn replay(path: &Path) -> Result<Exit> {
                 )
             },
         );
-        println!("after {} file operations {how}", loss.point);
+        crate::console::tell(format_args!("after {} file operations {how}", loss.point));
     }
-    println!("recorded finding: {}", replay.finding);
+    crate::console::tell(format_args!("recorded finding: {}", replay.finding));
     let tries = if replay.script.has_threads() { TRIES } else { 1 };
     for _ in 0..tries {
         let again = engine::planted::with(planted, || {
@@ -176,6 +176,6 @@ pub(crate) fn replay(path: &Path) -> Result<Exit> {
             "it did not fail in {tries} tries, which says little: its threads make each run another one"
         )));
     }
-    println!("it does not fail with this build");
+    crate::console::tell(format_args!("it does not fail with this build"));
     Ok(Exit::Good)
 }

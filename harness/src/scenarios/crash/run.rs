@@ -87,12 +87,16 @@ fn run(directories: &Directories, request: &Request) -> Result<RunRecord> {
     let begun = Instant::now();
     let scripted = scenarios();
     let reached_before = engine::reach::counts();
-    // First what takes least: a run that is interrupted has it.
-    scenario.faults(&scripted)?;
-    scenario.scripted(&scripted)?;
     let random_for = request.deep.then(|| request.duration.unwrap_or(DEEP));
+    // First what takes least. Each part is on disk when it ends.
+    scenario.faults(&scripted)?;
+    scenario.save(directories, &mut record)?;
+    scenario.scripted(&scripted)?;
+    scenario.save(directories, &mut record)?;
     scenario.random(random_for)?;
+    scenario.save(directories, &mut record)?;
     scenario.schedules(random_for)?;
+    scenario.save(directories, &mut record)?;
     scenario.test.reach = reach(&reached_before);
     scenario.planted(&scripted)?;
     scenario.test.duration_ns = begun.elapsed().as_nanos() as u64;
@@ -202,6 +206,11 @@ struct Run {
 }
 
 impl Run {
+    fn save(&self, directories: &Directories, record: &mut RunRecord) -> Result<()> {
+        record.crash = Some(self.test.clone());
+        directories.save(record)
+    }
+
     fn is_stopped(&self) -> bool {
         requested() != Interrupt::None
     }
@@ -340,9 +349,9 @@ impl Run {
 
     fn planted(&mut self, scripted: &[Scenario]) -> Result<()> {
         if !planted::are_possible() {
-            eprintln!(
+            crate::console::note(format_args!(
                 "crash: planted faults are left out: they exist only in builds with debug assertions (plain `cargo run`)"
-            );
+            ));
             return Ok(());
         }
         self.display

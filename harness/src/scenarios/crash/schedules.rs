@@ -49,9 +49,9 @@ pub(super) fn run(
         if planted::are_possible() {
             found.planted = proofs(asked, display);
         } else {
-            eprintln!(
+            crate::console::note(format_args!(
                 "crash: planted faults that take two threads are left out in builds without debug assertions"
-            );
+            ));
         }
     }
     Ok((Some(found), failures))
@@ -212,15 +212,15 @@ pub(super) fn replay(replay: &ScheduleReplay) -> Result<Exit> {
             .ok_or_else(|| HarnessError::Usage(format!("this build does not have the planted fault {name}")))
     };
     let fault = replay.planted.as_ref().map(named).transpose()?;
-    println!("schedule of seed {}", replay.seed);
-    println!("recorded finding: {}", replay.finding);
+    crate::console::tell(format_args!("schedule of seed {}", replay.seed));
+    crate::console::tell(format_args!("recorded finding: {}", replay.finding));
     match ::schedules::replay(replay.seed, fault) {
         Err(what) => Err(HarnessError::Verification(format!("it fails again: {what}"))),
         Ok(outcome) => {
-            println!(
+            crate::console::tell(format_args!(
                 "it does not fail with this build: {} points, {} commits, {} images",
                 outcome.points, outcome.commits, outcome.images
-            );
+            ));
             Ok(Exit::Good)
         }
     }

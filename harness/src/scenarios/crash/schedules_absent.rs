@@ -27,7 +27,7 @@ pub(super) struct Asked<'a> {
 #[expect(clippy::unnecessary_wraps, reason = "with schedules it can fail")]
 pub(super) fn run(asked: &Asked<'_>, _: &mut Display) -> Result<(Option<Schedules>, Vec<CrashFailure>)> {
     let schedules = asked.deep.map(|_| {
-        eprintln!("crash: schedules are left out: {HOW}");
+        crate::console::note(format_args!("crash: schedules are left out: {HOW}"));
         Schedules {
             not_run: Some(HOW.into()),
             ..Schedules::default()

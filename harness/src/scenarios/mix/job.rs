@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use workloads::driver::{Capabilities, Durability, OpenOptions};
 use workloads::spec::Spec;
 
-use crate::error::{HarnessError, Result};
 use crate::scenarios::levels::{Levels, levels};
 
 /// The job file of a measuring child.
@@ -18,10 +17,8 @@ pub(crate) struct RunJob {
     pub engine: String,
     /// Repetition, from 1.
     pub repetition: u32,
-    /// Name of the workload.
-    pub spec_name: String,
-    /// The complete specification, overrides applied.
-    pub spec_toml: String,
+    /// The specification, overrides applied.
+    pub spec: Spec,
     /// Compression of stored data; `None` leaves the engine's default.
     pub compression: Option<String>,
     /// How long a transaction waits for another's lock, in milliseconds.
@@ -32,21 +29,14 @@ pub(crate) struct RunJob {
     /// to the engine.
     pub checkpoint_every_ms: Option<u64>,
     /// Directory of the database; absent or empty.
+    #[serde(with = "crate::child::paths")]
     pub directory: PathBuf,
     /// Where to write the measurement.
+    #[serde(with = "crate::child::paths")]
     pub result: PathBuf,
 }
 
 impl RunJob {
-    /// The specification.
-    ///
-    /// # Errors
-    /// When it does not parse, which the parent has ruled out.
-    pub(crate) fn spec(&self) -> Result<Spec> {
-        Spec::parse(&self.spec_name, &self.spec_name, &self.spec_toml)
-            .map_err(|error| HarnessError::Usage(error.to_string()))
-    }
-
     /// Length of one interval.
     pub(crate) fn interval(&self) -> Duration {
         Duration::from_millis(self.interval_ms.max(1))

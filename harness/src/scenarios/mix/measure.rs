@@ -37,7 +37,7 @@ pub(super) fn work(job: serde_json::Value) -> Result<()> {
 /// Only for what is not the engine's: an unknown engine, an unreadable specification.
 fn measure(job: &RunJob, stop: &AtomicBool) -> Result<Measurement> {
     let factory = factory(&job.engine)?;
-    let spec = job.spec()?;
+    let spec = job.spec.clone();
     let capabilities = factory.capabilities();
     let mut measurement = Measurement {
         engine: job.engine.clone(),

@@ -83,6 +83,7 @@ fn run(directories: &Directories, mix: &Mix) -> Result<RunRecord> {
         let measurement = measure(directories, &job, &mix.spec, &mut display)?;
         display.finish(&outcome(&measurement));
         record.measurements.push(measurement);
+        directories.save(&record)?;
         directories.discard(&job.directory);
     }
     if requested() == Interrupt::None {
@@ -99,8 +100,7 @@ fn job(directories: &Directories, mix: &Mix, engine: &str, repetition: u32) -> R
     RunJob {
         engine: engine.to_owned(),
         repetition,
-        spec_name: mix.spec.name.clone(),
-        spec_toml: mix.spec.to_toml(),
+        spec: mix.spec.clone(),
         compression: mix.compression.clone(),
         busy_timeout_ms: 1000,
         interval_ms: INTERVAL_MS,

@@ -30,8 +30,10 @@ const UNMOUNT_TRIES: u32 = 2000;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct MountJob {
     /// The files to begin with, which are durable.
+    #[serde(with = "crate::child::paths")]
     pub files: PathBuf,
     /// Where to mount.
+    #[serde(with = "crate::child::paths")]
     pub place: PathBuf,
 }
 

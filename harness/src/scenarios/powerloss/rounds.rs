@@ -58,7 +58,7 @@ pub(crate) fn rounds(directory: &Path, subject: &Subject, how: &PowerLosses) -> 
     let place = directory.join("mount");
     let job = RecoveryJob {
         engine: subject.engine.clone(),
-        spec_toml: subject.spec.to_toml(),
+        spec: subject.spec.clone(),
         directory: place.clone(),
     };
     let mut tally = Tally::new(subject, RecoveryKind::PowerLoss, how.rounds);

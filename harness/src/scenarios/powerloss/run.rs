@@ -39,6 +39,7 @@ pub(super) fn prepare(request: &Request) -> Result<Run> {
             let directory = directories.data.join(&subject.engine);
             std::fs::create_dir(&directory).map_err(|error| HarnessError::io("make", &directory, &error))?;
             record.recovery.push(rounds(&directory, subject, &how)?);
+            directories.save(&record)?;
         }
         Ok(record)
     }))

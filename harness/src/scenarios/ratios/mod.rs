@@ -74,8 +74,10 @@ pub(crate) struct RatioJob {
     /// Memory for the engine's page cache, in bytes; `None` leaves the engine's default.
     pub cache_size_bytes: Option<u64>,
     /// Directory for databases; exists and is empty.
+    #[serde(with = "crate::child::paths")]
     pub directory: PathBuf,
     /// Where to write the result.
+    #[serde(with = "crate::child::paths")]
     pub result: PathBuf,
 }
 

@@ -24,8 +24,10 @@ const FINDINGS_MAX: usize = 10;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct CheckRequest {
     /// The journal of the process that was killed.
+    #[serde(with = "crate::child::paths")]
     pub journal: PathBuf,
     /// Directory of the database.
+    #[serde(with = "crate::child::paths")]
     pub directory: PathBuf,
     /// The database was made in this round: it began with the loaded rows.
     pub fresh: bool,
@@ -63,7 +65,7 @@ pub(crate) struct CheckAnswer {
 /// # Errors
 /// When a request or a journal cannot be read: the harness's own trouble.
 pub(crate) fn serve(job: &RecoveryJob) -> Result<()> {
-    let plan = Plan::new(job.spec()?);
+    let plan = Plan::new(job.spec.clone());
     let mut before = State::loaded(&plan);
     for line in std::io::stdin().lock().lines() {
         let line = line.map_err(|error| HarnessError::Run(format!("cannot read a request: {error}")))?;

@@ -65,9 +65,10 @@ pub(crate) const MIX: &str = include_str!("mix.toml");
 pub(crate) struct RecoveryJob {
     /// The engine, by name.
     pub engine: String,
-    /// The complete specification.
-    pub spec_toml: String,
+    /// What is done to it.
+    pub spec: Spec,
     /// Directory of the database.
+    #[serde(with = "crate::child::paths")]
     pub directory: PathBuf,
 }
 
@@ -132,13 +133,6 @@ impl Subject {
             },
             notes: levels.notes,
         })
-    }
-}
-
-impl RecoveryJob {
-    fn spec(&self) -> Result<Spec> {
-        Spec::parse("recovery", "built-in recovery", &self.spec_toml)
-            .map_err(|error| HarnessError::Usage(error.to_string()))
     }
 }
 

@@ -46,7 +46,7 @@ pub(crate) struct Rounds {
 pub(crate) fn rounds(directory: &Path, subject: &Subject, how: &Rounds) -> Result<Recovery> {
     let job = RecoveryJob {
         engine: subject.engine.clone(),
-        spec_toml: subject.spec.to_toml(),
+        spec: subject.spec.clone(),
         directory: directory.join("database"),
     };
     let mut scenario = Scenario {

@@ -50,7 +50,7 @@ pub(crate) struct Work {
 /// When the engine fails: that is a finding.
 pub(crate) fn open_and_close(job: &RecoveryJob) -> Result<()> {
     let factory = factory(&job.engine)?;
-    let plan = Plan::new(job.spec()?);
+    let plan = Plan::new(job.spec.clone());
     let options = open_options(&job.directory, OpenMode::Existing, &plan, factory.capabilities());
     let opened = factory.open(&options).map(drop);
     opened.map_err(|error| HarnessError::Run(error.context("open").to_string()))
@@ -66,7 +66,7 @@ pub(crate) fn work(job: &RecoveryJob, how: Work, stop: &AtomicBool) -> Result<()
         .checked_sub(how.clock)
         .ok_or_else(|| HarnessError::Run("the clock does not reach back to the first round".into()))?;
     let factory = factory(&job.engine)?;
-    let plan = Arc::new(Plan::new(job.spec()?));
+    let plan = Arc::new(Plan::new(job.spec.clone()));
     let failed =
         |doing: &'static str| move |error: TargetError| HarnessError::Run(error.context(doing).to_string());
     let target = factory

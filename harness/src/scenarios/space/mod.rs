@@ -82,8 +82,10 @@ pub(crate) struct SpaceJob {
     /// Seed of orders and values.
     pub seed: u64,
     /// Directory for the database; exists and is empty.
+    #[serde(with = "crate::child::paths")]
     pub directory: PathBuf,
     /// Where to write the result.
+    #[serde(with = "crate::child::paths")]
     pub result: PathBuf,
 }
 
