@@ -7,8 +7,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use workloads::driver::{
-    Capabilities, Committed, Direction, OpenOptions, RowBuffer, Session, TableRef, Target, TargetError,
-    TargetFactory, TargetStats, TxOptions,
+    Capabilities, Committed, Direction, EffectiveSettings, OpenOptions, RowBuffer, Session, TableRef, Target,
+    TargetError, TargetFactory, TargetStats, TxOptions,
 };
 
 /// Wraps another factory.
@@ -76,6 +76,10 @@ impl Target for LossyTarget {
 
     fn checkpoint(&self) -> Result<(), TargetError> {
         self.inner.checkpoint()
+    }
+
+    fn settings(&self) -> EffectiveSettings {
+        self.inner.settings()
     }
 
     fn stats(&self) -> TargetStats {

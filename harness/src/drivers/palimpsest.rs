@@ -11,8 +11,9 @@ use std::time::UNIX_EPOCH;
 
 use engine::{CommitId, Database, Error, IsolationLevel, Options, Snapshot, Table, Transaction};
 use workloads::driver::{
-    Capabilities, Committed, Direction, Durability, ErrorKind, GroupSize, Isolation, OpenMode, OpenOptions,
-    RowBuffer, Session, TableRef, Target, TargetError, TargetFactory, TargetStats, TxOptions,
+    Capabilities, Committed, Direction, Durability, EffectiveSettings, ErrorKind, GroupSize, Isolation,
+    OpenMode, OpenOptions, RowBuffer, Session, TableRef, Target, TargetError, TargetFactory, TargetStats,
+    TxOptions,
 };
 
 /// The database file's name in its directory.
@@ -216,6 +217,15 @@ impl Target for PalimpsestTarget {
 
     fn checkpoint(&self) -> Result<(), TargetError> {
         self.database.checkpoint().map(|_| ()).map_err(failed)
+    }
+
+    fn settings(&self) -> EffectiveSettings {
+        let storage = self.database.storage_info();
+        EffectiveSettings {
+            cache_size_bytes: Some(self.database.metrics().cache_frames * storage.page_size),
+            page_size_bytes: Some(storage.page_size),
+            compression: Some(storage.compression.to_lowercase()),
+        }
     }
 
     fn stats(&self) -> TargetStats {

@@ -38,6 +38,34 @@ fn every_mix_is_verified_on(engine: &str) {
 }
 
 #[test]
+fn settings_are_recorded_as_they_are_also_those_that_nobody_gave() {
+    for (more, cache) in [
+        // The default, and the floor that the engine applies.
+        ("", 256 << 20),
+        ("--cache-size 1KiB", 0),
+        ("--cache-size 64MiB", 64 << 20),
+    ] {
+        let finished = tiny("ycsb-c", "palimpsest,memory", more).finish();
+        finished.expect_code(0);
+        let record = finished.record();
+        let settings = &measurement(&record, 0)["settings"];
+        let bytes = settings["cache_size_bytes"].as_u64().unwrap();
+        if cache > 0 {
+            // A little of it is for finding the pages.
+            assert!((cache - cache / 64..=cache).contains(&bytes), "{more}: {bytes}");
+        } else {
+            assert!(
+                bytes > 1 << 16,
+                "{more}: {bytes} bytes are more than was asked for"
+            );
+        }
+        assert_eq!(settings["page_size_bytes"], 16 << 10);
+        assert_eq!(settings["compression"], "none");
+        assert!(measurement(&record, 1)["settings"]["cache_size_bytes"].is_null());
+    }
+}
+
+#[test]
 fn every_mix_is_verified_on_memory() {
     every_mix_is_verified_on("memory");
 }

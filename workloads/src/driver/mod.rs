@@ -19,12 +19,14 @@ mod capabilities;
 mod error;
 mod options;
 mod rows;
+mod settings;
 mod stats;
 
 pub use capabilities::{Capabilities, Durability, Isolation};
 pub use error::{ErrorKind, TargetError};
 pub use options::{OpenMode, OpenOptions, TxOptions};
 pub use rows::RowBuffer;
+pub use settings::EffectiveSettings;
 pub use stats::{GroupSize, TargetStats};
 
 /// A table of the open database: its position in [`OpenOptions::tables`].
@@ -95,6 +97,11 @@ pub trait Target: Send + Sync {
     /// # Errors
     /// [`ErrorKind::Unsupported`] if [`Capabilities::checkpoint`] is false; [`ErrorKind::Fatal`] if it failed.
     fn checkpoint(&self) -> Result<(), TargetError>;
+
+    /// What this database runs with.
+    fn settings(&self) -> EffectiveSettings {
+        EffectiveSettings::default()
+    }
 
     /// The engine's figures now. Cheap enough to be called several times a second.
     fn stats(&self) -> TargetStats;

@@ -29,8 +29,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use workloads::driver::{
-    Capabilities, Durability, ErrorKind, Isolation, OpenMode, OpenOptions, Session, Target, TargetError,
-    TargetFactory, TargetStats,
+    Capabilities, Durability, EffectiveSettings, ErrorKind, Isolation, OpenMode, OpenOptions, Session,
+    Target, TargetError, TargetFactory, TargetStats,
 };
 
 use session::SqliteSession;
@@ -321,6 +321,26 @@ impl Target for SqliteTarget {
             Err(TargetError::busy(format!(
                 "the checkpoint copied {copied} of {frames} frames: others were in its way"
             )))
+        }
+    }
+
+    fn settings(&self) -> EffectiveSettings {
+        let pragma = |name: &str| {
+            let connection = self.maintenance.try_lock().ok()?;
+            connection
+                .pragma_query_value(None, name, |row| row.get::<_, i64>(0))
+                .ok()
+        };
+        let page_size = pragma("page_size").and_then(|bytes| u64::try_from(bytes).ok());
+        // Negative: in KiB; else in pages.
+        let cache_size = pragma("cache_size").and_then(|size| match u64::try_from(size) {
+            Ok(pages) => Some(pages * page_size?),
+            Err(_) => Some(size.unsigned_abs() * 1024),
+        });
+        EffectiveSettings {
+            cache_size_bytes: cache_size,
+            page_size_bytes: page_size,
+            compression: Some("none".into()),
         }
     }
 

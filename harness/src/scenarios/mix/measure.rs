@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use reports::record::{Measurement, Status, Verification, Warning};
-use workloads::driver::{ErrorKind, OpenMode, OpenOptions, Target, TargetError, TargetFactory};
+use workloads::driver::{
+    EffectiveSettings, ErrorKind, OpenMode, OpenOptions, Target, TargetError, TargetFactory,
+};
 use workloads::oracle::ThreadLog;
 use workloads::spec::Spec;
 use workloads::stream::Plan;
@@ -85,6 +87,15 @@ fn run(
         Ok(target) => target,
         Err(error) => return Ok(Err(error.context("open"))),
     };
+    let EffectiveSettings {
+        cache_size_bytes,
+        page_size_bytes,
+        compression,
+    } = target.settings();
+    let settings = &mut measurement.settings;
+    settings.cache_size_bytes = cache_size_bytes.or(settings.cache_size_bytes);
+    settings.page_size_bytes = page_size_bytes;
+    settings.compression = compression.or(settings.compression.take());
     match load(target.as_ref(), &plan, levels.isolation, stop) {
         Ok(Some(load)) => measurement.load = Some(load),
         Ok(None) => {

@@ -27,7 +27,8 @@ mod power;
 mod rounds;
 #[cfg(all(feature = "fuse", target_os = "linux"))]
 mod run;
-#[cfg(all(test, feature = "fuse", target_os = "linux"))]
+#[cfg(test)]
+#[cfg(all(feature = "fuse", target_os = "linux"))]
 mod tests;
 
 use super::{EMPTY, Scenario};
