@@ -18,6 +18,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let cli = cli::args::Cli::of_process();
     match cli::dispatch(&cli) {
+        Ok(error::Exit::Good) if console::has_failed() => error::Exit::Failed.into(),
         Ok(exit) => exit.into(),
         Err(error) => {
             crate::console::note(format_args!("error: {error}"));

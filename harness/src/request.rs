@@ -84,8 +84,8 @@ pub(crate) struct Request {
     /// Where to write the record, the report and the plots [default: target/harness/ and the run's name].
     #[arg(short, long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Write into --out although it has the record of another run, which is replaced.
-    #[arg(long)]
+    /// Write into --out although it has the record of another run: that, its page, its plots and its failures are removed.
+    #[arg(long, requires = "out")]
     pub overwrite: bool,
     /// Where databases are made; its device is the one that is measured [default: inside the output directory].
     #[arg(long, value_name = "DIR")]

@@ -1,4 +1,4 @@
-//! Sizes, durations and counts as people write them, the same in specifications and on command lines: `64MiB`, `100 B`,
+//! Sizes and durations as people write them, the same in specifications and on command lines, and counts: `64MiB`, `100 B`,
 //! `10s`, `250ms`, `1m30s`, `100k`.
 //!
 //! Binary units (KiB, MiB, GiB, TiB) are powers of 1024 and decimal units (kB, MB, GB, TB) powers of 1000; a bare number
@@ -80,7 +80,14 @@ fn duration_ns(mut rest: &str) -> Option<u64> {
 /// A sentence that says what was expected.
 pub fn parse_count(text: &str) -> Result<u64, String> {
     let plain = text.replace(',', "");
+    let is_number = plain.starts_with(|c: char| c.is_ascii_digit());
+    // A thousandth of a count does not lead to a whole one by accident.
+    let is_whole = |count: &u64| match plain.find('.') {
+        None => true,
+        Some(_) => count.is_multiple_of(100),
+    };
     parse(&plain, &COUNT_UNITS)
+        .filter(|count| is_number && is_whole(count))
         .ok_or_else(|| format!("`{text}` is not a count; expected for instance 100000, 100k or 1M"))
 }
 
@@ -164,7 +171,7 @@ mod tests {
         for text in ["", "MiB", "12 parsecs", "-1", "1..2", "99999999999TiB", "1e400"] {
             assert!(parse_size(text).is_err(), "{text}");
         }
-        for text in ["", "many", "-1", "1x", "99999999999999999M"] {
+        for text in ["", "many", "-1", "1x", "_1", "1.5", "99999999999999999M"] {
             assert!(parse_count(text).unwrap_err().contains("100k"), "{text}");
         }
         for text in [

@@ -308,6 +308,8 @@ impl Wal {
     pub(crate) fn forget_need(&self) -> Result<()> {
         self.segments.forget_need()?;
         self.appender().leave_oversize()?;
+        // The segment that it has gone over to is no need.
+        self.segments.reset_need();
         self.flush().map(drop)
     }
 

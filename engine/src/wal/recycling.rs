@@ -17,12 +17,18 @@ impl Segments {
     /// more are removed, but for one.
     pub(super) fn forget_need(&self) -> Result<()> {
         let _making = self.making.lock();
-        self.state.lock().need = Need::default();
-        self.try_abandoned_again()?;
-        self.remove_spares()
+        self.reset_need();
+        let answer = self.remove_spares();
+        self.remove_abandoned();
+        answer
     }
 
-    /// Makes spares of the segments that end at or before `position`, and removes those that are too many.
+    pub(super) fn reset_need(&self) {
+        self.state.lock().need = Need::default();
+    }
+
+    /// Makes spares of the segments that end at or before `position`, and removes those that are too many. All of them are gone
+    /// through; the first error is told.
     pub(super) fn recycle_before(&self, position: LogPosition) -> Result<()> {
         let _making = self.making.lock();
         let need = {
@@ -31,7 +37,7 @@ impl Segments {
             state.need.at_checkpoint();
             need
         };
-        self.try_abandoned_again()?;
+        let mut answer = Ok(());
         while let Some(live) = self.pop_live(position) {
             let file = Spare {
                 sequence: self.state.lock().next_sequence,
@@ -39,17 +45,21 @@ impl Segments {
                 id: live.id,
                 size: live.size,
             };
-            if self.wants_spare(file.size, need) {
+            let done = if self.wants_spare(file.size, need) {
                 let renamed = self.rename_to_spare(&file.path, file.id, file.size, file.sequence);
-                let spare = self.or_abandon(file, renamed)?;
-                let mut state = self.state.lock();
-                state.next_sequence = spare.sequence + 1;
-                state.spares.push_back(spare);
+                self.or_abandon(file, renamed).map(|spare| {
+                    let mut state = self.state.lock();
+                    state.next_sequence = spare.sequence + 1;
+                    state.spares.push_back(spare);
+                })
             } else {
-                self.remove_or_abandon(file)?;
-            }
+                self.remove_or_abandon(file)
+            };
+            answer = answer.and(done);
         }
-        self.remove_spares()
+        answer = answer.and(self.remove_spares());
+        self.remove_abandoned();
+        answer
     }
 
     /// Bytes of spares that are kept: what is needed, and as much as is made before it is needed.
@@ -72,10 +82,11 @@ impl Segments {
     /// Removes spares that are more, or larger, than what is needed, but for one: the next opening needs it, and what is given
     /// back may be gone at once. If that is too large it is cut, which takes no room. The caller holds `making`.
     fn remove_spares(&self) -> Result<()> {
+        let mut answer = Ok(());
         while let Some(spare) = self.pop_superfluous() {
-            self.remove_or_cut(spare)?;
+            answer = answer.and(self.remove_or_cut(spare));
         }
-        Ok(())
+        answer
     }
 
     fn remove_or_cut(&self, file: Spare) -> Result<()> {
@@ -92,13 +103,13 @@ impl Segments {
         Ok(())
     }
 
-    fn remove_or_abandon(&self, file: Spare) -> Result<()> {
+    pub(super) fn remove_or_abandon(&self, file: Spare) -> Result<()> {
         let removed = self.remove(&file.path, file.id);
         self.or_abandon(file, removed).map(drop)
     }
 
-    /// The answer; or, if the operating system has refused, remembers the file, which is of no use as it is: the next
-    /// checkpoint tries again.
+    /// The answer; or, if the operating system has refused, remembers the file, which is of no use as it is: it is to be
+    /// removed.
     fn or_abandon<T>(&self, file: Spare, answer: Result<T>) -> Result<T> {
         if matches!(&answer, Err(Error::Io { .. })) {
             self.state.lock().abandoned.push(file);
@@ -106,15 +117,17 @@ impl Segments {
         answer
     }
 
-    /// What could not be removed or cut before. The caller holds `making`.
-    fn try_abandoned_again(&self) -> Result<()> {
+    /// Removes what could not be removed, cut or renamed before. What still cannot is left for the next time, and has been told.
+    /// The caller holds `making`.
+    fn remove_abandoned(&self) {
         let abandoned = std::mem::take(&mut self.state.lock().abandoned);
-        let mut answer = Ok(());
         for file in abandoned {
-            // All of them are tried; the first error is told.
-            answer = answer.and(self.remove_or_cut(file));
+            match self.remove_or_abandon(file) {
+                // One that is not there any more has been removed, or renamed, though the answer was that it had not.
+                Ok(()) | Err(Error::Moved { .. }) => {}
+                Err(error) => tracing::debug!(%error, "a log file that is needed no more stays for now"),
+            }
         }
-        answer
     }
 
     /// Makes a spare as short as a segment can be.

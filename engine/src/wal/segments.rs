@@ -220,9 +220,19 @@ impl Segments {
                 }
             }
         };
-        self.check_place(&spare.path, spare.id)?;
-        let file = segment::open(&*self.vfs, &spare.path, self.direct)?;
+        let opened = self
+            .check_place(&spare.path, spare.id)
+            .and_then(|()| segment::open(&*self.vfs, &spare.path, self.direct));
         let mut state = self.state.lock();
+        let file = match opened {
+            Ok(file) => file,
+            Err(error) => {
+                if matches!(error, Error::Io { .. }) {
+                    state.spares.push_front(spare);
+                }
+                return Err(error);
+            }
+        };
         let header = SegmentHeader {
             salt: salt(self.vfs.random(), spare.sequence),
             sequence: spare.sequence,
@@ -289,7 +299,9 @@ impl Segments {
         }
         let _making = self.making.lock();
         while let Some(spare) = self.pop_made_from(made_from) {
-            self.remove(&spare.path, spare.id)?;
+            if let Err(error) = self.remove_or_abandon(spare) {
+                tracing::debug!(%error, "a spare that is too many stays for now");
+            }
         }
         Err(error)
     }

@@ -6,6 +6,15 @@ macro_rules! forward {
         crate::forward::forward!($inner: $first);
         crate::forward::forward!($inner: $($rest),+);
     };
+    ($inner:ident: open) => {
+        fn open(
+            &self,
+            path: &std::path::Path,
+            mode: engine::vfs::OpenMode,
+        ) -> std::io::Result<std::sync::Arc<dyn engine::vfs::VfsFile>> {
+            self.$inner.open(path, mode)
+        }
+    };
     ($inner:ident: remove) => {
         fn remove(&self, path: &std::path::Path) -> std::io::Result<()> {
             self.$inner.remove(path)

@@ -57,7 +57,12 @@ impl Directories {
             ));
         }
         let data = parent.join(data_name(&run_id, std::process::id(), request.keep));
-        std::fs::create_dir_all(&data).map_err(|error| cannot_use("--data-dir", parent, &error))?;
+        std::fs::create_dir_all(parent)
+            .and_then(|()| std::fs::create_dir(&data))
+            .map_err(|error| cannot_use("--data-dir", parent, &error))?;
+        if request.overwrite {
+            remove_report(&out).map_err(|error| cannot_use("--out", &out, &error))?;
+        }
         Ok(Self {
             run_id,
             out,
@@ -66,18 +71,12 @@ impl Directories {
         })
     }
 
-    /// Writes what there is of the record, for the case that the run does not come to its end.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub(crate) fn save(&self, record: &RunRecord) -> Result<()> {
-        let so_far = RunRecord {
-            interrupted: true,
-            ..record.clone()
-        };
-        so_far
-            .save(self.out.join(RECORD_FILE_NAME))
-            .map_err(|error| HarnessError::Run(error.to_string()))
+    /// Writes what there is of the record, for the case that the run does not come to its end. If that is not possible now, it
+    /// may be at the end.
+    pub(crate) fn save(&self, record: &RunRecord) {
+        if let Err(error) = record.save(self.out.join(RECORD_FILE_NAME)) {
+            crate::console::note(format_args!("warning: {error}"));
+        }
     }
 
     /// Removes a database unless it is to be kept.
@@ -107,21 +106,49 @@ impl Drop for Directories {
 /// Databases that are to go at the end bear the process in their name, so that the next run can tell what a killed one has left.
 fn data_name(run_id: &str, process: u32, keep: bool) -> String {
     if keep {
-        format!("databases-{run_id}")
+        format!("databases-{run_id}-{process}")
     } else {
         format!("data-{run_id}-{process}")
     }
+}
+
+/// The process in the name of a data directory: `data-<workload>-<time>[-<attempt>]-<process>`.
+fn process_of(name: &str) -> Option<u32> {
+    let parts: Vec<&str> = name.strip_prefix("data-")?.split('-').collect();
+    let is_time = |part: &&str| {
+        let digits = part.bytes().filter(u8::is_ascii_digit).count();
+        part.len() == "20260728T101500Z".len() && digits == 14 && part.ends_with('Z')
+    };
+    parts.iter().any(is_time).then(|| parts.last()?.parse().ok())?
+}
+
+/// Whether no process has this number. Where that cannot be seen, none is gone.
+fn is_gone(process: u32) -> bool {
+    let all = Path::new("/proc");
+    all.join("self").exists() && !all.join(process.to_string()).exists()
+}
+
+/// Removes what the report of an earlier run consists of, so that nothing of it passes for this one's.
+fn remove_report(out: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(out)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_failure = name.starts_with("failure-") && name.ends_with(".json");
+        if name == "plots" {
+            std::fs::remove_dir_all(entry.path())?;
+        } else if is_failure || ["run.json", "run.json.partial", "report.html"].contains(&&*name) {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Data directories below `parent`, or in the runs below it, of processes that are there no more.
 fn left_over(parent: &Path) -> Vec<PathBuf> {
     let is_left = |path: &Path| {
         let name = path.file_name().and_then(|name| name.to_str());
-        let process = name
-            .filter(|name| name.starts_with("data-"))
-            .and_then(|name| name.rsplit('-').next())
-            .and_then(|process| process.parse::<u32>().ok());
-        process.is_some_and(|process| !Path::new("/proc").join(process.to_string()).exists())
+        let process = name.and_then(process_of);
+        process.is_some_and(|process| is_gone(process) && path.is_dir())
     };
     let inside = |path: &Path| std::fs::read_dir(path).into_iter().flatten().flatten();
     let runs = parent
@@ -210,27 +237,35 @@ mod tests {
             ..Request::default()
         };
         let directories = Directories::create(&request).unwrap();
-        directories.save(&RunRecord::new("a", "now")).unwrap();
-        assert!(
-            RunRecord::load(parent.path()).unwrap().interrupted,
-            "it is not at its end"
-        );
+        directories.save(&RunRecord::new("a", "now"));
+        assert_eq!(RunRecord::load(parent.path()).unwrap().run_id, "a");
         let message = Directories::create(&request).unwrap_err().to_string();
         assert!(message.contains("--overwrite"), "{message}");
         request.overwrite = true;
-        assert!(Directories::create(&request).is_ok());
+        for name in ["report.html", "failure-1.json", "mine.txt"] {
+            std::fs::write(parent.path().join(name), "").unwrap();
+        }
+        drop(directories);
+        drop(Directories::create(&request).unwrap());
+        let left: Vec<_> = std::fs::read_dir(parent.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(left, ["mine.txt"], "only what the other run had reported goes");
     }
 
     #[test]
     fn what_a_killed_run_has_left_is_found_and_nothing_else() {
         let parent = tempfile::tempdir().unwrap();
         // No process has a number above the largest possible one.
-        let gone = parent.path().join(data_name("oltp-1", 1 << 30, false));
+        let run = "my-mix-20260728T101500Z-2";
+        let gone = parent.path().join(data_name(run, 1 << 30, false));
         for path in [
             &gone,
-            &parent.path().join(data_name("oltp-1", std::process::id(), false)),
-            &parent.path().join(data_name("oltp-2", 1 << 30, true)),
+            &parent.path().join(data_name(run, std::process::id(), false)),
+            &parent.path().join(data_name(run, 1 << 30, true)),
             &parent.path().join("data-of-mine"),
+            &parent.path().join("data-2024"),
         ] {
             std::fs::create_dir(path).unwrap();
         }

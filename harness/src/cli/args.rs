@@ -30,6 +30,8 @@ Examples:
   harness report target/harness/run-a target/harness/run-b
       Compare runs.
 
+What a setting means to a workload, and its default there: `harness explain NAME`.
+
 Exit codes: 0 good; 1 a measured criterion failed or a run could not be made; 2 usage or bad specification;
 3 verification failed.
 

@@ -45,6 +45,13 @@ pub(crate) struct Scenario {
     pub work: fn(serde_json::Value) -> Result<()>,
 }
 
+impl Scenario {
+    /// Its name in texts: mixes have one each.
+    fn shown(&self) -> &'static str {
+        if self.text.is_empty() { "mixes" } else { self.name }
+    }
+}
+
 /// Makes a run in its directories, and returns what came out.
 pub(crate) type Run = Box<dyn FnOnce(&Directories) -> Result<RunRecord>>;
 
@@ -81,8 +88,8 @@ pub(crate) fn settings() -> Vec<(&'static str, String)> {
     for scenario in &SCENARIOS {
         for (setting, _) in scenario.accepts {
             match found.iter_mut().find(|(name, _)| name == setting) {
-                Some((_, takers)) => takers.push(scenario.name),
-                None => found.push((setting, vec![scenario.name])),
+                Some((_, takers)) => takers.push(scenario.shown()),
+                None => found.push((setting, vec![scenario.shown()])),
             }
         }
     }
@@ -99,10 +106,10 @@ pub(crate) fn settings() -> Vec<(&'static str, String)> {
 /// Usage, when there is no such workload.
 pub(crate) fn explain(name: &str) -> Result<String> {
     let scenario = of_workload(name);
-    let mut text = if scenario.name == name {
-        scenario.text.to_owned()
-    } else {
+    let mut text = if scenario.text.is_empty() {
         mix::explain(name)?
+    } else {
+        scenario.text.to_owned()
     };
     text.push_str("\nSettings:\n");
     for (setting, meaning) in scenario.accepts {
@@ -165,6 +172,14 @@ pub(crate) fn make(run: Run, directories: &Directories) -> Result<RunRecord> {
     record.interrupted |= requested() != Interrupt::None;
     record.warnings = warnings::warnings(&record);
     Ok(record)
+}
+
+/// Puts what there is of a record on disk, as that of an interrupted run, in case this one does not come to its end.
+fn save(record: &RunRecord, directories: &Directories) {
+    let mut so_far = record.clone();
+    so_far.interrupted = true;
+    so_far.warnings = warnings::warnings(&so_far);
+    directories.save(&so_far);
 }
 
 /// What a child process does: its job file says for which scenario, and what.
@@ -271,6 +286,7 @@ mod tests {
         for (name, expected) in [
             ("oltpp", "did you mean `oltp`"),
             ("recover", "`recovery`"),
+            ("mix", "did you mean `mixed`"),
             ("absent.toml", "cannot read the workload absent.toml"),
         ] {
             let message = explain(name).unwrap_err().to_string();

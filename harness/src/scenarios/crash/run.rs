@@ -30,7 +30,7 @@ use crate::child::progress::{Display, Progress};
 use crate::error::{HarnessError, Result};
 use crate::request::Request;
 use crate::scenarios::machine::new_record;
-use crate::scenarios::{Run as PreparedRun, recovery};
+use crate::scenarios::{Run as PreparedRun, recovery, save};
 
 /// Random mixes without `--deep`.
 const MIXES: u64 = 8;
@@ -48,6 +48,8 @@ const SEEDS: u64 = 3;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Failures that are shortened and written down.
 const FAILURES_MAX: usize = 10;
+/// Most threads that recover and compare images.
+const THREADS_MAX: u32 = 1024;
 /// Seed without `--seed`.
 const SEED: u64 = 1;
 
@@ -68,7 +70,7 @@ pub(super) fn prepare(request: &Request) -> Result<PreparedRun> {
 fn run(directories: &Directories, request: &Request) -> Result<RunRecord> {
     let engine = request.one_engine(SCENARIO.name)?;
     let seed = request.seed.unwrap_or(SEED);
-    let threads = request.threads.unwrap_or(2).max(1);
+    let threads = request.threads.unwrap_or(2);
     let mut record = new_record(directories, workload(seed, request));
     let mut scenario = Run {
         effort: effort(request.deep, threads as usize),
@@ -89,19 +91,28 @@ fn run(directories: &Directories, request: &Request) -> Result<RunRecord> {
     let reached_before = engine::reach::counts();
     let random_for = request.deep.then(|| request.duration.unwrap_or(DEEP));
     // First what takes least. Each part is on disk when it ends.
+    let mut save = |scenario: &mut Run| {
+        scenario.test.duration_ns = begun.elapsed().as_nanos() as u64;
+        record.crash = Some(scenario.test.clone());
+        save(&record, directories);
+    };
     scenario.faults(&scripted)?;
-    scenario.save(directories, &mut record)?;
+    save(&mut scenario);
     scenario.scripted(&scripted)?;
-    scenario.save(directories, &mut record)?;
+    save(&mut scenario);
     scenario.random(random_for)?;
-    scenario.save(directories, &mut record)?;
+    save(&mut scenario);
     scenario.schedules(random_for)?;
-    scenario.save(directories, &mut record)?;
+    save(&mut scenario);
     scenario.test.reach = reach(&reached_before);
     scenario.planted(&scripted)?;
-    scenario.test.duration_ns = begun.elapsed().as_nanos() as u64;
+    save(&mut scenario);
     if request.deep && requested() == Interrupt::None {
-        let subject = recovery::Subject::new(engine, &Overrides::default())?;
+        let overrides = Overrides {
+            seed: Some(seed),
+            ..Overrides::default()
+        };
+        let subject = recovery::Subject::new(engine, &overrides)?;
         let how = recovery::Rounds {
             rounds: request.rounds.unwrap_or(KILLS),
             until: None,
@@ -148,6 +159,14 @@ fn check(request: &Request) -> Result<()> {
         return Err(HarnessError::Usage(format!(
             "crash runs an engine on a simulated disk inside this process, which only palimpsest can do; for {engine} use \
              --workload recovery (kill) or powerloss (a file system that loses power)"
+        )));
+    }
+    if request
+        .threads
+        .is_some_and(|threads| !(1..=THREADS_MAX).contains(&threads))
+    {
+        return Err(HarnessError::Usage(format!(
+            "--threads: the workload crash takes 1 to {THREADS_MAX}"
         )));
     }
     let refused = [
@@ -206,11 +225,6 @@ struct Run {
 }
 
 impl Run {
-    fn save(&self, directories: &Directories, record: &mut RunRecord) -> Result<()> {
-        record.crash = Some(self.test.clone());
-        directories.save(record)
-    }
-
     fn is_stopped(&self) -> bool {
         requested() != Interrupt::None
     }

@@ -16,8 +16,8 @@ use crate::child::progress::Display;
 use crate::drivers::factory;
 use crate::error::Result;
 use crate::request::Request;
-use crate::scenarios::Run;
 use crate::scenarios::machine::{flush_sample, new_record};
+use crate::scenarios::{Run, save};
 
 /// Length of one interval of the series over time.
 const INTERVAL_MS: u64 = 250;
@@ -83,8 +83,8 @@ fn run(directories: &Directories, mix: &Mix) -> Result<RunRecord> {
         let measurement = measure(directories, &job, &mix.spec, &mut display)?;
         display.finish(&outcome(&measurement));
         record.measurements.push(measurement);
-        directories.save(&record)?;
         directories.discard(&job.directory);
+        save(&record, directories);
     }
     if requested() == Interrupt::None {
         record

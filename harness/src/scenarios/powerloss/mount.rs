@@ -49,7 +49,11 @@ enum Order {
     /// Fail what waits for the power.
     TurnOff,
     /// Write the files that may have survived to a directory; the seed chooses.
-    Export { seed: u64, target: PathBuf },
+    Export {
+        seed: u64,
+        #[serde(with = "crate::child::paths")]
+        target: PathBuf,
+    },
 }
 
 /// What it tells.

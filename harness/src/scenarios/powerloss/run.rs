@@ -5,9 +5,9 @@ use super::rounds::{PowerLosses, WORK_MAX, rounds};
 use crate::child::process::content;
 use crate::error::{HarnessError, Result};
 use crate::request::Request;
-use crate::scenarios::Run;
 use crate::scenarios::machine::new_record;
 use crate::scenarios::recovery::run::{subject, workload};
+use crate::scenarios::{Run, save};
 
 const ROUNDS: u32 = 40;
 
@@ -39,7 +39,7 @@ pub(super) fn prepare(request: &Request) -> Result<Run> {
             let directory = directories.data.join(&subject.engine);
             std::fs::create_dir(&directory).map_err(|error| HarnessError::io("make", &directory, &error))?;
             record.recovery.push(rounds(&directory, subject, &how)?);
-            directories.save(&record)?;
+            save(&record, directories);
         }
         Ok(record)
     }))
