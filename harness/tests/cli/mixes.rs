@@ -42,7 +42,7 @@ fn settings_are_recorded_as_they_are_also_those_that_nobody_gave() {
     for (more, cache) in [
         // The default, and the floor that the engine applies.
         ("", 256 << 20),
-        ("--cache-size 1KiB", 0),
+        ("--cache-size 64KiB", 0),
         ("--cache-size 64MiB", 64 << 20),
     ] {
         let finished = tiny("ycsb-c", "palimpsest,memory", more).finish();
