@@ -13,7 +13,7 @@
 //!    each one and compares it with the journal. The next round begins with the last of them.
 //! 5. In some rounds the database is first opened by further processes, and the power fails while they recover it.
 //!
-//! Memory mappings work ([`fuse`]); so SQLite runs as it is, with the shared index of its log.
+//! Memory mappings work (`fuse.rs`); so SQLite runs as it is, with the shared index of its log.
 
 #[cfg(all(feature = "fuse", target_os = "linux"))]
 mod disk;
