@@ -28,7 +28,13 @@ const DURATION_UNITS: [(&str, u64); 6] = [
     ("ns", 1),
 ];
 
-const COUNT_UNITS: [(&str, u64); 4] = [("G", 1_000_000_000), ("M", 1_000_000), ("k", 1_000), ("", 1)];
+/// Of counts in thousandths, so that `1.25k` is one and `1.5` is none.
+const THOUSANDTHS: [(&str, u64); 4] = [
+    ("G", 1_000_000_000_000),
+    ("M", 1_000_000_000),
+    ("k", 1_000_000),
+    ("", 1_000),
+];
 
 /// Bytes from text such as `64MiB`, `1.5 GiB` or `4096`.
 ///
@@ -81,13 +87,9 @@ fn duration_ns(mut rest: &str) -> Option<u64> {
 pub fn parse_count(text: &str) -> Result<u64, String> {
     let plain = text.replace(',', "");
     let is_number = plain.starts_with(|c: char| c.is_ascii_digit());
-    // A thousandth of a count does not lead to a whole one by accident.
-    let is_whole = |count: &u64| match plain.find('.') {
-        None => true,
-        Some(_) => count.is_multiple_of(100),
-    };
-    parse(&plain, &COUNT_UNITS)
-        .filter(|count| is_number && is_whole(count))
+    parse(&plain, &THOUSANDTHS)
+        .filter(|thousandths| is_number && thousandths.is_multiple_of(1000))
+        .map(|thousandths| thousandths / 1000)
         .ok_or_else(|| format!("`{text}` is not a count; expected for instance 100000, 100k or 1M"))
 }
 
@@ -160,6 +162,7 @@ mod tests {
             ("7", 7),
             ("10k", 10_000),
             ("1.5M", 1_500_000),
+            ("1.25k", 1_250),
             ("1_000,000", 1_000_000),
         ] {
             assert_eq!(parse_count(text), Ok(count));

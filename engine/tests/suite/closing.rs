@@ -189,6 +189,7 @@ fn any_operation_fails_while_a_long_file_is_closed() {
                     };
                     let context = format!("{how:?}, {fault:?} of {operations}");
                     let vfs = closed_with(&image, page, Some(fault));
+                    assert!(vfs.faults_struck() > 0, "{context}");
                     cases += 1;
                     for survival in [Survival::None, Survival::All, Survival::Torn(nth)] {
                         let vfs = SimulatedVfs::from_image(&vfs.crash(survival), 4);

@@ -24,7 +24,7 @@ pub(crate) fn dispatch(cli: &Cli) -> Result<Exit> {
             Ok(Exit::Good)
         }
         Some(Command::Explain { workload }) => {
-            crate::console::tell(format_args!("{}", scenarios::explain(workload)?.trim_end()));
+            crate::console::tell(scenarios::explain(workload)?.trim_end());
             Ok(Exit::Good)
         }
         Some(Command::Child { job }) => scenarios::work(job).map(|()| Exit::Good),

@@ -19,7 +19,7 @@ pub(crate) fn report(runs: &[PathBuf], out: Option<&Path>) -> Result<Exit> {
         .map(|path| RunRecord::load(path).map_err(|error| HarnessError::Usage(error.to_string())))
         .collect::<Result<_>>()?;
     for record in &records {
-        crate::console::tell(format_args!("{}", super::run::table(record)));
+        crate::console::tell(super::run::table(record));
     }
     let failed = |error: reports::ReportError| HarnessError::Run(error.to_string());
     let files = match (records.as_slice(), runs) {

@@ -34,10 +34,10 @@ fn finish(mut record: RunRecord, out: &Path, json: bool) -> Result<Exit> {
         let json = record
             .to_json()
             .map_err(|error| HarnessError::Run(format!("cannot encode the record: {error}")))?;
-        crate::console::note(format_args!("{text}"));
-        crate::console::tell(format_args!("{json}"));
+        crate::console::note(&text);
+        crate::console::tell(&json);
     } else {
-        crate::console::tell(format_args!("{text}"));
+        crate::console::tell(&text);
     }
     Ok(exit_of(&record))
 }

@@ -26,6 +26,11 @@ fn a_killed_run_leaves_what_it_had_and_the_next_one_names_its_databases() {
 
     let left = record(&run.out());
     assert_eq!(left["interrupted"], true);
+    assert!(
+        left["warnings"].to_string().contains("interrupted"),
+        "{}",
+        left["warnings"]
+    );
     assert_eq!(measurement(&left, 0)["verification"]["state"], "verified");
     let report = harness(&format!("report {}", run.out().display())).finish();
     report.expect_code(0);
@@ -52,6 +57,14 @@ fn a_reader_that_goes_away_does_not_end_a_run() {
         assert!(child.wait().unwrap().success());
         assert_eq!(record(&run.out())["interrupted"], false);
     }
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_an_error() {
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = harness("list").command().stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot write the result"));
 }
 
 #[test]

@@ -44,10 +44,7 @@ pub(super) fn work(job: serde_json::Value) -> Result<()> {
     match role {
         // Its requests come over standard input, and so does its end.
         Role::Check => checker::serve(&job),
-        Role::Open => {
-            follow_parent();
-            open_and_close(&job)
-        }
+        Role::Open => open_and_close(&job),
         Role::Work {
             round,
             fresh,
