@@ -120,8 +120,10 @@ pub struct FigureSummary {
     pub rss_bytes_peak: Option<f64>,
     /// Processors kept busy, in the mean.
     pub cpu_cores_used: Option<f64>,
-    /// Bytes written by the process.
-    pub bytes_written: Option<f64>,
+    /// Bytes of pages that the process made dirty, as the kernel counts them.
+    pub process_bytes_written: Option<f64>,
+    /// Bytes written to the device that holds the data, by all programs.
+    pub device_bytes_written: Option<f64>,
 }
 
 /// The summary of every engine, in order of first appearance.
@@ -291,7 +293,8 @@ fn figures(ran: &[&Measurement]) -> FigureSummary {
             let busy = m.resources.cpu_user_ns?.checked_add(m.resources.cpu_system_ns?)?;
             crate::units::quotient(busy, m.duration_ns?)
         }),
-        bytes_written: of(&|m| m.resources.bytes_written.map(float)),
+        process_bytes_written: of(&|m| m.resources.process_bytes_written.map(float)),
+        device_bytes_written: of(&|m| m.resources.device_bytes_written.map(float)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Measuring: latency, time, resources, the machine and its noise.
 
+pub(crate) mod allocations;
 pub(crate) mod clock;
 pub(crate) mod environment;
 pub(crate) mod flush_probe;

@@ -21,6 +21,10 @@ const LOOP_SHARE_MAX: f64 = 0.05;
 /// Share of reads that find no row above which they are warned about.
 const MISSED_SHARE_MAX: f64 = 0.01;
 
+/// Largest over smallest count of bytes written above which they are warned about, if they are this many bytes apart.
+const BYTES_FACTOR_MAX: f64 = 2.0;
+const BYTES_APART_MIN: u64 = 16 << 20;
+
 /// Every warning that the record calls for, apart from those that its measurements bear already.
 pub(crate) fn warnings(record: &RunRecord) -> Vec<Warning> {
     let mut found = Vec::new();
@@ -47,6 +51,7 @@ pub(crate) fn warnings(record: &RunRecord) -> Vec<Warning> {
     found.extend(crowded(record, &ran));
     found.extend(loop_costs(record));
     found.extend(reads_missed(record));
+    found.extend(bytes_disagree(record));
     found.extend(unstable(&ran));
     let rates: Vec<f64> = record
         .probes
@@ -141,6 +146,31 @@ fn reads_missed(record: &RunRecord) -> Vec<Warning> {
         }
     }
     found
+}
+
+/// Engines with a repetition in which those who count bytes written differ by more than a factor and some megabytes.
+fn bytes_disagree(record: &RunRecord) -> Vec<Warning> {
+    let of_engine = |engine: &str| {
+        record.of_engine(engine).find_map(|measurement| {
+            let engine_bytes = measurement.engine_stats.bytes_written;
+            let process_bytes = measurement.resources.process_bytes_written;
+            let device_bytes = measurement.resources.device_bytes_written;
+            // Beside an engine that writes next to nothing, the device's are those of other programs.
+            engine_bytes
+                .max(process_bytes)
+                .filter(|bytes| *bytes > BYTES_APART_MIN)?;
+            let known = || [engine_bytes, process_bytes, device_bytes].into_iter().flatten();
+            let (least, most) = (known().min()?, known().max()?);
+            let apart = most - least > BYTES_APART_MIN && most as f64 > BYTES_FACTOR_MAX * least as f64;
+            apart.then(|| Warning::BytesDisagree {
+                engine: engine.to_owned(),
+                engine_bytes,
+                process_bytes,
+                device_bytes,
+            })
+        })
+    };
+    record.engines().into_iter().filter_map(of_engine).collect()
 }
 
 fn unstable(ran: &[&Measurement]) -> Vec<Warning> {
@@ -294,6 +324,42 @@ mod tests {
     }
 
     #[test]
+    fn counts_of_bytes_that_contradict_each_other_are_named() {
+        const MIB: u64 = 1 << 20;
+        let with = |engine: Option<u64>, process: Option<u64>, device: Option<u64>| {
+            let mut record = calm();
+            let measurement = &mut record.measurements[1];
+            measurement.engine_stats.bytes_written = engine.map(|mib| mib * MIB);
+            measurement.resources.process_bytes_written = process.map(|mib| mib * MIB);
+            measurement.resources.device_bytes_written = device.map(|mib| mib * MIB);
+            warnings(&record)
+        };
+        for agreeing in [
+            (None, None, None),
+            (Some(100), Some(110), Some(190)),
+            (Some(100), None, None),
+            (Some(1), Some(2), Some(5000)),
+            (Some(1), Some(16), Some(3)),
+            (None, None, Some(5000)),
+        ] {
+            assert_eq!(with(agreeing.0, agreeing.1, agreeing.2), [], "{agreeing:?}");
+        }
+        for (engine, process, device) in [
+            (Some(133), Some(23_245), Some(143)),
+            (Some(133), Some(23_245), None),
+            (None, Some(100), Some(0)),
+            (Some(100), Some(100), Some(201)),
+            (Some(100), Some(0), None),
+        ] {
+            let found = with(engine, process, device);
+            assert!(
+                matches!(&found[..], [Warning::BytesDisagree { engine, .. }] if engine == "a"),
+                "{found:?}"
+            );
+        }
+    }
+
+    #[test]
     fn a_loop_that_is_more_than_a_twentieth_of_the_median_is_named() {
         let with_median = |latency_ns_p50| {
             let mut record = calm();
@@ -301,6 +367,7 @@ mod tests {
                 measurement.loop_cost = Some(LoopCost {
                     transaction_ns: Some(1.0),
                     transaction_ns_all_threads: Some(loop_ns),
+                    ..LoopCost::default()
                 });
             }
             let summary = LatencySummary {

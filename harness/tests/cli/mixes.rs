@@ -127,12 +127,10 @@ fn a_record_says_what_was_measured_where_and_what_was_not() {
     let measured = measurement(&record, 0);
     assert_eq!(measured["load"]["rows"], 500);
     assert_eq!(measured["transaction_types"][0]["name"], "read-write");
-    for threads in ["transaction_ns", "transaction_ns_all_threads"] {
-        assert!(
-            measured["loop_cost"][threads].as_f64().unwrap() > 0.0,
-            "{threads}"
-        );
+    for figure in ["transaction_ns", "operation_ns", "transaction_ns_all_threads"] {
+        assert!(measured["loop_cost"][figure].as_f64().unwrap() > 0.0, "{figure}");
     }
+    assert!(measured["loop_cost"]["allocations"].as_f64().unwrap() < 0.01);
     assert!(
         measured["transaction_types"][0]["latency"]["latency_ns_p99"]
             .as_u64()

@@ -279,7 +279,7 @@ fn measurement(character: &Character, repetition: u32, noise: &mut Noise) -> Mea
             cpu_user_ns: Some(13 * SECOND_NS),
             cpu_system_ns: Some(3 * SECOND_NS),
             rss_bytes_peak: Some(120 << 20),
-            bytes_written: character.logs.then_some(committed * 800),
+            device_bytes_written: character.logs.then_some(committed * 800),
             ..Resources::default()
         },
         hiccup,

@@ -91,15 +91,21 @@ pub struct TransactionType {
 }
 
 /// What the measuring loop costs by itself: the transactions of the specification, on an engine that does nothing. It is in
-/// every latency. In nanoseconds for each transaction.
+/// every latency.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct LoopCost {
-    /// On one thread.
+    /// Nanoseconds for each transaction on one thread.
     #[serde(default)]
     pub transaction_ns: Option<f64>,
-    /// On as many threads as the run has.
+    /// Nanoseconds for each operation on one thread.
+    #[serde(default)]
+    pub operation_ns: Option<f64>,
+    /// Nanoseconds for each transaction on as many threads as the run has.
     #[serde(default)]
     pub transaction_ns_all_threads: Option<f64>,
+    /// Allocations of memory for each transaction, once buffers have found their size.
+    #[serde(default)]
+    pub allocations: Option<f64>,
 }
 
 /// The result of one engine in one repetition.

@@ -14,12 +14,19 @@ pub struct Resources {
     /// Largest resident set, in bytes.
     #[serde(default)]
     pub rss_bytes_peak: Option<u64>,
-    /// Bytes the process caused to be read from storage.
+    /// Bytes that the process caused to be read from storage, as the kernel counts them.
+    #[serde(default, alias = "bytes_read")]
+    pub process_bytes_read: Option<u64>,
+    /// Bytes of pages that the process made dirty, as the kernel counts them: some count whole folios, many times what
+    /// was written.
+    #[serde(default, alias = "bytes_written")]
+    pub process_bytes_written: Option<u64>,
+    /// Bytes read from the device that holds the data, by all programs.
     #[serde(default)]
-    pub bytes_read: Option<u64>,
-    /// Bytes the process caused to be written to storage.
+    pub device_bytes_read: Option<u64>,
+    /// Bytes written to the device that holds the data, by all programs.
     #[serde(default)]
-    pub bytes_written: Option<u64>,
+    pub device_bytes_written: Option<u64>,
     /// Context switches made voluntarily.
     #[serde(default)]
     pub context_switches_voluntary: Option<u64>,

@@ -59,6 +59,17 @@ pub enum Warning {
         /// Those of them that found no row at all.
         missed: u64,
     },
+    /// Who counts bytes written do not agree.
+    BytesDisagree {
+        /// The engine.
+        engine: String,
+        /// What the engine says that it wrote, log included.
+        engine_bytes: Option<u64>,
+        /// What the kernel counts for the process.
+        process_bytes: Option<u64>,
+        /// What the device wrote, for all programs.
+        device_bytes: Option<u64>,
+    },
     /// One repetition only: no spread is known.
     SingleRepetition,
     /// Repetitions differ so much that their middle says little.
@@ -165,6 +176,22 @@ impl Warning {
                 units::count(*missed),
                 *missed as f64 / *reads as f64 * 100.0
             ),
+            Self::BytesDisagree {
+                engine,
+                engine_bytes,
+                process_bytes,
+                device_bytes,
+            } => {
+                let size = |known: &Option<u64>| known.map_or_else(|| "unknown".to_owned(), units::bytes);
+                format!(
+                    "Bytes written in a timed run of {engine} do not agree: {} by its own count, {} of pages made dirty \
+                     (some kernels count whole folios), {} on the device (all programs; what is still in memory is not in \
+                     it). Amplification is worked out from its own count.",
+                    size(engine_bytes),
+                    size(process_bytes),
+                    size(device_bytes)
+                )
+            }
             Self::SingleRepetition => {
                 "One repetition only: the spread between repetitions is not known.".to_owned()
             }

@@ -114,8 +114,10 @@ fn resources(usage: &Usage) -> Resources {
         cpu_user_ns: usage.cpu_user_ns,
         cpu_system_ns: usage.cpu_system_ns,
         rss_bytes_peak: usage.rss_bytes_peak,
-        bytes_read: usage.device_bytes_read,
-        bytes_written: usage.device_bytes_written,
+        process_bytes_read: usage.process_bytes_read,
+        process_bytes_written: usage.process_bytes_written,
+        device_bytes_read: usage.device_bytes_read,
+        device_bytes_written: usage.device_bytes_written,
         context_switches_voluntary: usage.context_switches_voluntary,
         context_switches_involuntary: usage.context_switches_involuntary,
     }

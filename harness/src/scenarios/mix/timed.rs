@@ -19,7 +19,7 @@ use crate::child::progress;
 use crate::error::{HarnessError, Result};
 use crate::probe::hiccup::HiccupMeter;
 use crate::probe::latency::Recorder;
-use crate::probe::resources::{Usage, usage_now};
+use crate::probe::resources::{Device, Usage, usage_now};
 
 /// How often the engine is looked at between interval ends.
 const POLL: Duration = Duration::from_millis(50);
@@ -154,7 +154,8 @@ pub(crate) fn timed_run(
         };
         timed.interrupted |= sampler.phase("warm-up", Phase::Warmup, planned.run_start);
         let run_start = Instant::now();
-        let (stats, usage) = (target.stats(), usage_now());
+        let device = Device::below(&job.directory);
+        let (stats, usage) = (target.stats(), usage_now(device));
         let hiccup = HiccupMeter::start().ok();
         if !timed.interrupted {
             timed.interrupted |= sampler.phase("run", Phase::Run, planned.run_end);
@@ -163,7 +164,7 @@ pub(crate) fn timed_run(
                 .min(planned.run_end.saturating_duration_since(planned.run_start));
         }
         // Before the workers end, because the kernel forgets the context switches of threads that have.
-        timed.usage = usage_now().since(&usage);
+        timed.usage = usage_now(device).since(&usage);
         timed.stats = target.stats().since(&stats);
         over.store(true, Ordering::Relaxed);
         timed.hiccup = hiccup.map(HiccupMeter::stop).unwrap_or_default();

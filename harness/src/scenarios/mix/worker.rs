@@ -265,9 +265,7 @@ mod tests {
             run_start: begin + warmup,
             run_end: begin + warmup + Duration::from_millis(50),
         };
-        let session = Nothing {
-            until: Some(begin + until),
-        };
+        let session = Nothing::busy_until(begin + until);
         let harvest = work_on_nothing(&plan, &slots, 0, session, window);
         (harvest, slots)
     }

@@ -65,7 +65,8 @@ impl ThreadLog {
         transaction: &Transaction,
     ) {
         let complete = table.keeps_loaded_rows && table.key.is_ordered() && !self.options.dirty_reads;
-        let mut start_key = Vec::new();
+        // Kept, so that no check allocates.
+        let mut start_key = std::mem::take(&mut self.start_key);
         table.key(start, &mut start_key);
         let mut before: Option<&[u8]> = None;
         // The row that must come next, where that is known.
@@ -112,6 +113,7 @@ impl ThreadLog {
         {
             self.missed(table, due);
         }
+        self.start_key = start_key;
     }
 
     fn missed(&mut self, table: &TablePlan, row: u64) {

@@ -35,6 +35,8 @@ pub struct ThreadLog {
     updates_before_attempt: usize,
     attempts: u64,
     checks_reads: bool,
+    /// Of the range that is being checked.
+    pub(super) start_key: Vec<u8>,
     last_commit_id: Option<u64>,
     pub(in crate::oracle) outcomes: Outcomes,
     pub(in crate::oracle) values_checked: u64,
@@ -58,6 +60,7 @@ impl ThreadLog {
             updates_before_attempt: 0,
             attempts: 0,
             checks_reads: false,
+            start_key: Vec::new(),
             last_commit_id: None,
             outcomes: Outcomes::default(),
             values_checked: 0,
