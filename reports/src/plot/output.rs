@@ -147,16 +147,22 @@ impl Plot {
     /// [`PlotError`] when drawing or writing fails.
     pub fn write_png(&self, path: &Path) -> Result<(), PlotError> {
         register_fonts()?;
-        let failed = |error: &dyn Debug| PlotError::Write {
-            path: path.to_owned(),
-            message: format!("{error:?}"),
-        };
         let size = pixels(
             Shape::Wide.width(),
             self.chart.height(Shape::Wide) + TITLE_HEIGHT,
             PNG_SCALE,
         );
-        let area = BitMapBackend::new(path, size).into_drawing_area();
+        let mut rgb = vec![0; size.0 as usize * size.1 as usize * 3];
+        self.paint(&mut rgb, size)?;
+        write_rgb(path, &rgb, size).map_err(|error| PlotError::Write {
+            path: path.to_owned(),
+            message: error.to_string(),
+        })
+    }
+
+    /// Draws into rows of red, green and blue bytes.
+    fn paint(&self, rgb: &mut [u8], size: (u32, u32)) -> Result<(), PlotError> {
+        let area = BitMapBackend::with_buffer(rgb, size).into_drawing_area();
         area.fill(&Role::Surface.color()).map_err(PlotError::drawing)?;
         let painter = Painter::new(&area, PNG_SCALE, false);
         let mut look = painter.ink();
@@ -171,8 +177,18 @@ impl Plot {
             look,
         )?;
         self.chart.draw(&painter, TITLE_HEIGHT)?;
-        area.present().map_err(|error| failed(&error))
+        area.present().map_err(PlotError::drawing)
     }
+}
+
+fn write_rgb(path: &Path, rgb: &[u8], (width, height): (u32, u32)) -> Result<(), png::EncodingError> {
+    let file = std::io::BufWriter::new(std::fs::File::create(path)?);
+    let mut encoder = png::Encoder::new(file, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(rgb)?;
+    writer.finish()
 }
 
 fn pixels(width: f64, height: f64, scale: f64) -> (u32, u32) {

@@ -107,7 +107,7 @@ fn pixels(png: &[u8]) -> (u32, Vec<u8>) {
     let mut reader = png::Decoder::new(std::io::Cursor::new(png))
         .read_info()
         .expect("a PNG header");
-    let mut pixels = vec![0; reader.output_buffer_size()];
+    let mut pixels = vec![0; reader.output_buffer_size().expect("a size")];
     let frame = reader.next_frame(&mut pixels).expect("PNG pixels");
     assert_eq!(frame.color_type, png::ColorType::Rgb);
     (frame.width, pixels)
