@@ -37,7 +37,7 @@ pub fn unlike(
         ("value size", a.value_size_bytes != b.value_size_bytes),
         ("offered rate", a.offered_per_second != b.offered_per_second),
         ("isolation", a.isolation != b.isolation),
-        ("durability", a.durability != b.durability),
+        ("durability", a.durability_words() != b.durability_words()),
         (
             "machine",
             (&here.cpu_model, here.cpu_cores, here.memory_bytes)

@@ -52,6 +52,7 @@ pub(crate) fn warnings(record: &RunRecord) -> Vec<Warning> {
     found.extend(loop_costs(record));
     found.extend(reads_missed(record));
     found.extend(bytes_disagree(record));
+    found.extend(unequal_survival(record));
     found.extend(unstable(&ran));
     let rates: Vec<f64> = record
         .probes
@@ -173,6 +174,18 @@ fn bytes_disagree(record: &RunRecord) -> Vec<Warning> {
     record.engines().into_iter().filter_map(of_engine).collect()
 }
 
+fn unequal_survival(record: &RunRecord) -> Option<Warning> {
+    let (mut survive, mut lose) = (Vec::new(), Vec::new());
+    for engine in record.engines() {
+        match record.of_engine(engine).find_map(|one| one.settings.survival) {
+            Some(survival) if survival.missing == 0 => survive.push(engine.to_owned()),
+            Some(_) => lose.push(engine.to_owned()),
+            None => {}
+        }
+    }
+    (!survive.is_empty() && !lose.is_empty()).then_some(Warning::UnequalSurvival { survive, lose })
+}
+
 fn unstable(ran: &[&Measurement]) -> Vec<Warning> {
     let mut by_engine: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for measurement in ran {
@@ -227,7 +240,7 @@ mod tests {
         assert!(message.contains("11 (1.1 %)"), "{message}");
     }
     use reports::record::{
-        Build, Latency, LatencySummary, LoopCost, Profile, Settings, Status, TransactionType,
+        Build, Latency, LatencySummary, LoopCost, Profile, Settings, Status, Survival, TransactionType,
     };
 
     fn measurement(engine: &str, rate: f64) -> Measurement {
@@ -321,6 +334,37 @@ mod tests {
         let mut record = calm();
         record.measurements.truncate(1);
         assert_eq!(warnings(&record), [Warning::SingleRepetition]);
+    }
+
+    #[test]
+    fn engines_that_do_not_promise_the_same_are_named() {
+        let with = |missing: [Option<u64>; 2]| {
+            let mut record = calm();
+            record.measurements[0].engine = "b".into();
+            for (measurement, missing) in record.measurements.iter_mut().zip(missing) {
+                measurement.settings.survival = missing.map(|missing| Survival {
+                    kills: 3,
+                    acknowledged: 300,
+                    missing,
+                });
+            }
+            let unequal = |warning: &Warning| matches!(warning, Warning::UnequalSurvival { .. });
+            warnings(&record).into_iter().find(unequal)
+        };
+        for alike in [
+            [None, None],
+            [Some(0), Some(0)],
+            [Some(1), Some(300)],
+            [Some(0), None],
+        ] {
+            assert_eq!(with(alike), None, "{alike:?}");
+        }
+        let warning = with([Some(1), Some(0)]).unwrap();
+        let expected = Warning::UnequalSurvival {
+            survive: vec!["a".into()],
+            lose: vec!["b".into()],
+        };
+        assert_eq!(warning, expected);
     }
 
     #[test]

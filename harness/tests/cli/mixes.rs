@@ -94,6 +94,12 @@ fn repetitions_of_both_engines_interleave_and_probes_stand_between_them() {
     assert_eq!(order, ["palimpsest1", "memory1", "memory2", "palimpsest2"]);
     assert_eq!(measurement(&record, 0)["settings"]["durability"], "no_sync");
     assert_eq!(measurement(&record, 1)["settings"]["durability"], "none");
+    // The engine keeps such commits in the process for a while: the killed ones took theirs with them.
+    let survival = &measurement(&record, 0)["settings"]["survival"];
+    assert_eq!(survival["kills"], 3);
+    assert!(survival["acknowledged"].as_u64() >= Some(300), "{survival}");
+    assert!(survival["missing"].as_u64() > Some(0), "{survival}");
+    assert!(measurement(&record, 1)["settings"]["survival"].is_null());
     assert!(
         measurement(&record, 1)["settings"]["notes"][0]
             .as_str()

@@ -109,6 +109,12 @@ fn sqlite_is_killed_and_measured_like_any_other() {
     assert!(recovery["acknowledged"].as_u64().unwrap() > 0, "{recovery}");
     assert_eq!(recovery["lost"], 0);
     assert!(recovery["notes"][0].as_str().unwrap().contains("serializable"));
+    let unsynced = super::support::tiny("ycsb-a", "sqlite,palimpsest", "--durability no-sync").finish();
+    let record = unsynced.record();
+    let missing = &super::support::measurement(&record, 0)["settings"]["survival"]["missing"];
+    assert_eq!(*missing, 0, "it hands every commit to the kernel");
+    let warnings = record["warnings"].to_string();
+    assert!(warnings.contains("unequal_survival"), "{warnings}");
     let finished = super::support::tiny("oltp", "sqlite,palimpsest", "").finish();
     finished.expect_code(0);
     let measurement = &finished.record()["measurements"][0];

@@ -1,5 +1,6 @@
 //! The settings one measurement ran with, kept beside every figure so that unlike runs are not compared blindly.
 
+use super::Survival;
 use serde::{Deserialize, Serialize};
 
 /// Settings of one measurement. Names of levels are lower case with underscores (`read_committed`, `sync`, `no_sync`).
@@ -17,6 +18,9 @@ pub struct Settings {
     /// Durability asked of every commit: `sync`, `no_sync` or `none` (nothing is kept on disk).
     #[serde(default)]
     pub durability: Option<String>,
+    /// What commits survived that were not synchronised; `null` where all are, or where it was not measured.
+    #[serde(default)]
+    pub survival: Option<Survival>,
     /// Isolation level of the transactions.
     #[serde(default)]
     pub isolation: Option<String>,
@@ -35,4 +39,16 @@ pub struct Settings {
     /// What a reader must know to compare fairly, for instance an option of this engine that others lack.
     #[serde(default)]
     pub notes: Vec<String>,
+}
+
+impl Settings {
+    /// The durability, with what it was found to survive where that is not in the name.
+    #[must_use]
+    pub fn durability_words(&self) -> Option<String> {
+        let durability = self.durability.clone()?;
+        Some(match &self.survival {
+            Some(survival) => format!("{durability} (survives {})", survival.survives()),
+            None => durability,
+        })
+    }
 }

@@ -70,6 +70,13 @@ pub enum Warning {
         /// What the device wrote, for all programs.
         device_bytes: Option<u64>,
     },
+    /// Commits under one name survive a killed process on some engines and nothing on others.
+    UnequalSurvival {
+        /// Engines whose commits survive it.
+        survive: Vec<String>,
+        /// Engines whose commits do not.
+        lose: Vec<String>,
+    },
     /// One repetition only: no spread is known.
     SingleRepetition,
     /// Repetitions differ so much that their middle says little.
@@ -192,6 +199,12 @@ impl Warning {
                     size(device_bytes)
                 )
             }
+            Self::UnequalSurvival { survive, lose } => format!(
+                "no-sync is not one promise here: commits survive a killed process on {}, and do not on {}. Their figures \
+                 are not alike.",
+                survive.join(", "),
+                lose.join(", ")
+            ),
             Self::SingleRepetition => {
                 "One repetition only: the spread between repetitions is not known.".to_owned()
             }

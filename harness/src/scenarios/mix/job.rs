@@ -63,6 +63,7 @@ pub(crate) fn settings(job: &RunJob, spec: &Spec, capabilities: &Capabilities) -
             Durability::InMemory => "none".to_owned(),
             level => underscored(level.name()),
         }),
+        survival: None,
         isolation: levels.as_ref().map(|levels| underscored(levels.isolation.name())),
         cache_size_bytes: spec.cache_size_bytes.filter(|_| capabilities.cache_size),
         page_size_bytes: None,

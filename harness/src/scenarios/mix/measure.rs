@@ -17,7 +17,7 @@ use super::job::{RunJob, open_options, settings};
 use super::load::load;
 use super::loop_cost::loop_cost;
 use super::timed::timed_run;
-use crate::child::process::{content, follow_parent, write_json};
+use crate::child::process::{follow_parent, write_json};
 use crate::child::progress;
 use crate::drivers::factory;
 use crate::error::Result;
@@ -27,9 +27,8 @@ use crate::scenarios::levels::{Levels, levels};
 ///
 /// # Errors
 /// Only for what is not the engine's, such as a result that cannot be written.
-pub(super) fn work(job: serde_json::Value) -> Result<()> {
-    let job: RunJob = content(job)?;
-    let measurement = measure(&job, follow_parent())?;
+pub(super) fn work(job: &RunJob) -> Result<()> {
+    let measurement = measure(job, follow_parent())?;
     write_json(&job.result, &measurement)
 }
 

@@ -13,12 +13,17 @@ mod run;
 mod schedule;
 mod series;
 mod specification;
+mod survival;
 mod tally;
 mod timed;
 mod verification;
 mod worker;
 
+use serde::{Deserialize, Serialize};
+
 use super::{EMPTY, Scenario};
+use crate::child::process::content;
+use crate::error::Result;
 pub(super) use specification::explain;
 
 /// The scenario.
@@ -50,6 +55,22 @@ pub(super) const SCENARIO: Scenario = Scenario {
         ("seed", "of everything random"),
     ],
     prepare: run::prepare,
-    work: measure::work,
+    work,
     ..EMPTY
 };
+
+/// What a child of a mix has to do.
+#[derive(Debug, Serialize, Deserialize)]
+enum Job {
+    /// Measure one engine once.
+    Measure(Box<job::RunJob>),
+    /// Commit until it is killed, or look what is left of that.
+    Survive(survival::SurvivalJob),
+}
+
+fn work(job: serde_json::Value) -> Result<()> {
+    match content(job)? {
+        Job::Measure(job) => measure::work(&job),
+        Job::Survive(job) => survival::work(&job),
+    }
+}

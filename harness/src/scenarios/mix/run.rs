@@ -1,9 +1,11 @@
 //! The parent's side of a run: one child for each engine and repetition, interleaved, with flush probes between them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use reports::RunRecord;
-use reports::record::{Measurement, Status, Verification, Workload};
+use reports::record::{Measurement, Status, Survival, Verification, Warning, Workload};
+use workloads::driver::Durability;
 use workloads::spec::Spec;
 
 use super::job::{RunJob, settings};
@@ -16,6 +18,7 @@ use crate::child::progress::Display;
 use crate::drivers::factory;
 use crate::error::Result;
 use crate::request::Request;
+use crate::scenarios::levels::levels;
 use crate::scenarios::machine::{flush_sample, new_record};
 use crate::scenarios::{Run, save};
 
@@ -65,6 +68,7 @@ fn run(directories: &Directories, mix: &Mix) -> Result<RunRecord> {
     let mut record = new_record(directories, mix.workload.clone());
     let mut display = Display::new();
     let mut probed = 0;
+    let mut survivals = BTreeMap::new();
     for (repetition, engine) in interleaved(mix.engines.len(), mix.spec.repeat) {
         let engine = &mix.engines[engine];
         let job = job(directories, mix, engine, repetition);
@@ -80,7 +84,19 @@ fn run(directories: &Directories, mix: &Mix) -> Result<RunRecord> {
                 .push(flush_sample(&directories.data, repetition)?);
         }
         display.start(format!("{engine} {repetition}/{}", mix.spec.repeat));
-        let measurement = measure(directories, &job, &mix.spec, &mut display)?;
+        if !survivals.contains_key(engine) {
+            survivals.insert(engine, survival(directories, engine, &mix.spec)?);
+        }
+        let mut measurement = measure(directories, &job, &mix.spec, &mut display)?;
+        match &survivals[engine] {
+            Some(Ok(survival)) => measurement.settings.survival = Some(*survival),
+            Some(Err(message)) => measurement.warnings.push(Warning::Other {
+                message: format!(
+                    "What commits of {engine} at no-sync survive could not be measured: {message}"
+                ),
+            }),
+            None => {}
+        }
         display.finish(&outcome(&measurement));
         record.measurements.push(measurement);
         directories.discard(&job.directory);
@@ -121,7 +137,8 @@ fn measure(
     let job_file = directories
         .data
         .join(format!("{}-{}.job.json", job.engine, job.repetition));
-    let reason = match result_of_child(&job_file, super::SCENARIO.name, job, &job.result, display)? {
+    let content = super::Job::Measure(Box::new(job.clone()));
+    let reason = match result_of_child(&job_file, super::SCENARIO.name, &content, &job.result, display)? {
         Ok(measurement) => return Ok(measurement),
         Err(failure) => failure,
     };
@@ -141,6 +158,20 @@ fn not_run(job: &RunJob, spec: &Spec) -> Result<Measurement> {
         status: Status::NotRun,
         ..Measurement::default()
     })
+}
+
+/// What unsynchronised commits of an engine survive; `None` where it makes none in this mix.
+fn survival(
+    directories: &Directories,
+    engine: &str,
+    spec: &Spec,
+) -> Result<Option<std::result::Result<Survival, String>>> {
+    match levels(factory(engine)?.capabilities(), spec) {
+        Ok(levels) if levels.durability == Durability::NoSync => {
+            super::survival::survival(directories, engine, levels.isolation).map(Some)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// The line that stays on the terminal for a measurement.
