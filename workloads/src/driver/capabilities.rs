@@ -7,12 +7,13 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// How far concurrent transactions are kept apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename = "isolation level", rename_all = "kebab-case")]
 pub enum Isolation {
     /// May see writes of transactions that have not committed.
     ReadUncommitted,
     /// Each statement sees what was committed when it began.
+    #[default]
     ReadCommitted,
     /// The whole transaction sees one snapshot; of two that write the same row one fails.
     Snapshot,
@@ -41,10 +42,11 @@ impl Isolation {
 }
 
 /// What an acknowledged commit survives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename = "durability", rename_all = "kebab-case")]
 pub enum Durability {
     /// Loss of power: the commit waits for a flush to the device.
+    #[default]
     Sync,
     /// At most the death of the process; the engine flushes when it pleases.
     NoSync,

@@ -42,7 +42,7 @@ impl TableRef {
 
 /// Which way a scan walks from its start key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename = "direction", rename_all = "kebab-case")]
 pub enum Direction {
     /// Rising keys: rows with `key >= start`.
     #[default]

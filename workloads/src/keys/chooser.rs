@@ -5,7 +5,7 @@
 //! and steps back that far from the newest rows. The draws themselves never depend on timing; only where "newest"
 //! is does, because that is the point of the distribution. With one thread everything is reproducible.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::random::{Random, Scatter};
@@ -13,7 +13,12 @@ use crate::random::{Random, Scatter};
 use super::Zipfian;
 
 /// How often each row is chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Default, Serialize)]
+#[serde(
+    tag = "distribution",
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case"
+)]
 pub enum Distribution {
     /// Every row equally often.
     #[default]
@@ -42,8 +47,20 @@ pub enum Distribution {
 }
 
 impl Distribution {
-    /// The names used in specs.
-    pub const NAMES: [&'static str; 5] = ["uniform", "zipfian", "latest", "hotspot", "sequential"];
+    /// Every distribution, as a spec means it that gives only the name.
+    pub const ALL: [Distribution; 5] = [
+        Distribution::Uniform,
+        Distribution::Zipfian {
+            theta: 0.99,
+            scrambled: true,
+        },
+        Distribution::Latest { theta: 0.99 },
+        Distribution::Hotspot {
+            hot_fraction: 0.2,
+            hot_probability: 0.8,
+        },
+        Distribution::Sequential,
+    ];
 
     /// The name used in specs.
     pub const fn name(self) -> &'static str {

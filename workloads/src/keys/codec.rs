@@ -14,18 +14,22 @@ use crate::version::NUMBER_LIMIT;
 use serde::{Deserialize, Serialize};
 
 /// How a number is spelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename = "key form", rename_all = "kebab-case")]
 pub enum KeyForm {
     /// Big-endian binary.
+    #[default]
     Integer,
     /// `user0000000000000000042`.
     Text,
 }
 
 /// How keys follow each other when rows are inserted one after another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename = "key order", rename_all = "kebab-case")]
 pub enum KeyOrder {
     /// Rising.
+    #[default]
     Sequential,
     /// Scattered over the whole key space.
     Hashed,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::keys::{Distribution, KeyForm};
+use crate::names;
 use crate::version::NUMBER_LIMIT;
 
 use super::{Action, OperationSpec, Range, Spec, TableSpec, TransactionSpec};
@@ -19,9 +20,9 @@ const DURATION_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// One step from the whole spec to the value that is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Segment {
+pub(super) enum Segment<'a> {
     /// A field, by its name in the file.
-    Field(&'static str),
+    Field(&'a str),
     /// An item of a list, from 0.
     Item(usize),
 }
@@ -29,14 +30,14 @@ pub(super) enum Segment {
 /// What does not make sense, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Problem {
-    pub path: Vec<Segment>,
+    pub path: Vec<Segment<'static>>,
     pub message: String,
 }
 
 /// Collects the path while the checks descend.
 struct Place<'a> {
     before: Option<&'a Place<'a>>,
-    segment: Segment,
+    segment: Segment<'static>,
 }
 
 impl<'a> Place<'a> {
@@ -47,7 +48,7 @@ impl<'a> Place<'a> {
         }
     }
 
-    fn then(&'a self, segment: Segment) -> Place<'a> {
+    fn then(&'a self, segment: Segment<'static>) -> Place<'a> {
         Place {
             before: Some(self),
             segment,
@@ -268,10 +269,19 @@ fn check_operation(place: &Place<'_>, operation: &OperationSpec, spec: &Spec) ->
     place
         .at("count")
         .require(operation.count > 0, || "`count` is 0, expected at least 1".into())?;
-    let Some(table) = spec.tables.get(operation.table) else {
-        return place
-            .at("table")
-            .require(false, || "the operation names no table of the spec".into());
+    let Some(table) = spec
+        .table_index(&operation.table)
+        .map(|index| &spec.tables[index])
+    else {
+        place.require(!operation.table.is_empty(), || {
+            "`table` is missing in the operation, expected one of the spec's tables (it may only be left out when there \
+             is one)"
+                .into()
+        })?;
+        return place.at("table").require(false, || {
+            let known = spec.tables.iter().map(|table| table.name.as_str());
+            format!("`table`: {}", names::unknown("table", &operation.table, known))
+        });
     };
     if let Action::Range { length, .. } = operation.action {
         check_range(&place.at("length"), "`length`", length, 1, RANGE_MAX)?;
@@ -282,6 +292,10 @@ fn check_operation(place: &Place<'_>, operation: &OperationSpec, spec: &Spec) ->
             operation.action.name(),
             table.name
         )
+    })?;
+    let is_choice = operation.distribution.is_none() || operation.action != Action::Insert;
+    place.at("keys").require(is_choice, || {
+        "`keys`: an insert always takes the next new row, expected no distribution".into()
     })?;
     operation.distribution.map_or(Ok(()), |distribution| {
         check_distribution(&place.at("keys"), distribution)

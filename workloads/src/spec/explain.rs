@@ -40,7 +40,7 @@ pub(super) fn explain(spec: &Spec) -> String {
         };
         let _ = writeln!(out, "  {} ({share:.4}% of all, {kind})", transaction.name);
         for step in &transaction.operations {
-            let _ = writeln!(out, "    - {}", operation(step, spec));
+            let _ = writeln!(out, "    - {}", operation(step));
         }
     }
     let _ = writeln!(out, "\nRun\n  {}", run(spec).join("\n  "));
@@ -116,11 +116,8 @@ fn table(table: &TableSpec) -> String {
     )
 }
 
-fn operation(operation: &OperationSpec, spec: &Spec) -> String {
-    let table = spec
-        .tables
-        .get(operation.table)
-        .map_or("?", |table| table.name.as_str());
+fn operation(operation: &OperationSpec) -> String {
+    let table = &operation.table;
     let rows = if operation.count == 1 {
         "1 row".to_owned()
     } else {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::driver::{TableRef, TxOptions};
 use crate::keys::{Chooser, Distribution, KeyCodec};
-use crate::spec::{Action, Range, Spec};
+use crate::spec::{Action, OperationSpec, Range, Spec};
 use crate::values::ValueCodec;
 use crate::version::{RowRef, Version};
 
@@ -98,8 +98,8 @@ impl Plan {
             .transactions
             .iter()
             .map(|transaction| {
-                let step = |operation: &crate::spec::OperationSpec| {
-                    let index = operation.table;
+                let step = |operation: &OperationSpec| {
+                    let index = table_of(&spec, operation);
                     let chooser = (operation.action != Action::Insert).then(|| {
                         let wanted = (
                             index,
@@ -211,8 +211,13 @@ fn tables_with(spec: &Spec, action: Action) -> BTreeSet<usize> {
         .flat_map(|transaction| &transaction.operations);
     operations
         .filter(|operation| operation.action == action)
-        .map(|operation| operation.table)
+        .map(|operation| table_of(spec, operation))
         .collect()
+}
+
+fn table_of(spec: &Spec, operation: &OperationSpec) -> usize {
+    spec.table_index(&operation.table)
+        .expect("the spec was checked: every operation names one of its tables")
 }
 
 fn cumulative_weights(spec: &Spec) -> Vec<u64> {

@@ -35,13 +35,17 @@ fn the_reference_explains_every_field_and_name_and_the_examples_use_every_field(
         let fields = text
             .split(['\n', '{', ','])
             .filter_map(|part| part.split_once('='));
+        let headers = text.lines().filter(|line| line.starts_with('['));
+        let headers = headers.flat_map(|line| line.trim_matches(['[', ']']).split('.'));
         fields
-            .map(|(name, _)| name.trim().to_owned())
+            .map(|(name, _)| name.trim())
+            .chain(headers)
+            .map(str::to_owned)
             .filter(|name| !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '-'))
             .collect()
     };
     let fields = words(&complete);
-    assert!(fields.len() > 25, "{fields:?}");
+    assert!(fields.len() > 35, "{fields:?}");
     for field in &fields {
         assert!(
             words(example).contains(field),
@@ -52,9 +56,10 @@ fn the_reference_explains_every_field_and_name_and_the_examples_use_every_field(
             "the reference does not explain `{field}`"
         );
     }
-    let names = Action::NAMES
+    let names = Action::ALL
+        .map(Action::name)
         .into_iter()
-        .chain(Distribution::NAMES)
+        .chain(Distribution::ALL.map(Distribution::name))
         .chain(KeyForm::ALL.map(KeyForm::name))
         .chain(KeyOrder::ALL.map(KeyOrder::name))
         .chain(workloads::driver::Isolation::ALL.map(|level| level.name()))

@@ -79,7 +79,7 @@ fn what_is_wrong_is_said_with_its_place() {
         (
             "threads = 2",
             "thread = 2",
-            "my.toml:2:1: unknown field in the spec `thread`: did you mean `threads`?",
+            "my.toml:2:1: unknown field `thread` in the spec: did you mean `threads`?",
         ),
         ("threads = 2", "threads 2", "my.toml:2:"),
         (
@@ -116,7 +116,7 @@ fn what_is_wrong_is_said_with_its_place() {
         (
             "rows = 10",
             "row = 10",
-            "my.toml:5:1: unknown field `row` in table 1; did you mean `rows`?",
+            "my.toml:5:1: unknown field `row` in table 1: did you mean `rows`?",
         ),
         (
             "rows = 10",
@@ -136,7 +136,7 @@ fn what_is_wrong_is_said_with_its_place() {
         (
             "rows = 10",
             "rows = 10\nkeys = { distribution = \"uniform\", theta = 0.5 }",
-            "my.toml:6:36: unknown field in the keys `theta`",
+            "my.toml:6:36: unknown field `theta` in the keys: known: distribution",
         ),
         (
             "rows = 10",
@@ -223,12 +223,14 @@ fn what_is_wrong_is_said_with_its_place() {
         );
         assert!(error.starts_with("my.toml:"), "{error}");
     }
-    let twice = format!("{GOOD}[[table]]\nname = \"a\"\nrows = 1\n");
-    let error = Spec::parse("x", "my.toml", &twice).unwrap_err().to_string();
-    assert!(
-        error.contains("my.toml:8:") && error.contains("`table` is missing"),
-        "{error}"
-    );
+    for (name, expected) in [
+        ("b", "my.toml:8:15: `table` is missing"),
+        ("a", "my.toml:10:8: there are two tables named `a`"),
+    ] {
+        let two = format!("{GOOD}[[table]]\nname = \"{name}\"\nrows = 1\n");
+        let error = Spec::parse("x", "my.toml", &two).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{error}");
+    }
     let missing = Spec::load(std::path::Path::new("/nonexistent/spec.toml"))
         .unwrap_err()
         .to_string();
@@ -317,6 +319,71 @@ fn overrides_are_checked_by_the_same_rules_and_name_the_option() {
 }
 
 #[test]
+fn a_spec_travels_as_json_with_the_fields_of_its_file() {
+    for name in BUILTIN_NAMES {
+        let spec = builtin(name).unwrap();
+        let text = serde_json::to_string(&spec).unwrap();
+        assert_eq!(serde_json::from_str::<Spec>(&text).unwrap(), spec, "{text}");
+        assert_eq!(toml::from_str::<Spec>(&spec.to_toml()).unwrap(), spec);
+        assert_eq!(
+            serde_json::from_str::<toml::Value>(&text).unwrap(),
+            toml::from_str::<toml::Value>(&spec.to_toml()).unwrap(),
+            "{text}"
+        );
+    }
+    let mut spec = builtin("mixed").unwrap();
+    (spec.rate, spec.cache_size_bytes) = (Some(2.5), Some(u64::MAX));
+    let text = serde_json::to_string(&spec).unwrap();
+    assert_eq!(serde_json::from_str::<Spec>(&text).unwrap(), spec, "{text}");
+    let error = serde_json::from_str::<Spec>(&text.replace("\"theta\"", "\"teta\"")).unwrap_err();
+    assert!(error.to_string().contains("unknown field `teta`"), "{error}");
+}
+
+#[test]
+fn mistakes_are_found_in_the_order_of_the_text() {
+    for (first, second) in [
+        ("threads = 0.5", "repeat = 0.5"),
+        ("repeat = 0.5", "threads = 0.5"),
+    ] {
+        let error = error_of("threads = 2", &format!("{first}\n{second}"));
+        assert!(error.starts_with("my.toml:2:"), "{error}");
+    }
+}
+
+#[test]
+fn the_short_forms_mean_the_long_ones() {
+    let of = |fields: &str| {
+        let spec = GOOD.replace("rows = 10", &format!("rows = 10\n{fields}"));
+        let spec = Spec::parse("good", "my.toml", &spec).unwrap();
+        (spec.tables[0].value.size, spec.tables[0].distribution)
+    };
+    for (short, long) in [
+        ("value = { size = 7 }", "value = { size = { min = 7, max = 7 } }"),
+        (
+            "value = { size = \"1KiB\" }",
+            "value = { size = { min = 1024, max = \"1KiB\" } }",
+        ),
+        (
+            "keys = \"hotspot\"",
+            "keys = { distribution = \"hotspot\", hot-probability = 0.8 }",
+        ),
+        (
+            "keys = \"zipfian\"",
+            "keys = { distribution = \"zipfian\", theta = 0.99 }",
+        ),
+    ] {
+        assert_eq!(of(short), of(long), "{short}");
+    }
+    assert_eq!(
+        of("keys = { distribution = \"zipfian\", scrambled = false }").1,
+        Distribution::Zipfian {
+            theta: 0.99,
+            scrambled: false
+        }
+    );
+}
+
+#[test]
 fn built_in_specs_survive_the_way_through_text() {
     for name in BUILTIN_NAMES {
         let spec = builtin(name).unwrap();
@@ -387,16 +454,21 @@ fn any_operation() -> impl Strategy<Value = (Action, u32, Option<Distribution>)>
 }
 
 fn any_spec() -> impl Strategy<Value = Spec> {
-    let texts = ("[a-z-]{1,10}", "\\PC{0,20}x", "\\PC{0,40}", any::<u64>());
+    let texts = (
+        "[a-z-]{1,10}",
+        "(?s).{0,20}x",
+        "(?s)[\\PC\"'\\\\\r\n\t\u{0}\u{7f}]{0,40}",
+        any::<u64>(),
+    );
     let settings = (
         1..1024u16,
         0..4usize,
         0..3usize,
         1..100u32,
-        proptest::option::of(0.001..1e6f64),
+        proptest::option::of(f64::MIN_POSITIVE..1e9),
     );
     let sizes = (
-        proptest::option::of(65536..u64::MAX / 2),
+        proptest::option::of(65536..=u64::MAX),
         0..100_000_000_000u64,
         1..100_000_000_000u64,
     );
@@ -426,7 +498,7 @@ fn any_spec() -> impl Strategy<Value = Spec> {
                         .into_iter()
                         .map(|((action, count, distribution), table)| OperationSpec {
                             action,
-                            table: table.index(tables.len()),
+                            table: tables[table.index(tables.len())].name.clone(),
                             count,
                             distribution: distribution.filter(|_| action != Action::Insert),
                         })
@@ -435,9 +507,9 @@ fn any_spec() -> impl Strategy<Value = Spec> {
                 .collect();
             Spec {
                 name: texts.0,
-                title: texts.1.trim().to_owned(),
+                title: texts.1,
                 description: texts.2.trim().to_owned(),
-                source: String::new(),
+                source: texts.2.chars().rev().collect::<String>().trim().to_owned(),
                 seed: texts.3,
                 threads: settings.0,
                 isolation: Isolation::ALL[settings.1],
