@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The whole check: format, lints, tests, documentation. Needs a Rust toolchain and a C compiler.
+# The whole check: format, dependencies, lints, tests, documentation. Needs a Rust toolchain and a C compiler; cargo-deny is
+# installed below target/ where it is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,6 +20,13 @@ done
 
 step "format"
 cargo fmt --all --check
+step "dependencies: licences, sources"
+deny=(cargo deny)
+if ! cargo deny --version >/dev/null 2>&1; then
+  [ -x target/tools/bin/cargo-deny ] || cargo install --locked --debug --quiet --root target/tools cargo-deny
+  deny=(target/tools/bin/cargo-deny)
+fi
+"${deny[@]}" --locked --config .github/deny.toml --log-level error check bans licenses sources
 step "clippy"
 cargo clippy --workspace --all-targets --locked -- -D warnings
 cargo clippy -p harness --all-targets --features "$features" --locked -- -D warnings
