@@ -7,9 +7,9 @@
 
 use std::cmp::Ordering;
 
-use super::layout::{GHOST, HEADER, KIND_INNER, KIND_LEAF, KIND_OVERFLOW, OVERFLOW};
+use super::layout::{GHOST, HEADER, KIND_INNER, KIND_LEAF, KIND_OVERFLOW, MAX_VALUE, OVERFLOW};
 use super::layout::{Slot, key_head, max_inline_value, max_key};
-use super::node::{Node, OverflowRef};
+use super::node::{Node, OverflowRef, Payload};
 
 /// Which bytes of a page are taken, as bits.
 struct Taken(Vec<u64>);
@@ -147,6 +147,13 @@ impl Node<'_> {
             OVERFLOW => payload == OverflowRef::BYTES,
             flags => return Err(format!("slot {index} has flags {flags}")),
         };
+        if slot.flags == OVERFLOW && fits {
+            // What readers ask memory for.
+            return match self.payload(slot) {
+                Payload::Overflow(value) if (1..=MAX_VALUE).contains(&(value.len as usize)) => Ok(()),
+                _ => Err(format!("slot {index} refers to a value longer than any")),
+            };
+        }
         if fits {
             Ok(())
         } else {
@@ -265,7 +272,7 @@ mod tests {
     #[test]
     fn each_impossible_field_is_named() {
         type Case = (u8, &'static str, fn(&mut [u8]));
-        let cases: [Case; 21] = [
+        let cases: [Case; 22] = [
             (0, "unknown page kind 7", |b| b[16] = 7),
             (0, "kind 1 at level 1", |b| b[17] = 1),
             (1, "kind 2 at level 0", |b| b[17] = 0),
@@ -286,6 +293,13 @@ mod tests {
             (0, "flags 3", |b| b[slot(1)] |= 3),
             (0, "with flags 1 has a payload of 40", |b| b[slot(1)] |= GHOST),
             (0, "with flags 2 has a payload of 40", |b| b[slot(1)] |= OVERFLOW),
+            (0, "slot 1 refers to a value longer than any", |b| {
+                b[slot(1)] |= OVERFLOW;
+                let cell = usize::from(u16::from_le_bytes([b[slot(1) + 2], b[slot(1) + 3]]));
+                put(b, cell, 16);
+                // Behind the length and the one byte of the key that is not in the prefix.
+                b[cell + 3..][..4].copy_from_slice(&u32::MAX.to_le_bytes());
+            }),
             (1, "slot 1 of an inner page has flags 2", |b| b[slot(1)] |= 2),
             (0, "the key of slot 2 is out of order", swap_slots),
             (0, "slot 3 has another head", |b| b[slot(3) + 7] ^= 1),

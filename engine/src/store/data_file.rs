@@ -8,14 +8,14 @@
 //! | complete a checkpoint | [`super::committing`] |
 //! | check everything | [`super::verifying`] |
 //!
-//! Locks, in the order in which they are taken; none of the last five is held across I/O except `resize`, which only
-//! those wait for who need a longer file:
+//! Locks, in the order in which they are taken; none below `resize` is held across I/O, and `set_aside` and `resize` only
+//! while the file is made longer:
 //!
 //! | lock | protects |
 //! |---|---|
 //! | `durable` | what the durable checkpoint consists of; held through a whole checkpoint or verification |
-//! | `resize` | the length of the file |
 //! | `set_aside` | room that is set aside |
+//! | `resize` | the length of the file |
 //! | `numbers` | page numbers in use; held over every change of map entries, so that entry, number and space change together |
 //! | chunk (in `map`) | 512 map entries |
 //! | `reserved` | extents reserved for commits |

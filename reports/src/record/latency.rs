@@ -8,10 +8,13 @@ use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
 use serde::{Deserialize, Serialize};
-use std::io::Cursor;
+use std::io::{Cursor, Read as _};
 
 /// How many values must lie above a percentile for it to be told: with fewer it is what those few happened to be.
 const VALUES_ABOVE: f64 = 10.0;
+
+/// Most bytes of an encoded histogram before its compression; those of this program have some ten thousand.
+const INFLATED_MAX: u64 = 16 << 20;
 
 /// Percentiles of a distribution, in nanoseconds. Those for which there are too few values are `null`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -94,10 +97,27 @@ impl Latency {
             return Ok(None);
         };
         let bytes = STANDARD.decode(text)?;
+        let inflated = inflate(&bytes).map_err(|what| LatencyError::Decode(what.to_string()))?;
         Deserializer::new()
-            .deserialize(&mut Cursor::new(bytes))
+            .deserialize(&mut Cursor::new(inflated))
             .map(Some)
             .map_err(|error| LatencyError::Decode(format!("{error:?}")))
+    }
+}
+
+/// The encoding without its compression. The decoder believes the lengths in it, so they are compared with what is there
+/// first: in front, the cookie and the compressed length; inside, the cookie, the length of the counts, and 32 bytes of header.
+fn inflate(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    let too_long = |what| std::io::Error::new(std::io::ErrorKind::InvalidData, what);
+    let compressed = bytes.get(8..).unwrap_or_default();
+    let mut inflated = Vec::new();
+    flate2::read::ZlibDecoder::new(compressed)
+        .take(INFLATED_MAX)
+        .read_to_end(&mut inflated)?;
+    let counts = inflated.len().saturating_sub(40);
+    match inflated.get(4..8).and_then(|len| len.try_into().ok()) {
+        Some(len) if u32::from_be_bytes(len) as usize <= counts => Ok(inflated),
+        _ => Err(too_long("it is shorter than it says, or longer than 16 MiB")),
     }
 }
 
@@ -196,5 +216,34 @@ mod tests {
         assert!(matches!(latency.decode(), Err(LatencyError::Base64(_))));
         latency.histogram = Some(STANDARD.encode(b"not a histogram at all"));
         assert!(matches!(latency.decode(), Err(LatencyError::Decode(_))));
+    }
+
+    #[test]
+    fn lengths_in_an_encoded_histogram_are_not_believed() {
+        let mut histogram = Histogram::<u64>::new(3).expect("three digits are valid");
+        histogram.record(5).expect("any value is taken");
+        let sound = Latency::from_histogram(&histogram)
+            .expect("encodes")
+            .expect("is not empty");
+        let bytes = STANDARD
+            .decode(sound.histogram.expect("is kept"))
+            .expect("is base64");
+        let mut inside = inflate(&bytes).expect("inflates");
+        inside[4..8].copy_from_slice(&u32::MAX.to_be_bytes());
+        let mut longer = inside.clone();
+        longer[4..8].copy_from_slice(&(17_u32 << 20).to_be_bytes());
+        longer.resize(18 << 20, 0);
+        for inside in [inside, longer, Vec::new()] {
+            let mut text = bytes[..8].to_vec();
+            let mut encoder = flate2::write::ZlibEncoder::new(&mut text, flate2::Compression::default());
+            std::io::Write::write_all(&mut encoder, &inside).expect("memory takes it");
+            encoder.finish().expect("memory takes it");
+            let latency = Latency {
+                histogram: Some(STANDARD.encode(text)),
+                ..Latency::default()
+            };
+            let error = latency.decode().expect_err("a length that is not there");
+            assert!(error.to_string().contains("shorter than it says"), "{error}");
+        }
     }
 }
