@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use units::{parse_count, parse_duration, parse_number, parse_size};
 use workloads::driver::{Durability, Isolation};
 use workloads::spec::Overrides;
-use workloads::units::{parse_count, parse_duration, parse_size};
 
 use crate::drivers::factory;
 use crate::error::{HarnessError, Result};
@@ -101,7 +101,7 @@ pub(crate) struct Request {
 impl Request {
     /// The settings that were given, by the names of their options, as they are recorded.
     pub(crate) fn settings(&self) -> BTreeMap<String, String> {
-        let (duration, size) = (workloads::units::format_duration, workloads::units::format_size);
+        let (duration, size) = (units::exact_duration, units::exact_size);
         let entries = [
             ("threads", self.threads.map(|value| value.to_string())),
             ("rows", self.rows.map(|value| value.to_string())),
@@ -193,8 +193,8 @@ impl Request {
 }
 
 fn parse_rate(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
+    match parse_number(text) {
+        Ok(rate) if rate > 0.0 => Ok(rate),
         _ => Err(format!(
             "`{text}` is not a rate; expected transactions each second above 0, for instance 5000"
         )),
@@ -299,6 +299,7 @@ mod tests {
         assert_eq!(request.durability, Some(Durability::NoSync));
         assert_eq!(request.isolation, Some(Isolation::ReadCommitted));
         assert_eq!(request.rate, Some(5000.0));
+        assert_eq!(super::parse_rate("20k"), Ok(20_000.0));
         let settings = request.settings();
         assert_eq!(
             (&*settings["duration"], &*settings["value-size"]),
@@ -313,6 +314,7 @@ mod tests {
             ["--rows", "many"],
             ["--rate", "-1"],
             ["--rate", "inf"],
+            ["--rate", "1,5"],
             ["--repeat", "0"],
             ["--duration", "10"],
             ["--durability", "maybe"],

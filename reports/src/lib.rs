@@ -40,9 +40,9 @@ pub mod plot;
 pub mod record;
 pub mod statistics;
 pub mod summary;
+pub mod table;
 mod text;
 pub mod time;
-pub mod units;
 
 pub use criteria::evaluate;
 pub use html::{ReportError, ReportFiles, compare, render_report, write_comparison, write_report};

@@ -291,7 +291,7 @@ fn figures(ran: &[&Measurement]) -> FigureSummary {
         rss_bytes_peak: of(&|m| m.resources.rss_bytes_peak.map(float)),
         cpu_cores_used: of(&|m| {
             let busy = m.resources.cpu_user_ns?.checked_add(m.resources.cpu_system_ns?)?;
-            crate::units::quotient(busy, m.duration_ns?)
+            units::quotient(busy, m.duration_ns?)
         }),
         process_bytes_written: of(&|m| m.resources.process_bytes_written.map(float)),
         device_bytes_written: of(&|m| m.resources.device_bytes_written.map(float)),
@@ -324,7 +324,7 @@ pub fn flush_bound_warnings(record: &RunRecord) -> Vec<Warning> {
     let Some(raw_flushes_per_second) = probes.reduce(f64::max) else {
         return Vec::new();
     };
-    let rate = |m: &Measurement| crate::units::per_second(m.engine_stats.flushes?, m.duration_ns?);
+    let rate = |m: &Measurement| units::per_second(m.engine_stats.flushes?, m.duration_ns?);
     record
         .engines()
         .into_iter()

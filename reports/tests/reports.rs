@@ -6,6 +6,7 @@ mod pages;
 mod plots;
 mod record;
 mod strange;
+mod tables;
 mod text;
 
 #[path = "../examples/demo_report/crash_test.rs"]

@@ -59,7 +59,6 @@ pub mod oracle;
 pub mod random;
 pub mod spec;
 pub mod stream;
-pub mod units;
 pub mod values;
 pub mod version;
 pub mod worker;

@@ -32,8 +32,8 @@ pub(crate) fn verify(database: &Path) -> Result<Exit> {
     crate::console::tell(format_args!(
         "{}: structure is sound ({} pages, {})",
         database.display(),
-        reports::units::count(info.page_count),
-        reports::units::bytes(info.file_bytes),
+        units::count(info.page_count),
+        units::bytes(info.file_bytes),
     ));
     Ok(Exit::Good)
 }

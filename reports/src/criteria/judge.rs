@@ -4,7 +4,6 @@ use super::definition::{Criterion, Measure, builtin};
 use super::expression::Truth;
 use super::ratios;
 use crate::record::{Outcome, RunRecord, Verdict};
-use crate::units;
 use serde_json::{Value, json};
 
 /// Judges every built-in criterion and every speed target by a record.

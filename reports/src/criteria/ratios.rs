@@ -1,7 +1,6 @@
 //! Speed targets, and how a measured ratio is judged by them.
 
 use crate::record::{Direction, Outcome, RatioRow, RunRecord, Verdict};
-use crate::units;
 use serde::Deserialize;
 use std::sync::OnceLock;
 
@@ -111,7 +110,7 @@ impl RatioRow {
             return units::MISSING.to_owned();
         };
         let same_side = |text: &str| {
-            let shown: f64 = text.replace(',', "").parse().unwrap_or(value);
+            let shown: f64 = units::parse_number(text).unwrap_or(value);
             [self.target, self.stretch]
                 .into_iter()
                 .flatten()

@@ -1,13 +1,11 @@
 //! What the page of one run is filled with: everything as text, so that the template only places it.
 
 use super::crash::{self, CrashSection};
-use super::findings;
-use super::sections::{self, RecoverySection};
-use super::tables::{self, Table};
+use super::sections::{self, RecoveryNotes};
 use crate::plot;
 use crate::record::{Outcome, RunRecord, Verdict};
 use crate::summary::{self, VerificationSummary};
-use crate::units;
+use crate::table::{self, Table, Tables};
 use serde::Serialize;
 
 /// A drawn plot.
@@ -35,23 +33,12 @@ pub(super) struct Banner {
     detail: String,
 }
 
-/// A verdict as the page shows it.
-#[derive(Debug, Serialize)]
-pub(super) struct VerdictLine {
-    class: &'static str,
-    label: String,
-    title: String,
-    target: String,
-    value: String,
-    detail: String,
-}
-
 /// Verdicts under one heading: those that were measured and those that were not.
 #[derive(Debug, Serialize)]
 pub(super) struct VerdictGroup {
     section: String,
-    measured: Vec<VerdictLine>,
-    open: Vec<VerdictLine>,
+    measured: Option<Table>,
+    open: Option<Table>,
 }
 
 /// Verification of one engine.
@@ -75,23 +62,13 @@ pub(super) struct ReportContext {
     dev_build: bool,
     interrupted: bool,
     banner: Banner,
-    summary: Option<Table>,
     problems: Vec<String>,
     verification: Vec<VerificationLine>,
     warnings: Vec<String>,
     plots: Vec<Picture>,
-    outcomes: Option<Table>,
-    latencies: Option<Table>,
-    storage: Option<Table>,
-    concurrency: Option<Table>,
-    resources: Option<Table>,
-    settings: Option<Table>,
     settings_notes: Vec<String>,
-    bounds: Option<Table>,
-    ratios: Option<Table>,
-    ratio_figures: Option<Table>,
-    findings: Option<Table>,
-    recovery: Vec<RecoverySection>,
+    tables: Tables,
+    recovery: Vec<RecoveryNotes>,
     crash: Option<CrashSection>,
     verdicts: Vec<VerdictGroup>,
     environment: Vec<Fact>,
@@ -125,7 +102,6 @@ impl ReportContext {
             dev_build: summary::is_dev_build(record),
             interrupted: record.interrupted,
             banner: banner(record, &verdicts),
-            summary: tables::summary(&engines),
             problems: engines
                 .iter()
                 .flat_map(|engine| {
@@ -142,17 +118,8 @@ impl ReportContext {
                 .collect(),
             warnings: summary::warnings(record),
             plots,
-            outcomes: tables::outcomes(&engines),
-            latencies: tables::latencies(&engines),
-            storage: tables::storage(&engines),
-            concurrency: tables::concurrency(&engines),
-            resources: tables::resources(&engines),
-            settings: tables::settings(&engines),
             settings_notes: sections::settings_notes(&engines),
-            bounds: findings::bounds(record),
-            ratios: findings::ratios(record),
-            ratio_figures: findings::ratio_figures(record),
-            findings: findings::findings(record),
+            tables: table::of_judged(record, &verdicts),
             recovery: sections::recovery(record),
             crash: crash::crash(record, crash_plots),
             verdicts: groups(&verdicts),
@@ -242,41 +209,25 @@ fn verification_line(engine: &summary::EngineSummary<'_>) -> VerificationLine {
     }
 }
 
+/// The sections of the criteria, in the order in which they come.
 fn groups(verdicts: &[Verdict]) -> Vec<VerdictGroup> {
-    let mut groups: Vec<VerdictGroup> = Vec::new();
+    let mut sections: Vec<&str> = Vec::new();
     for verdict in verdicts {
-        let index = groups
-            .iter()
-            .position(|group| group.section == verdict.section)
-            .unwrap_or_else(|| {
-                groups.push(VerdictGroup {
-                    section: verdict.section.clone(),
-                    measured: Vec::new(),
-                    open: Vec::new(),
-                });
-                groups.len() - 1
-            });
-        let line = verdict_line(verdict);
-        if verdict.outcome == Outcome::NotMeasured {
-            groups[index].open.push(line);
-        } else {
-            groups[index].measured.push(line);
+        if !sections.contains(&verdict.section.as_str()) {
+            sections.push(&verdict.section);
         }
     }
-    groups
-}
-
-fn verdict_line(verdict: &Verdict) -> VerdictLine {
-    let label = match verdict.stretch_met {
-        Some(true) if verdict.outcome == Outcome::Pass => format!("{}, stretch met", verdict.outcome.label()),
-        _ => verdict.outcome.label().to_owned(),
+    let group = |section: &str| {
+        let of = |open: bool| {
+            let here = verdicts.iter().filter(|verdict| verdict.section == section);
+            let these = here.filter(|verdict| (verdict.outcome == Outcome::NotMeasured) == open);
+            table::criteria(section, these, open)
+        };
+        VerdictGroup {
+            section: section.to_owned(),
+            measured: of(false),
+            open: of(true),
+        }
     };
-    VerdictLine {
-        class: tables::outcome_class(verdict.outcome),
-        label,
-        title: verdict.title.clone(),
-        target: verdict.target.clone(),
-        value: verdict.value.clone().unwrap_or_else(|| units::MISSING.to_owned()),
-        detail: verdict.detail.clone(),
-    }
+    sections.into_iter().map(group).collect()
 }

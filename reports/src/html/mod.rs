@@ -3,12 +3,11 @@
 mod comparison;
 mod context;
 mod crash;
-mod findings;
 mod page;
 mod sections;
-mod tables;
 mod write;
 
 pub use comparison::compare;
+pub(crate) use page::fill;
 pub use page::{ReportError, render_report};
 pub use write::{ReportFiles, write_comparison, write_report};

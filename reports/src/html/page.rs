@@ -36,8 +36,9 @@ pub enum ReportError {
 }
 
 const STYLE: &str = include_str!("../../templates/style.css");
-const TEMPLATES: [(&str, &str); 3] = [
+const TEMPLATES: [(&str, &str); 4] = [
     ("parts.html", include_str!("../../templates/parts.html")),
+    ("table.html", include_str!("../../templates/table.html")),
     ("report.html", include_str!("../../templates/report.html")),
     ("comparison.html", include_str!("../../templates/comparison.html")),
 ];
@@ -73,7 +74,7 @@ pub(super) fn pictures(plots: &[Plot]) -> Result<Vec<Picture>, ReportError> {
 }
 
 /// Fills a template; everything is escaped but the style and the pictures.
-pub(super) fn fill(name: &str, context: &impl Serialize) -> Result<String, ReportError> {
+pub(crate) fn fill(name: &str, context: &impl Serialize) -> Result<String, ReportError> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.set_syntax(

@@ -1,11 +1,11 @@
-//! Lists of facts: environment, recovery, notes on fairness.
+//! Lists of facts: environment, notes on recovery and on fairness.
 
 use serde::Serialize;
 
 use super::context::Fact;
 use crate::record::{Profile, Recovery, RunRecord};
 use crate::summary::EngineSummary;
-use crate::units::{self, or_missing};
+use units::or_missing;
 
 pub(super) fn fact(term: &str, value: String) -> Fact {
     Fact {
@@ -45,54 +45,22 @@ pub(super) fn environment(record: &RunRecord) -> Vec<Fact> {
     ]
 }
 
-/// What one engine's rounds of cutting off and reopening found.
+/// What there is to say about one engine's rounds of cutting off and reopening, beside its row of figures.
 #[derive(Debug, Serialize)]
-pub(super) struct RecoverySection {
+pub(super) struct RecoveryNotes {
     title: String,
-    facts: Vec<Fact>,
     notes: Vec<String>,
     findings: Vec<String>,
 }
 
 /// Rounds of cutting off and reopening, for each engine.
-pub(super) fn recovery(record: &RunRecord) -> Vec<RecoverySection> {
-    let section = |recovery: &Recovery| RecoverySection {
+pub(super) fn recovery(record: &RunRecord) -> Vec<RecoveryNotes> {
+    let section = |recovery: &Recovery| RecoveryNotes {
         title: format!("{}: {}", recovery.engine, recovery.kind.title()),
-        facts: recovery_facts(recovery),
         notes: recovery.notes.clone(),
         findings: recovery.findings.clone(),
     };
     record.recovery.iter().map(section).collect()
-}
-
-fn recovery_facts(recovery: &Recovery) -> Vec<Fact> {
-    let planned = recovery
-        .rounds_planned
-        .map_or_else(String::new, |planned| format!(" of {planned}"));
-    vec![
-        fact("Rounds", format!("{}{planned}", units::count(recovery.rounds))),
-        fact("Time", or_missing(recovery.duration_ns, units::duration)),
-        fact("Acknowledged commits", units::count(recovery.acknowledged)),
-        fact("Durability", or_missing(recovery.durability.clone(), |name| name)),
-        fact("Missing, as it allows", units::count(recovery.missing_with_leave)),
-        fact("Lost", units::count(recovery.lost)),
-        fact("Partial", units::count(recovery.partial)),
-        fact(
-            "Unacknowledged but present",
-            or_missing(recovery.unacknowledged_present, units::count),
-        ),
-        fact(
-            "Unsynced changes",
-            or_missing(recovery.unsynced_changes, units::count),
-        ),
-        fact("Log replayed", or_missing(recovery.redo_bytes, units::bytes)),
-        fact(
-            "Replay speed",
-            or_missing(recovery.redo_bytes_per_second(), |rate| {
-                format!("{}/s", units::bytes(rate as u64))
-            }),
-        ),
-    ]
 }
 
 /// What each engine's adapter says about fair comparison.

@@ -53,7 +53,7 @@ impl BarChart {
             strong.bold = true;
             let value = match bar.value {
                 Some(value) => format!("{} {}", Format::Short.label(value), self.unit),
-                None => crate::units::MISSING.to_owned(),
+                None => units::MISSING.to_owned(),
             };
             let value_width = painter.text_width(&value, strong)?;
             painter.text(&value, right, row + 10.0, Anchor::Right, strong)?;

@@ -1,7 +1,5 @@
 //! From values to positions: linear, logarithmic and percentile axes, their ticks and labels.
 
-use crate::units;
-
 /// How values lie along an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -32,9 +30,9 @@ impl Format {
     /// A value in words, for an axis.
     pub(crate) fn label(self, value: f64) -> String {
         match self {
-            Self::Duration => tidy(&units::duration(value.max(0.0) as u64)),
-            Self::Bytes => tidy(&units::bytes(value.max(0.0) as u64)),
-            Self::Seconds => units::trim(&format!("{value:.2}")).to_owned(),
+            Self::Duration => units::trim(&units::duration(value.max(0.0) as u64)),
+            Self::Bytes => units::trim(&units::bytes(value.max(0.0) as u64)),
+            Self::Seconds => units::trim(&format!("{value:.2}")),
             Self::Short => units::short(value),
             Self::Percent => {
                 let percent = format!("{:.6}", value * 100.0);
@@ -52,14 +50,6 @@ impl Format {
             }
         }
         base
-    }
-}
-
-/// Drops zeros behind the point in a number with a unit: `1.50 ms` becomes `1.5 ms`.
-fn tidy(text: &str) -> String {
-    match text.split_once(' ') {
-        Some((number, unit)) => format!("{} {unit}", units::trim(number)),
-        None => text.to_owned(),
     }
 }
 

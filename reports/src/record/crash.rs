@@ -217,7 +217,7 @@ impl CrashScenario {
     /// Openings each second, checks included; `None` when there were none.
     #[must_use]
     pub fn recoveries_per_second(&self) -> Option<f64> {
-        crate::units::per_second(self.recoveries, self.duration_ns).filter(|_| self.recoveries > 0)
+        units::per_second(self.recoveries, self.duration_ns).filter(|_| self.recoveries > 0)
     }
 }
 
@@ -225,7 +225,7 @@ impl RandomMixes {
     /// Openings each second, checks included; `None` when there were none.
     #[must_use]
     pub fn recoveries_per_second(&self) -> Option<f64> {
-        crate::units::per_second(self.recoveries, self.duration_ns).filter(|_| self.recoveries > 0)
+        units::per_second(self.recoveries, self.duration_ns).filter(|_| self.recoveries > 0)
     }
 }
 
@@ -310,7 +310,7 @@ impl CrashTest {
     pub fn recoveries_per_second(&self) -> Option<f64> {
         let scripted = self.scenarios.iter().map(|scenario| scenario.duration_ns);
         let duration = total(scripted.chain(self.random.iter().map(|random| random.duration_ns)));
-        crate::units::per_second(self.recoveries(), duration).filter(|_| self.recoveries() > 0)
+        units::per_second(self.recoveries(), duration).filter(|_| self.recoveries() > 0)
     }
 
     /// Images, runs and damages that ended wrong.

@@ -158,33 +158,33 @@ impl EngineStats {
     /// Commits for each flush, in the mean.
     #[must_use]
     pub fn commits_per_flush(&self) -> Option<f64> {
-        crate::units::quotient(self.commits?, self.flushes?)
+        units::quotient(self.commits?, self.flushes?)
     }
 
     /// Write amplification: as recorded, else from the byte counts.
     #[must_use]
     pub fn write_amplification(&self) -> Option<f64> {
         self.write_amplification
-            .or_else(|| crate::units::quotient(self.bytes_written?, self.logical_bytes?))
+            .or_else(|| units::quotient(self.bytes_written?, self.logical_bytes?))
     }
 
     /// Space amplification: as recorded, else from the byte counts.
     #[must_use]
     pub fn space_amplification(&self) -> Option<f64> {
         self.space_amplification
-            .or_else(|| crate::units::quotient(self.file_bytes?, self.live_logical_bytes?))
+            .or_else(|| units::quotient(self.file_bytes?, self.live_logical_bytes?))
     }
 
     /// WAL bytes for each logical byte changed.
     #[must_use]
     pub fn wal_amplification(&self) -> Option<f64> {
-        crate::units::quotient(self.wal_bytes?, self.logical_bytes?)
+        units::quotient(self.wal_bytes?, self.logical_bytes?)
     }
 
     /// Share of page accesses answered from the cache, 0 to 1.
     #[must_use]
     pub fn cache_hit_ratio(&self) -> Option<f64> {
         let hits = self.cache_hits?;
-        crate::units::quotient(hits, hits.checked_add(self.cache_misses?)?)
+        units::quotient(hits, hits.checked_add(self.cache_misses?)?)
     }
 }

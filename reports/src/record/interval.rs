@@ -58,7 +58,7 @@ impl Interval {
     /// Committed transactions each second; `None` for an interval without length.
     #[must_use]
     pub fn throughput(&self) -> Option<f64> {
-        crate::units::per_second(self.committed, self.length_ns)
+        units::per_second(self.committed, self.length_ns)
     }
 
     /// Middle of the interval in seconds from the start of the warm-up.

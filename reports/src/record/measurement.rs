@@ -47,7 +47,7 @@ impl Load {
     /// Rows loaded each second.
     #[must_use]
     pub fn rows_per_second(&self) -> Option<f64> {
-        crate::units::per_second(self.rows, self.duration_ns)
+        units::per_second(self.rows, self.duration_ns)
     }
 }
 
@@ -184,7 +184,7 @@ impl Measurement {
             if self.transaction_types.is_empty() {
                 return None;
             }
-            crate::units::per_second(self.committed(), self.duration_ns?)
+            units::per_second(self.committed(), self.duration_ns?)
         })
     }
 }

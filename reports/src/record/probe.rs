@@ -39,6 +39,6 @@ impl FlushSample {
     /// Flushes each second; `None` when no time was measured.
     #[must_use]
     pub fn flushes_per_second(&self) -> Option<f64> {
-        crate::units::per_second(self.flushes, self.duration_ns)
+        units::per_second(self.flushes, self.duration_ns)
     }
 }

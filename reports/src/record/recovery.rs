@@ -91,7 +91,7 @@ impl Recovery {
             0 => String::new(),
             missing => format!(
                 ", {} missing, as {} allows",
-                crate::units::count(missing),
+                units::count(missing),
                 self.durability.as_deref().unwrap_or("their durability"),
             ),
         }
@@ -100,7 +100,7 @@ impl Recovery {
     /// Bytes of log replayed each second.
     #[must_use]
     pub fn redo_bytes_per_second(&self) -> Option<f64> {
-        crate::units::per_second(self.redo_bytes?, self.redo_duration_ns?)
+        units::per_second(self.redo_bytes?, self.redo_duration_ns?)
     }
 }
 

@@ -59,7 +59,7 @@ impl Schedules {
     /// Schedules each second, checks and power losses included; `None` when there were none.
     #[must_use]
     pub fn per_second(&self) -> Option<f64> {
-        crate::units::per_second(self.schedules, self.duration_ns).filter(|_| self.schedules > 0)
+        units::per_second(self.schedules, self.duration_ns).filter(|_| self.schedules > 0)
     }
 
     /// Planted faults that were found.
@@ -85,7 +85,7 @@ impl Schedules {
     /// All of it in a sentence.
     #[must_use]
     pub fn headline(&self) -> String {
-        use crate::units::{count, number, or_missing};
+        use units::{count, number, or_missing};
         if let Some(why) = &self.not_run {
             return format!("Schedules were not run: {why}");
         }
@@ -125,7 +125,7 @@ impl PlantedOrder {
     #[must_use]
     pub fn schedules_text(&self) -> String {
         let each = self.schedules.iter();
-        let each = each.map(|found| crate::units::or_missing(*found, crate::units::count));
+        let each = each.map(|found| units::or_missing(*found, units::count));
         each.collect::<Vec<_>>().join("; ")
     }
 }

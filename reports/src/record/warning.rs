@@ -1,6 +1,5 @@
 //! What is wrong with a measurement, as data: shown wherever its figures are shown.
 
-use crate::units;
 use serde::{Deserialize, Serialize};
 
 /// One reason to distrust figures.

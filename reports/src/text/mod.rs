@@ -2,9 +2,9 @@
 
 mod crash;
 mod sections;
-pub(crate) mod table;
 
 use crate::record::RunRecord;
+use crate::table;
 
 /// Columns of a terminal whose width is not known.
 pub const DEFAULT_WIDTH: usize = 100;
@@ -18,17 +18,35 @@ pub fn text_table(record: &RunRecord) -> String {
 /// Like [`text_table`], for a terminal of `width` columns.
 #[must_use]
 pub fn text_table_within(record: &RunRecord, width: usize) -> String {
+    let verdicts = crate::evaluate(record);
+    let tables = table::of_judged(record, &verdicts);
+    let drawn = |id: &str| {
+        let table = tables.get(id).filter(|table| !table.page_only);
+        table.map_or_else(String::new, |table| table.to_text(width))
+    };
     let parts = [
         sections::heading(record, width),
-        sections::engines(record, width),
-        sections::latencies(record, width),
-        sections::storage(record, width),
-        text_ratios_within(record, width),
-        sections::recovery(record, width),
-        crash::crash(record, width),
-        sections::figures(record, width),
+        drawn("summary") + &sections::problems(record, width),
+        drawn("latencies") + &sections::percentiles(record, width),
+        drawn("outcomes"),
+        drawn("storage"),
+        drawn("resources"),
+        drawn("concurrency"),
+        drawn("ratios") + &sections::ratio_notes(record, width),
+        drawn("space"),
+        sections::recovery(record, width) + &drawn("recovery"),
+        crash::headline(record, width),
+        drawn("crash_scenarios"),
+        drawn("crash_faults"),
+        drawn("crash_damage"),
+        drawn("crash_planted"),
+        drawn("crash_orders"),
+        drawn("schedules_reach"),
+        drawn("crash_reach"),
+        crash::failures(record, width),
+        drawn("findings"),
         sections::verification(record, width),
-        sections::criteria(record, width),
+        drawn("criteria") + &sections::criteria(&verdicts, width),
         sections::warnings(record, width),
     ];
     let filled: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
@@ -44,5 +62,7 @@ pub fn text_ratios(record: &RunRecord) -> String {
 /// Like [`text_ratios`], for a terminal of `width` columns.
 #[must_use]
 pub fn text_ratios_within(record: &RunRecord, width: usize) -> String {
-    sections::ratios(record, width)
+    let table = table::ratios(record);
+    let drawn = table.map_or_else(String::new, |table| table.to_text(width));
+    drawn + &sections::ratio_notes(record, width)
 }

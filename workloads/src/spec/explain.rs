@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::driver::Direction;
 use crate::keys::{Distribution, KeyOrder};
-use crate::units::format_duration;
+use units::exact_duration;
 
 use super::{Action, OperationSpec, Spec, TableSpec};
 
@@ -79,8 +79,8 @@ fn run(spec: &Spec) -> Vec<String> {
         format!("{threads}, {pace}"),
         format!(
             "{} warm-up (not counted), then {} measured; {}",
-            format_duration(spec.warmup),
-            format_duration(spec.run),
+            exact_duration(spec.warmup),
+            exact_duration(spec.run),
             if spec.repeat == 1 {
                 "once".to_owned()
             } else {
@@ -93,7 +93,7 @@ fn run(spec: &Spec) -> Vec<String> {
         ),
     ];
     if let Some(bytes) = spec.cache_size_bytes {
-        lines.push(format!("cache of {}", crate::units::format_size(bytes)));
+        lines.push(format!("cache of {}", units::exact_size(bytes)));
     }
     lines
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::driver::Direction;
 use crate::keys::{Distribution, KeyForm, KeyOrder};
-use crate::{names, units};
+use crate::names;
 
 use super::check::check;
 use super::document::Document;
@@ -107,7 +107,7 @@ pub(super) mod duration {
         time: &Duration,
         s: S,
     ) -> Result<S::Ok, S::Error> {
-        s.serialize_str(&units::format_duration(*time))
+        s.serialize_str(&units::exact_duration(*time))
     }
 
     pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {

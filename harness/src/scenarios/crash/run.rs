@@ -125,11 +125,9 @@ fn run(directories: &Directories, request: &Request) -> Result<RunRecord> {
     let test = scenario.test;
     scenario.display.finish(&format!(
         "{} images, {} recoveries ({}/s), {} failures; planted faults found: {} of {}",
-        reports::units::count(test.images()),
-        reports::units::count(test.recoveries()),
-        reports::units::or_missing(test.recoveries_per_second(), |rate| reports::units::count(
-            rate as u64
-        )),
+        units::count(test.images()),
+        units::count(test.recoveries()),
+        units::or_missing(test.recoveries_per_second(), |rate| units::count(rate as u64)),
         test.failure_count(),
         test.planted.iter().filter(|fault| fault.caught).count(),
         test.planted.len(),
@@ -385,7 +383,7 @@ impl Run {
     fn show(&mut self, done: u64) {
         let note = format!(
             "{} images, {} failures",
-            reports::units::count(self.test.images()),
+            units::count(self.test.images()),
             self.test.failure_count()
         );
         self.display.show(&Progress::Done { done, note });

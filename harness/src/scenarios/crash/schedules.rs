@@ -134,10 +134,10 @@ fn show(display: &mut Display, asked: &Asked<'_>, found: &Schedules, so_far: &Su
     };
     let note = format!(
         "{} schedules, {} a second, {} points, {} images, {} failures",
-        reports::units::count(schedules),
-        reports::units::number(schedules as f64 / elapsed.as_secs_f64().max(1e-9)),
-        reports::units::count(found.points + so_far.points),
-        reports::units::count(found.images + so_far.images),
+        units::count(schedules),
+        units::number(schedules as f64 / elapsed.as_secs_f64().max(1e-9)),
+        units::count(found.points + so_far.points),
+        units::count(found.images + so_far.images),
         found.failures + so_far.failures.len() as u64,
     );
     display.show(&Progress::Done { done, note });

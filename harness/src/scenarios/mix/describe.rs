@@ -39,8 +39,8 @@ pub(crate) fn describe(
     let operations: u64 = tallies.iter().map(|tally| tally.operations).sum();
     measurement.warmup_ns = Some(timed.warmup.as_nanos() as u64);
     measurement.duration_ns = Some(duration_ns).filter(|length| *length > 0);
-    measurement.transactions_per_second = reports::units::per_second(committed, duration_ns);
-    measurement.operations_per_second = reports::units::per_second(operations, duration_ns);
+    measurement.transactions_per_second = units::per_second(committed, duration_ns);
+    measurement.operations_per_second = units::per_second(operations, duration_ns);
     measurement.transaction_types = tallies
         .iter()
         .zip(plan.type_names())
@@ -56,7 +56,7 @@ pub(crate) fn describe(
         });
     }
     if plan.spec().rate.is_some() {
-        let offered_rate = reports::units::per_second(offered, duration_ns);
+        let offered_rate = units::per_second(offered, duration_ns);
         measurement.overloaded =
             offered_rate
                 .zip(measurement.transactions_per_second)

@@ -59,11 +59,7 @@ pub(crate) fn load(
         logical_bytes,
     };
     let rate = load.rows_per_second().map_or_else(String::new, |rate| {
-        format!(
-            "{} rows, {} rows/s",
-            reports::units::count(rows),
-            reports::units::short(rate)
-        )
+        format!("{} rows, {} rows/s", units::count(rows), units::short(rate))
     });
     progress::done(rows, rate);
     Ok(Some(load))

@@ -122,8 +122,8 @@ fn run(
             } => {
                 format!(
                     "{} transactions, {} rows agree",
-                    reports::units::count(*transactions),
-                    reports::units::count(*rows)
+                    units::count(*transactions),
+                    units::count(*rows)
                 )
             }
             Verification::Failed { .. } => "failed".to_owned(),

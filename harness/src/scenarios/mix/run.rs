@@ -178,7 +178,7 @@ fn survival(
 fn outcome(measurement: &Measurement) -> String {
     match &measurement.status {
         Status::Ok => {
-            let rate = reports::units::or_missing(measurement.throughput(), reports::units::short);
+            let rate = units::or_missing(measurement.throughput(), units::short);
             let verified = match &measurement.verification {
                 Verification::Verified { .. } => "verified".to_owned(),
                 Verification::Failed { what } => what.join("\n  "),

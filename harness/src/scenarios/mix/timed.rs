@@ -248,7 +248,7 @@ impl Sampler<'_> {
                     interval.throughput()
                 };
                 let rate = shown.map_or_else(String::new, |rate| {
-                    format!("{} transactions/s", reports::units::short(rate))
+                    format!("{} transactions/s", units::short(rate))
                 });
                 progress::done(done.min(total), rate);
                 while interval_end <= now {

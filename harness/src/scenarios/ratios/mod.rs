@@ -201,7 +201,7 @@ fn filled(target: &RatioTarget, measured: Measured) -> RatioRow {
 
 fn summary(row: &RatioRow) -> String {
     match row.value {
-        Some(value) => format!("{} of {}", reports::units::number(value), row.against),
+        Some(value) => format!("{} of {}", units::number(value), row.against),
         None => format!(
             "not measured: {}",
             row.note.as_deref().unwrap_or("no reason given")

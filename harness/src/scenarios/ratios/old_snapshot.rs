@@ -57,8 +57,8 @@ pub(super) fn rates(factory: &dyn TargetFactory, job: &RatioJob, stop: &AtomicBo
     )?;
     let note = format!(
         "held through {} of updates, {} of them; every other one of the hot row; {}",
-        reports::units::duration(length(job).as_nanos() as u64 * (u64::from(job.pairs) + 1)),
-        reports::units::count(updates),
+        units::duration(length(job).as_nanos() as u64 * (u64::from(job.pairs) + 1)),
+        units::count(updates),
         held.fate(&with)
     );
     drop(held);
@@ -165,14 +165,13 @@ impl<'a> Held<'a> {
 
     /// What became of it, in words.
     fn fate(&self, subject: &Subject) -> String {
-        let versions =
-            reports::units::or_missing(subject.target.stats().version_bytes, reports::units::bytes);
+        let versions = units::or_missing(subject.target.stats().version_bytes, units::bytes);
         match self.too_old {
             None => format!("readable to the end, with {versions} of row versions"),
             Some((after, updates)) => format!(
                 "too old to be read after at most {} and {} updates, and held on; {versions} of row versions at the end",
-                reports::units::duration(after.as_nanos() as u64),
-                reports::units::count(updates)
+                units::duration(after.as_nanos() as u64),
+                units::count(updates)
             ),
         }
     }

@@ -203,7 +203,7 @@ impl<'a> Bench<'a> {
         };
         let note = format!(
             "data files after a checkpoint; the log's recycled files, {} whatever the data, are not counted",
-            reports::units::bytes(bytes.log)
+            units::bytes(bytes.log)
         );
         Ok(Measured {
             figures,

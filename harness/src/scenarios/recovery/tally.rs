@@ -85,13 +85,11 @@ impl Tally {
         format!(
             "{} rounds, {} acknowledged commits{}, {} lost, {} partial; redo {}/s",
             found.rounds,
-            reports::units::count(found.acknowledged),
+            units::count(found.acknowledged),
             found.missing_words(),
             found.lost,
             found.partial,
-            reports::units::or_missing(found.redo_bytes_per_second(), |rate| reports::units::bytes(
-                rate as u64
-            )),
+            units::or_missing(found.redo_bytes_per_second(), |rate| units::bytes(rate as u64)),
         )
     }
 

@@ -50,10 +50,10 @@ fn run(directories: &Directories, job: SpaceJob, settings: BTreeMap<String, Stri
         description: format!(
             "{} rows of {} bytes, loaded in random order beside a cache of {}, and as many replaced at random; the data \
              file beside the live bytes (keys and values of committed rows) at every moment at which there are {} of them",
-            reports::units::count(job.rows),
+            units::count(job.rows),
             job.value_size,
-            reports::units::bytes(job.cache_size_bytes),
-            reports::units::bytes(job.live_floor()),
+            units::bytes(job.cache_size_bytes),
+            units::bytes(job.live_floor()),
         ),
         spec_toml: String::new(),
         seed: job.seed,
@@ -71,7 +71,7 @@ fn run(directories: &Directories, job: SpaceJob, settings: BTreeMap<String, Stri
     }
     display.finish(&format!(
         "file at most {} times the live bytes",
-        reports::units::or_missing(result.space.largest_ratio, reports::units::number)
+        units::or_missing(result.space.largest_ratio, units::number)
     ));
     let figure = |id: &str, title: &str, value: Option<f64>| Figure {
         id: format!("space.{id}"),
@@ -133,7 +133,7 @@ fn job(request: &Request) -> Result<SpaceJob> {
         return Err(HarnessError::Usage(format!(
             "--rows {rows} --value-size {value_size}: the workload space takes values of 1 byte to 1 MiB, at most {ROWS_MAX} \
              rows, and at least {} of them in all",
-            reports::units::bytes(LIVE_FLOOR_BYTES)
+            units::bytes(LIVE_FLOOR_BYTES)
         )));
     }
     Ok(SpaceJob {

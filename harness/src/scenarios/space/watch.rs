@@ -71,8 +71,8 @@ impl<'a> Watch<'a> {
     pub(super) fn note(&self) -> String {
         format!(
             "{} of file for {} of rows",
-            reports::units::bytes(self.file_bytes.load(Ordering::Relaxed)),
-            reports::units::bytes(self.live_bytes.load(Ordering::Relaxed))
+            units::bytes(self.file_bytes.load(Ordering::Relaxed)),
+            units::bytes(self.live_bytes.load(Ordering::Relaxed))
         )
     }
 

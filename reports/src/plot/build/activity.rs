@@ -9,7 +9,6 @@ use super::super::theme::Role;
 use super::throughput::{bands, time_axis};
 use super::{condensed, role_of, slug, typical};
 use crate::record::{Interval, Recovery, RunRecord};
-use crate::units;
 use std::collections::BTreeMap;
 
 /// Commits made durable by each flush, for every engine that tells, over its repetitions.

@@ -6,7 +6,6 @@ use super::super::ratio::RatioChart;
 use super::role_of;
 use crate::record::{Outcome, RunRecord, Settings};
 use crate::summary::{self, EngineSummary};
-use crate::units;
 
 /// Throughput of the engines of one run.
 pub(super) fn engines(record: &RunRecord) -> Option<Plot> {

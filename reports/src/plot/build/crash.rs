@@ -6,7 +6,6 @@ use super::super::rows::{Row, RowChart, Rule};
 use super::super::scale::Kind;
 use super::super::theme::Role;
 use crate::record::{CrashPhase, CrashTest, RunRecord};
-use crate::units;
 
 /// What the identifiers of these plots begin with.
 pub(crate) const CRASH_PREFIX: &str = "crash-";

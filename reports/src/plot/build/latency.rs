@@ -9,7 +9,6 @@ use super::throughput::{bands, time_axis};
 use super::{condensed, role_of, slug, typical};
 use crate::record::{Interval, Latency, RunRecord};
 use crate::statistics::{merge, merged_summary};
-use crate::units;
 
 /// Transaction types drawn at most; the table has them all.
 const TYPES_MAX: usize = 12;

@@ -7,7 +7,6 @@ use super::super::scale::{Format, Scale};
 use super::super::theme::Role;
 use super::{POINTS_MAX, slug};
 use crate::record::{RunRecord, SpaceOverTime, SpaceSample};
-use crate::units;
 
 /// The largest ratio that is wanted.
 const RATIO_WANTED: f64 = 2.0;

@@ -7,7 +7,6 @@ use super::super::scale::{Format, Scale};
 use super::super::theme::Role;
 use super::{condensed, role_of, slug, typical};
 use crate::record::{Interval, Measurement, RunRecord};
-use crate::units;
 
 /// One plot for each engine: its typical repetition strongly, the others faintly. Engines differ by factors, so
 /// each has its own axis; how they compare is shown by bars.
