@@ -86,7 +86,9 @@ fn summary(records: &[RunRecord]) -> Option<Table> {
         .number("p99", 0, |of| latency(of.engine.latency, |l| l.latency_ns_p99))
         .number("p99 relative", 0, |of| times(of.latency_p99))
         .text("Not comparable for", 0, |of| of.unlike.join(", "))
-        .text("Durability", 0, |of| word(of.engine.settings.durability.as_ref()))
+        .text("Durability", 0, |of| {
+            word(of.engine.settings.durability_words().as_ref())
+        })
         .text("Verified", 0, |of| verified(of.engine))
         .build()
 }

@@ -31,7 +31,9 @@ pub(super) fn summary(engines: &Engines<'_>) -> Option<Table> {
         .column(number("Largest").short("max").rank(1), |of| {
             latency(of.latency, |l| Some(l.latency_ns_max))
         })
-        .text("Durability", 2, |of| word(of.settings.durability.as_ref()))
+        .text("Durability", 2, |of| {
+            word(of.settings.durability_words().as_ref())
+        })
         .number("Runs", 7, |of| format!("{}/{}", of.ran, of.recorded))
         .text("Verified", 8, verified)
         .build()
@@ -173,7 +175,7 @@ pub(super) fn settings(engines: &Engines<'_>) -> Option<Table> {
     Table::of("settings", caption, settings)
         .page()
         .text("Engine", 0, |(engine, _)| engine)
-        .text("Durability", 0, |(_, of)| word(of.durability.as_ref()))
+        .text("Durability", 0, |(_, of)| word(of.durability_words().as_ref()))
         .text("Isolation", 0, |(_, of)| word(of.isolation.as_ref()))
         .number("Cache", 0, |(_, of)| {
             or_missing(of.cache_size_bytes, units::bytes)

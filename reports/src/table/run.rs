@@ -88,11 +88,24 @@ fn all_bounds(record: &RunRecord) -> Vec<Bound> {
                 .filter_map(|one| of(one.loop_cost.as_ref()?));
             costs.min_by(f64::total_cmp)
         };
-        for (threads, ns) in [
-            ("one thread", least(|cost| cost.transaction_ns)),
-            ("all threads", least(|cost| cost.transaction_ns_all_threads)),
+        let allocations = least(|cost| cost.allocations).map_or_else(String::new, |each| {
+            format!(" ({} allocations each)", units::number(each))
+        });
+        for (what, ns) in [
+            (
+                "an operation on one thread".to_owned(),
+                least(|cost| cost.operation_ns),
+            ),
+            (
+                "a transaction on one thread".to_owned(),
+                least(|cost| cost.transaction_ns),
+            ),
+            (
+                format!("a transaction on all threads{allocations}"),
+                least(|cost| cost.transaction_ns_all_threads),
+            ),
         ] {
-            let name = format!("measuring loop, a transaction without an engine, beside {engine}, {threads}");
+            let name = format!("measuring loop beside {engine}, without it: {what}");
             bounds.extend(ns.map(|ns| Bound::single(name, ns as u64)));
         }
     }
