@@ -9,7 +9,7 @@ mod strange;
 mod tables;
 mod text;
 
-#[path = "../examples/demo_report/crash_test.rs"]
+#[path = "../../examples/demo_report/crash_test.rs"]
 mod crash_test;
-#[path = "../examples/demo_report/synthetic.rs"]
+#[path = "../../examples/demo_report/synthetic.rs"]
 mod synthetic;
