@@ -1,5 +1,6 @@
 //! Where a run puts its things: the output directory with record and report, and the data directory with databases.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -9,6 +10,8 @@ use reports::record::RECORD_FILE_NAME;
 use crate::error::{HarnessError, Result};
 use crate::request::Request;
 
+/// The file in a data directory that is locked as long as its run lives.
+const RUNNING: &str = "running";
 /// Where runs go without `--out`.
 const RUNS: &str = "target/harness";
 
@@ -22,6 +25,8 @@ pub(crate) struct Directories {
     /// For databases and job files; this run's own.
     pub data: PathBuf,
     keep: bool,
+    /// Locked as long as the run lives, so that the next one can tell what a killed one has left.
+    _running: File,
 }
 
 impl Directories {
@@ -36,8 +41,10 @@ impl Directories {
             .file_stem()
             .map_or_else(|| "run".into(), |stem| stem.to_string_lossy());
         let name = format!("{stem}-{}", reports::time::compact(SystemTime::now()));
+        let mut is_new = true;
         let (run_id, out) = match request.out.as_deref() {
             Some(out) => {
+                is_new = !out.exists();
                 std::fs::create_dir_all(out).map_err(|error| cannot_use("--out", out, &error))?;
                 if out.join(RECORD_FILE_NAME).exists() && !request.overwrite {
                     return Err(HarnessError::Usage(format!(
@@ -57,9 +64,17 @@ impl Directories {
             ));
         }
         let data = parent.join(data_name(&run_id, std::process::id(), request.keep));
-        std::fs::create_dir_all(parent)
+        let running = std::fs::create_dir_all(parent)
             .and_then(|()| std::fs::create_dir(&data))
-            .map_err(|error| cannot_use("--data-dir", parent, &error))?;
+            .and_then(|()| File::create(data.join(RUNNING)))
+            .and_then(|file| file.lock().map(|()| file))
+            .map_err(|error| {
+                if is_new {
+                    // It has nothing in it, and is not removed if it has.
+                    let _ = std::fs::remove_dir(&out);
+                }
+                cannot_use("--data-dir", parent, &error)
+            })?;
         if request.overwrite {
             remove_report(&out).map_err(|error| cannot_use("--out", &out, &error))?;
         }
@@ -68,6 +83,7 @@ impl Directories {
             out,
             data,
             keep: request.keep,
+            _running: running,
         })
     }
 
@@ -103,29 +119,13 @@ impl Drop for Directories {
     }
 }
 
-/// Databases that are to go at the end bear the process in their name, so that the next run can tell what a killed one has left.
+/// Databases that are to stay have another name.
 fn data_name(run_id: &str, process: u32, keep: bool) -> String {
     if keep {
         format!("databases-{run_id}-{process}")
     } else {
         format!("data-{run_id}-{process}")
     }
-}
-
-/// The process in the name of a data directory: `data-<workload>-<time>[-<attempt>]-<process>`.
-fn process_of(name: &str) -> Option<u32> {
-    let parts: Vec<&str> = name.strip_prefix("data-")?.split('-').collect();
-    let is_time = |part: &&str| {
-        let digits = part.bytes().filter(u8::is_ascii_digit).count();
-        part.len() == "20260728T101500Z".len() && digits == 14 && part.ends_with('Z')
-    };
-    parts.iter().any(is_time).then(|| parts.last()?.parse().ok())?
-}
-
-/// Whether no process has this number. Where that cannot be seen, none is gone.
-fn is_gone(process: u32) -> bool {
-    let all = Path::new("/proc");
-    all.join("self").exists() && !all.join(process.to_string()).exists()
 }
 
 /// Removes what the report of an earlier run consists of, so that nothing of it passes for this one's.
@@ -143,12 +143,12 @@ fn remove_report(out: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Data directories below `parent`, or in the runs below it, of processes that are there no more.
+/// Data directories below `parent`, or in the runs below it, of runs that live no more. Where that cannot be seen they do.
 fn left_over(parent: &Path) -> Vec<PathBuf> {
     let is_left = |path: &Path| {
-        let name = path.file_name().and_then(|name| name.to_str());
-        let process = name.and_then(process_of);
-        process.is_some_and(|process| is_gone(process) && path.is_dir())
+        let name = path.file_name().unwrap_or_default();
+        name.as_encoded_bytes().starts_with(b"data-")
+            && File::open(path.join(RUNNING)).is_ok_and(|file| file.try_lock().is_ok())
     };
     let inside = |path: &Path| std::fs::read_dir(path).into_iter().flatten().flatten();
     let runs = parent
@@ -257,19 +257,41 @@ mod tests {
     #[test]
     fn what_a_killed_run_has_left_is_found_and_nothing_else() {
         let parent = tempfile::tempdir().unwrap();
-        // No process has a number above the largest possible one.
+        let alive = Directories::create(&Request {
+            out: Some(parent.path().to_path_buf()),
+            ..Request::default()
+        });
         let run = "my-mix-20260728T101500Z-2";
-        let gone = parent.path().join(data_name(run, 1 << 30, false));
-        for path in [
-            &gone,
-            &parent.path().join(data_name(run, std::process::id(), false)),
-            &parent.path().join(data_name(run, 1 << 30, true)),
-            &parent.path().join("data-of-mine"),
-            &parent.path().join("data-2024"),
-        ] {
+        let left = parent.path().join(data_name(run, 1, false));
+        let kept = parent.path().join(data_name(run, 1, true));
+        for path in [&left, &kept, &parent.path().join("data-of-mine")] {
             std::fs::create_dir(path).unwrap();
         }
-        assert_eq!(left_over(parent.path()), [gone]);
+        for path in [&left, &kept] {
+            File::create(path.join(RUNNING)).unwrap();
+        }
+        assert_eq!(left_over(parent.path()), [left]);
+        drop(alive);
+    }
+
+    #[test]
+    fn a_data_directory_that_cannot_be_made_leaves_no_empty_output() {
+        let parent = tempfile::tempdir().unwrap();
+        let file = parent.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let out = parent.path().join("out");
+        let request = Request {
+            out: Some(out.clone()),
+            data_dir: Some(file),
+            ..Request::default()
+        };
+        let message = Directories::create(&request).unwrap_err().to_string();
+        assert!(message.contains("--data-dir"), "{message}");
+        assert!(!out.exists());
+        // One that was there stays.
+        std::fs::create_dir(&out).unwrap();
+        assert!(Directories::create(&request).is_err());
+        assert!(out.exists());
     }
 
     #[test]

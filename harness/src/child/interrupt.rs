@@ -5,6 +5,9 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
 use crate::error::{HarnessError, Result};
 
 static REQUESTS: AtomicU32 = AtomicU32::new(0);
@@ -20,27 +23,34 @@ pub(crate) enum Interrupt {
     Now,
 }
 
-/// Installs the handler for SIGINT and SIGTERM.
+/// Listens for SIGINT and SIGTERM. A terminal that goes away (SIGHUP) ends no run: what it measures is written to files.
 ///
 /// # Errors
 /// When the operating system refuses.
 pub(crate) fn install() -> Result<()> {
-    ctrlc::set_handler(|| {
-        if REQUESTS.fetch_add(1, Ordering::SeqCst) == 0 {
+    listen(|signal| {
+        if signal != SIGHUP && REQUESTS.fetch_add(1, Ordering::SeqCst) == 0 {
             crate::console::note(format_args!(
                 "\ninterrupted: finishing what runs and writing the record; press Ctrl-C again to kill it"
             ));
         }
     })
-    .map_err(|error| HarnessError::Run(format!("cannot listen for Ctrl-C: {error}")))
 }
 
-/// Makes the process deaf to SIGINT and SIGTERM, for children.
+/// Makes the process deaf to these signals, for children.
 ///
 /// # Errors
 /// When the operating system refuses.
 pub(crate) fn ignore() -> Result<()> {
-    ctrlc::set_handler(|| {}).map_err(|error| HarnessError::Run(format!("cannot listen for Ctrl-C: {error}")))
+    listen(|_| {})
+}
+
+fn listen(heard: impl Fn(i32) + Send + 'static) -> Result<()> {
+    let signals = Signals::new([SIGINT, SIGTERM, SIGHUP]);
+    let mut signals =
+        signals.map_err(|error| HarnessError::Run(format!("cannot listen for Ctrl-C: {error}")))?;
+    std::thread::spawn(move || signals.forever().for_each(heard));
+    Ok(())
 }
 
 /// What has been asked for so far.

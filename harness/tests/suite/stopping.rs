@@ -8,8 +8,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::support::{Run, harness, measurement, record};
 
-/// Starts a run, waits until the timed run has begun, and sends it a signal.
-fn interrupt(run: &Run, begun: &str, signals: u32) -> Option<i32> {
+/// Starts a run, waits until the timed run has begun, and sends it signals.
+fn interrupt(run: &Run, begun: &str, signals: &[Signal]) -> Option<i32> {
     let mut child = run
         .command()
         .stdout(Stdio::null())
@@ -24,8 +24,8 @@ fn interrupt(run: &Run, begun: &str, signals: u32) -> Option<i32> {
         "it never came to `{begun}`"
     );
     std::thread::sleep(Duration::from_millis(300));
-    for _ in 0..signals {
-        kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    for signal in signals {
+        kill_process(Pid::from_child(&child), *signal).unwrap();
         std::thread::sleep(Duration::from_millis(100));
     }
     // The pipe must be read to its end, or a full one would stop the harness.
@@ -36,7 +36,7 @@ fn interrupt(run: &Run, begun: &str, signals: u32) -> Option<i32> {
 #[test]
 fn an_interrupted_run_is_verified_and_recorded() {
     let run = harness("--workload oltp --engine memory --rows 500 --warmup 0s --duration 60s --repeat 2");
-    assert_eq!(interrupt(&run, "load", 1), Some(0));
+    assert_eq!(interrupt(&run, "load", &[Signal::INT]), Some(0));
     let record = record(&run.out());
     assert_eq!(record["interrupted"], true);
     let first = measurement(&record, 0);
@@ -51,11 +51,20 @@ fn an_interrupted_run_is_verified_and_recorded() {
 }
 
 #[test]
+fn a_terminal_that_goes_away_ends_no_run() {
+    let run = harness("--workload oltp --engine memory --rows 500 --warmup 0s --duration 1s");
+    assert_eq!(interrupt(&run, "load", &[Signal::HUP; 3]), Some(0));
+    let record = record(&run.out());
+    assert_eq!(record["interrupted"], false);
+    assert!(measurement(&record, 0)["duration_ns"].as_u64() >= Some(900_000_000));
+}
+
+#[test]
 fn a_second_signal_kills_and_still_leaves_a_record() {
     // So many rows that the load is what gets interrupted twice.
     let run = harness("--workload oltp --engine memory --rows 500 --warmup 0s --duration 60s");
     assert_eq!(
-        interrupt(&run, "load", 2),
+        interrupt(&run, "load", &[Signal::INT; 2]),
         Some(if was_killed(&run) { 1 } else { 0 })
     );
     assert_eq!(record(&run.out())["interrupted"], true);

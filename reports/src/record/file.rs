@@ -4,6 +4,7 @@ use super::{RECORD_FILE_NAME, RunRecord, SCHEMA_VERSION};
 use serde::Deserialize;
 use std::fs;
 use std::io;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Why a record could not be read or written.
@@ -126,7 +127,13 @@ impl RunRecord {
         };
         let mut partial = path.clone().into_os_string();
         partial.push(".partial");
-        fs::write(&partial, text).map_err(failed)?;
+        // On the device before it takes the place of the one before, which a loss of power would take away else.
+        fs::File::create(&partial)
+            .and_then(|mut file| {
+                file.write_all(text.as_bytes())?;
+                file.sync_all()
+            })
+            .map_err(failed)?;
         fs::rename(&partial, &path).map_err(failed)
     }
 }
