@@ -3,7 +3,7 @@
 //! - [`spec`]: a workload is a TOML file, checked before anything runs;
 //! - [`keys`], [`values`], [`stream`]: rows, values and transactions from a seed;
 //! - [`driver`]: the traits that an engine under test implements; this crate knows no engine;
-//! - [`load`], [`worker`]: filling the tables, and one thread's work on them;
+//! - [`load`], [`executor`]: filling the tables, and one thread's work on them;
 //! - [`oracle`]: whether the engine kept its promises.
 //!
 //! # Example
@@ -49,6 +49,7 @@
 //! ```
 
 pub mod driver;
+pub mod executor;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -61,4 +62,3 @@ pub mod spec;
 pub mod stream;
 pub mod values;
 pub mod version;
-pub mod worker;

@@ -140,20 +140,20 @@ fn redo_page(pool: &Pool, batch: &Batch, keys: &[u64], aside: &Aside) -> Result<
         None => {}
     }
     redo_frames(pool, batch, page, &keys[whole.unwrap_or(0)..]).or_else(|error| match error {
-        Stop::Unredoable(error) => aside.put(page, error),
-        Stop::Failed(error) => Err(error),
+        RedoEnd::Unredoable(error) => aside.put(page, error),
+        RedoEnd::Failed(error) => Err(error),
     })
 }
 
 /// Why a page was not redone.
-enum Stop {
+enum RedoEnd {
     /// It cannot be, unless the log says all of it further on.
     Unredoable(Error),
     Failed(Error),
 }
 
-fn redo_frames(pool: &Pool, batch: &Batch, page: PageNumber, keys: &[u64]) -> Result<(), Stop> {
-    let stop = |frame: &Redo, what: &str| Stop::Unredoable(bad(pool, frame, what));
+fn redo_frames(pool: &Pool, batch: &Batch, page: PageNumber, keys: &[u64]) -> Result<(), RedoEnd> {
+    let stop = |frame: &Redo, what: &str| RedoEnd::Unredoable(bad(pool, frame, what));
     let stored = pool.store().page_commit(page);
     let last = batch.frame(keys[keys.len() - 1]).commit;
     let is_skipped =
@@ -180,7 +180,7 @@ fn redo_frames(pool: &Pool, batch: &Batch, page: PageNumber, keys: &[u64]) -> Re
         FrameKind::Freed if planted::makes(Fault::FreedNotRedone) => return Ok(()),
         FrameKind::Freed => {
             crate::reach::mark(crate::reach::Mechanism::RedoFreed);
-            pool.store().mark_allocated(page).map_err(Stop::Failed)?;
+            pool.store().mark_allocated(page).map_err(RedoEnd::Failed)?;
             pool.store().free_page(page, first.commit);
             // An earlier batch may have changed it.
             if !planted::makes(Fault::PageFreedInCacheStays) {
@@ -204,7 +204,7 @@ fn redo_frames(pool: &Pool, batch: &Batch, page: PageNumber, keys: &[u64]) -> Re
         let found = match pool.reader().get(page) {
             Ok(Some(found)) => found,
             Ok(None) => return Err(stop(first, "the page that it changes does not exist")),
-            Err(error) => return Err(Stop::Unredoable(error)),
+            Err(error) => return Err(RedoEnd::Unredoable(error)),
         };
         let Some(mut latched) = found.latch() else {
             continue;
@@ -214,7 +214,7 @@ fn redo_frames(pool: &Pool, batch: &Batch, page: PageNumber, keys: &[u64]) -> Re
             // In memory is only what was brought there for older frames, or an earlier part of the same commit.
             if node.commit_id() >= frame.commit {
                 let what = "it is the second one of its commit for this page";
-                return Err(Stop::Failed(bad(pool, frame, what)));
+                return Err(RedoEnd::Failed(bad(pool, frame, what)));
             }
             delta::redo(&mut node, batch.body(frame)).map_err(|what| stop(frame, &what))?;
             node.set_commit_id(frame.commit);
@@ -226,17 +226,17 @@ fn redo_frames(pool: &Pool, batch: &Batch, page: PageNumber, keys: &[u64]) -> Re
     }
 }
 
-fn redo_image(pool: &Pool, batch: &Batch, page: PageNumber, frame: &Redo) -> Result<(), Stop> {
-    let stop = |what: &str| Err(Stop::Unredoable(bad(pool, frame, what)));
+fn redo_image(pool: &Pool, batch: &Batch, page: PageNumber, frame: &Redo) -> Result<(), RedoEnd> {
+    let stop = |what: &str| Err(RedoEnd::Unredoable(bad(pool, frame, what)));
     let bytes = match batch.body(frame).split_first() {
         Some((&IMAGE_CODEC_NONE, bytes)) => bytes,
         Some((codec, _)) => return stop(&format!("page image with codec {codec}")),
         None => return stop("empty page image"),
     };
     if !planted::makes(Fault::RedoneNumberStaysFree) {
-        pool.store().mark_allocated(page).map_err(Stop::Failed)?;
+        pool.store().mark_allocated(page).map_err(RedoEnd::Failed)?;
     }
-    let index = pool.reader().take_frame().map_err(Stop::Failed)?;
+    let index = pool.reader().take_frame().map_err(RedoEnd::Failed)?;
     // What the data file has of the page does not matter: the image is newer and complete.
     crate::reach::mark(crate::reach::Mechanism::RedoImage);
     let mut latched = pool.create(page, index);

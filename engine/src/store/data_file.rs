@@ -5,7 +5,7 @@
 //! | create and open | here, [`super::opening`] |
 //! | read a page | [`super::reading`] |
 //! | write pages, find room for them | [`super::writing`] |
-//! | complete a checkpoint | [`super::committing`] |
+//! | complete a checkpoint | [`super::completion`] |
 //! | check everything | [`super::verifying`] |
 //!
 //! Locks, in the order in which they are taken; none below `resize` is held across I/O, and `set_aside` and `resize` only

@@ -15,8 +15,8 @@
 
 mod allocator;
 mod bytes;
-mod committing;
 mod compacting;
+mod completion;
 mod data_file;
 mod extent;
 mod free_ranges;

@@ -206,7 +206,7 @@ impl GroupCommit {
 
     /// Makes sure that somebody leads if commits are waiting: for a thread that has applied the commits of others and
     /// does not wait itself.
-    pub(super) fn nudge(&self) {
+    pub(super) fn ensure_leader(&self) {
         let next = {
             let mut line = self.line.lock();
             if line.has_leader || line.pending.is_empty() {

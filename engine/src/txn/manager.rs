@@ -195,16 +195,16 @@ impl TransactionManager {
                 }
             },
             (Ok((commit, false)), None) => {
-                self.group.nudge();
+                self.group.ensure_leader();
                 self.wait_visible(commit).map(|()| commit)
             }
             (Err(error), _) => {
-                self.group.nudge();
+                self.group.ensure_leader();
                 Err(error)
             }
         };
         // Commits of others may have got in line after this one was done.
-        self.group.nudge();
+        self.group.ensure_leader();
         self.relieve();
         result
     }
@@ -447,7 +447,7 @@ impl Drop for Paused<'_> {
     fn drop(&mut self) {
         if let Some(applier) = self.applier.take() {
             self.manager.end_apply(applier, Vec::new());
-            self.manager.group.nudge();
+            self.manager.group.ensure_leader();
         }
     }
 }

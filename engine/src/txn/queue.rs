@@ -76,7 +76,7 @@ impl TransactionManager {
         let finished = self.apply_queue(&mut applier);
         self.end_apply(applier, finished);
         // Its own commit may have been done before those that it applied got in line.
-        self.group.nudge();
+        self.group.ensure_leader();
     }
 
     /// Applies what is in the queue, up to a number, and returns the works whose locks are to be released.

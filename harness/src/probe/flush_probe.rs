@@ -53,13 +53,13 @@ impl FlushMethod {
 }
 
 #[derive(Default)]
-struct Tally {
+struct FlushCounts {
     flushes: u64,
     spent: Duration,
     latency_ns: Recorder,
 }
 
-impl Tally {
+impl FlushCounts {
     fn rate(&self) -> Option<f64> {
         (self.flushes > 0 && !self.spent.is_zero()).then(|| self.flushes as f64 / self.spent.as_secs_f64())
     }
@@ -116,7 +116,7 @@ impl FlushProber {
         let start = self.storage.as_ptr().align_offset(BLOCK);
         let block = &self.storage[start..start + BLOCK];
         let burst = duration / (BURSTS * 2);
-        let (mut synced, mut dsynced) = (Tally::default(), Tally::default());
+        let (mut synced, mut dsynced) = (FlushCounts::default(), FlushCounts::default());
         for _ in 0..BURSTS {
             run_burst(&self.plain, block, &mut self.written, burst, true, &mut synced)?;
             // Some file systems open with O_DIRECT and refuse the write.
@@ -163,7 +163,7 @@ fn run_burst(
     written: &mut u64,
     length: Duration,
     sync: bool,
-    tally: &mut Tally,
+    counts: &mut FlushCounts,
 ) -> io::Result<()> {
     let begun = Instant::now();
     let mut last = begun;
@@ -173,12 +173,12 @@ fn run_burst(
             file.sync_data()?;
         }
         let now = Instant::now();
-        tally.latency_ns.record((now - last).as_nanos() as u64);
-        tally.flushes += 1;
+        counts.latency_ns.record((now - last).as_nanos() as u64);
+        counts.flushes += 1;
         *written += 1;
         last = now;
         if now - begun >= length {
-            tally.spent += now - begun;
+            counts.spent += now - begun;
             return Ok(());
         }
     }

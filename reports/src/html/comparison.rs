@@ -73,7 +73,11 @@ fn by_engine(record: &RunRecord, read: fn(&Settings) -> Option<String>) -> Strin
 /// What is not the same in all runs and so may explain a difference.
 fn differences(records: &[RunRecord]) -> Vec<Difference> {
     type Reading = fn(&RunRecord) -> String;
-    let readings: [(&'static str, Reading); 17] = [
+    let readings: [(&'static str, Reading); 18] = [
+        ("Completeness", |r| {
+            let words = ["complete", "interrupted before its end"];
+            words[usize::from(r.interrupted)].to_owned()
+        }),
         ("Workload", |r| r.workload.name.clone()),
         ("Seed", |r| r.workload.seed.to_string()),
         ("Overrides", |r| {
@@ -114,7 +118,7 @@ fn differences(records: &[RunRecord]) -> Vec<Difference> {
             by_engine(r, |of| of.cache_size_bytes.map(units::bytes))
         }),
         ("Isolation", |r| by_engine(r, |of| of.isolation.clone())),
-        ("Durability", |r| by_engine(r, |of| of.durability.clone())),
+        ("Durability", |r| by_engine(r, Settings::durability_words)),
     ];
     readings
         .into_iter()

@@ -167,6 +167,19 @@ fn a_comparison_names_differences_and_relates_to_the_first_run() {
     assert!(page.contains("1.00x") && (page.contains("1.9") || page.contains("2.0")));
     let alone = reports::compare(&[first]).unwrap();
     assert!(!alone.contains("In what these runs differ"));
+    // An interrupted run is not what it was planned to be, and a killed process promises less than the device.
+    let mut other = synthetic::record(1);
+    other.interrupted = true;
+    for measurement in &mut other.measurements {
+        measurement.settings.survival = Some(reports::record::Survival {
+            kills: 3,
+            acknowledged: 300,
+            missing: 3,
+        });
+    }
+    let page = reports::compare(&[synthetic::record(1), other]).unwrap();
+    assert!(page.contains("interrupted before its end"), "is named");
+    assert!(page.contains("(survives nothing)"), "is named");
     assert!(matches!(
         reports::compare(&[]),
         Err(ReportError::NothingToCompare)

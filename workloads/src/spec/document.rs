@@ -2,7 +2,7 @@
 //!
 //! 1. The parser keeps where each key and each value stands.
 //! 2. Any type with `Deserialize` is read from a [`Node`], the fields of a table in the order of the text.
-//! 3. A type that refuses what it is given raises a [`Fault`], which says why but not where. The path to it is known
+//! 3. A type that refuses what it is given raises a [`Mistake`], which says why but not where. The path to it is known
 //!    all the same; the document finds what stands there, and what it is called.
 //!
 //! A node that is no table but is read as [`Range`](super::Range) or as a distribution stands for the table that says
@@ -55,8 +55,8 @@ impl<'a> Document<'a> {
     }
 
     /// The error for a fault at `path`, in words about what stands there.
-    fn refusal(&self, fault: &Fault, mut path: Vec<Segment<'_>>) -> SpecError {
-        if let Fault::Unknown(field, _) = fault {
+    fn refusal(&self, fault: &Mistake, mut path: Vec<Segment<'_>>) -> SpecError {
+        if let Mistake::Unknown(field, _) = fault {
             // The path may end at the table or at the field.
             path.pop_if(|last| *last == Segment::Field(field));
         }
@@ -69,13 +69,13 @@ impl<'a> Document<'a> {
             None => format!("the {name}"),
         };
         let message = match fault {
-            Fault::Expected(expected) => {
+            Mistake::Expected(expected) => {
                 format!("`{name}`: found {}, expected {expected}", describe(value))
             }
-            Fault::Missing(field) => {
+            Mistake::Missing(field) => {
                 format!("`{field}` is missing in {table}, expected {}", purpose(field))
             }
-            Fault::Unknown(field, known) => {
+            Mistake::Unknown(field, known) => {
                 let fields = value.as_table();
                 if let Some((key, _)) = fields.and_then(|fields| fields.get_key_value(field.as_str())) {
                     place = key.span();
@@ -83,7 +83,7 @@ impl<'a> Document<'a> {
                 let near = names::did_you_mean(field, known);
                 format!("unknown field `{field}` in {table}: {near}")
             }
-            Fault::Other(message) => format!("`{name}`: {message}"),
+            Mistake::Other(message) => format!("`{name}`: {message}"),
         };
         SpecError::at(self.file, self.text, place.start, message)
     }
@@ -121,21 +121,21 @@ struct Found<'a> {
 /// Why a value was refused.
 #[derive(Debug, thiserror::Error)]
 #[error("{self:?}")]
-enum Fault {
+enum Mistake {
     Expected(String),
     Missing(&'static str),
     Unknown(String, &'static [&'static str]),
     Other(String),
 }
 
-impl de::Error for Fault {
+impl de::Error for Mistake {
     fn custom<T: std::fmt::Display>(message: T) -> Self {
-        Fault::Other(message.to_string())
+        Mistake::Other(message.to_string())
     }
 
     fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
         let expected = expected.to_string();
-        Fault::Expected(match expected.as_str() {
+        Mistake::Expected(match expected.as_str() {
             "a string" => "text in quotes".to_owned(),
             "a boolean" => "true or false".to_owned(),
             "f64" => "a number".to_owned(),
@@ -149,15 +149,15 @@ impl de::Error for Fault {
     }
 
     fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Fault::invalid_type(unexpected, expected)
+        Mistake::invalid_type(unexpected, expected)
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Fault::Missing(field)
+        Mistake::Missing(field)
     }
 
     fn unknown_field(field: &str, known: &'static [&'static str]) -> Self {
-        Fault::Unknown(field.to_owned(), known)
+        Mistake::Unknown(field.to_owned(), known)
     }
 }
 
@@ -194,7 +194,7 @@ fn describe(value: &DeValue<'_>) -> String {
 #[derive(Clone, Copy)]
 struct Node<'a>(&'a Spanned<DeValue<'a>>);
 
-impl<'de> IntoDeserializer<'de, Fault> for Node<'de> {
+impl<'de> IntoDeserializer<'de, Mistake> for Node<'de> {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {
@@ -203,9 +203,9 @@ impl<'de> IntoDeserializer<'de, Fault> for Node<'de> {
 }
 
 impl<'de> Deserializer<'de> for Node<'de> {
-    type Error = Fault;
+    type Error = Mistake;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
         match self.0.get_ref() {
             DeValue::String(text) => visitor.visit_borrowed_str(text),
             DeValue::Integer(number) => {
@@ -238,7 +238,7 @@ impl<'de> Deserializer<'de> for Node<'de> {
         name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Fault> {
+    ) -> Result<V::Value, Mistake> {
         let short = match name {
             _ if self.0.get_ref().is_table() => return self.deserialize_any(visitor),
             "Range" | "Sizes" => fields,
@@ -253,17 +253,21 @@ impl<'de> Deserializer<'de> for Node<'de> {
         name: &'static str,
         variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Fault> {
+    ) -> Result<V::Value, Mistake> {
         match self.0.get_ref() {
             DeValue::String(text) if variants.contains(&text.as_ref()) => {
                 visitor.visit_enum(text.as_ref().into_deserializer())
             }
-            DeValue::String(text) => Err(Fault::Other(names::unknown(name, text, variants.iter().copied()))),
+            DeValue::String(text) => Err(Mistake::Other(names::unknown(
+                name,
+                text,
+                variants.iter().copied(),
+            ))),
             _ => Err(de::Error::invalid_type(Unexpected::Other("no text"), &"a string")),
         }
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
         visitor.visit_some(self)
     }
 
@@ -274,7 +278,7 @@ impl<'de> Deserializer<'de> for Node<'de> {
 }
 
 /// Reads a float; serde's own check of the type comes first.
-fn visit_float<'de, V: Visitor<'de>>(text: &str, visitor: V) -> Result<V::Value, Fault> {
+fn visit_float<'de, V: Visitor<'de>>(text: &str, visitor: V) -> Result<V::Value, Mistake> {
     let Ok(number) = text.parse::<f64>() else {
         return Err(de::Error::invalid_type(Unexpected::Other(text), &visitor));
     };
@@ -282,6 +286,6 @@ fn visit_float<'de, V: Visitor<'de>>(text: &str, visitor: V) -> Result<V::Value,
     if number.is_finite() {
         Ok(read)
     } else {
-        Err(Fault::Expected("a finite number".to_owned()))
+        Err(Mistake::Expected("a finite number".to_owned()))
     }
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use workloads::driver::{Durability, Isolation, Target};
+use workloads::executor::{Executor, WorkCounts};
 use workloads::keys::Frontier;
 use workloads::load::{Loader, batches};
 use workloads::oracle::{History, LogOptions, State, ThreadLog, Verification, verify};
 use workloads::spec::{BUILTIN_NAMES, Overrides, Spec, builtin};
 use workloads::stream::{Plan, StreamOptions};
-use workloads::worker::{WorkCounts, Worker};
 
 use crate::toy::{Bug, Toy};
 
@@ -56,7 +56,7 @@ pub(crate) fn run_attempts(
                 let (plan, frontier) = (Arc::clone(plan), Arc::clone(&frontier));
                 scope.spawn(move || {
                     let mut worker =
-                        Worker::new(plan, frontier, StreamOptions::fresh(thread), options, origin);
+                        Executor::new(plan, frontier, StreamOptions::fresh(thread), options, origin);
                     let mut session = target.session().unwrap();
                     for _ in 0..transactions {
                         worker.next();
@@ -136,7 +136,7 @@ fn the_default_sampling_finds_nothing_wrong_either() {
     // The database may go on from there in a second run.
     let frontier = Arc::new(Frontier::new(2, 1));
     let origin = Instant::now();
-    let mut worker = Worker::new(
+    let mut worker = Executor::new(
         Arc::clone(&plan),
         frontier,
         StreamOptions::of_round(0, 1),

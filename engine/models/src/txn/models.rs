@@ -103,7 +103,7 @@ impl Manager {
             Err(error) => Err(error),
         };
         self.judge(asks, &outcome);
-        self.group.nudge();
+        self.group.ensure_leader();
     }
 
     /// Commits by way of the queue: who gets the applier applies what is there.
@@ -128,7 +128,7 @@ impl Manager {
             }
         }
         drop(applier);
-        self.group.nudge();
+        self.group.ensure_leader();
     }
 
     fn wait(&self, waiter: &Waiter) -> Result<CommitId> {

@@ -9,7 +9,7 @@ use workloads::driver::{TargetError, TargetStats};
 use workloads::oracle::ThreadLog;
 use workloads::stream::Plan;
 
-use super::tally::Tally;
+use super::counts::TypeCounts;
 use super::timed::Timed;
 use crate::error::Result;
 use crate::probe::latency::latency_record;
@@ -24,29 +24,29 @@ pub(crate) fn describe(
     plan: &Plan,
     timed: Timed,
 ) -> Result<(Vec<ThreadLog>, Option<TargetError>)> {
-    let mut tallies = vec![Tally::default(); plan.spec().transactions.len()];
+    let mut by_type = vec![TypeCounts::default(); plan.spec().transactions.len()];
     let (mut offered, mut fatal, mut logs) = (0, None, Vec::new());
-    for harvest in timed.harvests {
-        for (total, own) in tallies.iter_mut().zip(&harvest.tallies) {
+    for result in timed.results {
+        for (total, own) in by_type.iter_mut().zip(&result.by_type) {
             total.merge(own);
         }
-        offered += harvest.offered;
-        fatal = fatal.or(harvest.fatal);
-        logs.extend(harvest.log);
+        offered += result.offered;
+        fatal = fatal.or(result.fatal);
+        logs.extend(result.log);
     }
     let duration_ns = timed.length.as_nanos() as u64;
-    let committed: u64 = tallies.iter().map(|tally| tally.committed).sum();
-    let operations: u64 = tallies.iter().map(|tally| tally.operations).sum();
+    let committed: u64 = by_type.iter().map(|counts| counts.committed).sum();
+    let operations: u64 = by_type.iter().map(|counts| counts.operations).sum();
     measurement.warmup_ns = Some(timed.warmup.as_nanos() as u64);
     measurement.duration_ns = Some(duration_ns).filter(|length| *length > 0);
     measurement.transactions_per_second = units::per_second(committed, duration_ns);
     measurement.operations_per_second = units::per_second(operations, duration_ns);
-    measurement.transaction_types = tallies
+    measurement.transaction_types = by_type
         .iter()
         .zip(plan.type_names())
-        .map(|(tally, name)| tally.to_record(&name))
+        .map(|(counts, name)| counts.to_record(&name))
         .collect::<Result<_>>()?;
-    let errors: u64 = tallies.iter().map(|tally| tally.failures.errors).sum();
+    let errors: u64 = by_type.iter().map(|counts| counts.failures.errors).sum();
     if errors > 0
         && let Some(error) = &fatal
     {
@@ -83,13 +83,14 @@ pub(crate) fn describe(
     measurement.resources = resources(&timed.usage);
     let (intervals, spans) = timed.series.finish();
     measurement.intervals = intervals;
-    let aborted = tallies.iter().map(|tally| tally.aborted).sum();
+    let aborted = by_type.iter().map(|counts| counts.aborted).sum();
     if let Some(message) = disagreement(&measurement.intervals, committed, aborted) {
         measurement.warnings.push(Warning::Other { message });
     }
     measurement.engine_stats = engine_stats(timed.stats);
     measurement.engine_stats.checkpoints = spans;
-    measurement.engine_stats.logical_bytes = Some(tallies.iter().map(|tally| tally.work.bytes_written).sum());
+    measurement.engine_stats.logical_bytes =
+        Some(by_type.iter().map(|counts| counts.work.bytes_written).sum());
     Ok((logs, fatal))
 }
 

@@ -14,14 +14,14 @@ use std::time::{Duration, Instant};
 
 use reports::record::LoopCost;
 use workloads::driver::{Committed, Direction, RowBuffer, Session, TableRef, TargetError, TxOptions};
+use workloads::executor::Executor;
 use workloads::keys::Frontier;
 use workloads::oracle::LogOptions;
 use workloads::stream::{Plan, StreamOptions};
-use workloads::worker::Worker as Work;
 
 use super::pacing::Pacer;
 use super::series::Slots;
-use super::worker::{Harvest, Shared, Window, Worker};
+use super::worker::{Shared, Window, Worker, WorkerResult};
 use crate::probe::allocations;
 
 /// How long the loop runs before it is measured, and while it is.
@@ -163,9 +163,9 @@ impl Cost {
             let workers: Vec<_> = (0..threads)
                 .map(|index| scope.spawn(move || run(index)))
                 .collect();
-            for harvest in workers.into_iter().filter_map(|worker| worker.join().ok()) {
-                committed += harvest.committed();
-                operations += harvest.tallies.iter().map(|tally| tally.operations).sum::<u64>();
+            for result in workers.into_iter().filter_map(|worker| worker.join().ok()) {
+                committed += result.committed();
+                operations += result.by_type.iter().map(|counts| counts.operations).sum::<u64>();
             }
         });
         drop(counting);
@@ -189,7 +189,7 @@ pub(super) fn work_on_nothing(
     index: usize,
     session: Nothing<'_>,
     window: Window,
-) -> Harvest {
+) -> WorkerResult {
     let stop = AtomicBool::new(false);
     let shared = Shared {
         plan,
@@ -203,8 +203,8 @@ pub(super) fn work_on_nothing(
         ..LogOptions::default()
     };
     let stream = StreamOptions::fresh(index as u16);
-    let work = Work::new(Arc::clone(plan), frontier, stream, log, window.run_start);
-    Worker::new(&shared, index, Box::new(session), work).run(window, Pacer::Closed)
+    let executor = Executor::new(Arc::clone(plan), frontier, stream, log, window.run_start);
+    Worker::new(&shared, index, Box::new(session), executor).run(window, Pacer::Closed)
 }
 
 #[cfg(test)]
@@ -221,8 +221,8 @@ mod tests {
                 run_start: begin,
                 run_end: begin + LENGTH,
             };
-            let harvest = work_on_nothing(&plan, &slots, 0, Nothing::default(), window);
-            assert!(harvest.fatal.is_none(), "{name}: {:?}", harvest.fatal);
+            let result = work_on_nothing(&plan, &slots, 0, Nothing::default(), window);
+            assert!(result.fatal.is_none(), "{name}: {:?}", result.fatal);
         }
     }
 

@@ -3,6 +3,7 @@
 //! The parent starts one child for each engine and repetition, in turn ([`run`]); the child loads, warms up, runs, and
 //! verifies ([`measure`]), and writes a measurement, which the parent puts into its record.
 
+mod counts;
 mod describe;
 mod job;
 mod load;
@@ -14,7 +15,6 @@ mod schedule;
 mod series;
 mod specification;
 mod survival;
-mod tally;
 mod timed;
 mod verification;
 mod worker;

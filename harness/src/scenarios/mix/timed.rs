@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use reports::record::Phase;
 use workloads::driver::{Target, TargetError, TargetStats};
+use workloads::executor::Executor;
 use workloads::keys::Frontier;
 use workloads::oracle::LogOptions;
 use workloads::stream::{Plan, StreamOptions};
-use workloads::worker::Worker as Work;
 
 use super::job::RunJob;
 use super::pacing::{Pacer, wait_or_stop};
 use super::series::{Series, Slots};
-use super::worker::{Harvest, Shared, Window, Worker};
+use super::worker::{Shared, Window, Worker, WorkerResult};
 use crate::child::progress;
 use crate::error::{HarnessError, Result};
 use crate::probe::hiccup::HiccupMeter;
@@ -27,7 +27,7 @@ const POLL: Duration = Duration::from_millis(50);
 /// Everything measured between the first and the last transaction.
 pub(crate) struct Timed {
     /// What each worker brought home.
-    pub harvests: Vec<Harvest>,
+    pub results: Vec<WorkerResult>,
     /// The run over time.
     pub series: Series,
     /// Length of the warm-up.
@@ -49,7 +49,7 @@ pub(crate) struct Timed {
 /// Runs warm-up and timed run on as many threads as the plan says.
 ///
 /// # Errors
-/// The harness's own trouble: no threads to be had, or one that panicked. An engine's error is in its worker's harvest.
+/// The harness's own trouble: no threads to be had, or one that panicked. An engine's error is in its worker's result.
 pub(crate) fn timed_run(
     job: &RunJob,
     plan: &Arc<Plan>,
@@ -72,7 +72,7 @@ pub(crate) fn timed_run(
     let window: OnceLock<Window> = OnceLock::new();
     let origin = Instant::now();
 
-    let worker = |index: usize| -> Harvest {
+    let worker = |index: usize| -> WorkerResult {
         let thread = index as u16;
         let session = target.session();
         ready.wait();
@@ -83,8 +83,8 @@ pub(crate) fn timed_run(
             Err(error) => {
                 over.store(true, Ordering::Relaxed);
                 let fatal = Some(error.context("session"));
-                return Harvest {
-                    tallies: Vec::new(),
+                return WorkerResult {
+                    by_type: Vec::new(),
                     offered: 0,
                     log: None,
                     fatal,
@@ -92,7 +92,7 @@ pub(crate) fn timed_run(
             }
         };
         let (plan, frontier) = (Arc::clone(plan), Arc::clone(&frontier));
-        let work = Work::new(
+        let executor = Executor::new(
             plan,
             frontier,
             StreamOptions::fresh(thread),
@@ -107,7 +107,7 @@ pub(crate) fn timed_run(
             spec.seed,
             begin,
         );
-        Worker::new(&shared, index, session, work).run(window, pacer)
+        Worker::new(&shared, index, session, executor).run(window, pacer)
     };
 
     std::thread::scope(|scope| {
@@ -128,7 +128,7 @@ pub(crate) fn timed_run(
         };
         window.set(planned).expect("the window is set once");
         let mut timed = Timed {
-            harvests: Vec::new(),
+            results: Vec::new(),
             series: Series::new(target.stats()),
             warmup: spec.warmup,
             length: Duration::ZERO,
@@ -169,10 +169,10 @@ pub(crate) fn timed_run(
         over.store(true, Ordering::Relaxed);
         timed.hiccup = hiccup.map(HiccupMeter::stop).unwrap_or_default();
         for handle in handles {
-            let harvest = handle
+            let result = handle
                 .join()
                 .map_err(|_| HarnessError::Run("a worker thread panicked".into()))?;
-            timed.harvests.push(harvest);
+            timed.results.push(result);
         }
         timed.series.settle(&slots);
         let checkpoints = checkpoints

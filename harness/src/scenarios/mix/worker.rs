@@ -14,13 +14,13 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use reports::record::Phase;
 use workloads::driver::{Session, TargetError};
+use workloads::executor::Executor;
 use workloads::oracle::ThreadLog;
 use workloads::stream::Plan;
-use workloads::worker::Worker as Work;
 
+use super::counts::{Failures, TypeCounts};
 use super::pacing::{Pacer, wait_or_stop};
 use super::series::Slots;
-use super::tally::{Failures, Tally};
 
 /// Attempts after which a transaction is given up.
 pub(crate) const ATTEMPTS_MAX: u32 = 200;
@@ -60,9 +60,9 @@ pub(crate) struct Shared<'a> {
 
 /// What a worker brings home.
 #[derive(Debug)]
-pub(crate) struct Harvest {
+pub(crate) struct WorkerResult {
     /// By transaction type, timed run only.
-    pub tallies: Vec<Tally>,
+    pub by_type: Vec<TypeCounts>,
     /// Arrivals that were due within the timed run (open loop); 0 in a closed loop.
     pub offered: u64,
     /// What the oracle is told.
@@ -71,10 +71,10 @@ pub(crate) struct Harvest {
     pub fatal: Option<TargetError>,
 }
 
-impl Harvest {
+impl WorkerResult {
     /// Transactions that committed in the timed run.
     pub(super) fn committed(&self) -> u64 {
-        self.tallies.iter().map(|tally| tally.committed).sum()
+        self.by_type.iter().map(|counts| counts.committed).sum()
     }
 }
 
@@ -83,11 +83,11 @@ pub(crate) struct Worker<'a> {
     shared: &'a Shared<'a>,
     index: usize,
     session: Box<dyn Session + 'a>,
-    work: Work,
+    executor: Executor,
     backoff: ChaCha8Rng,
-    harvest: Harvest,
+    result: WorkerResult,
     /// Counts of what does not count.
-    ignored: Tally,
+    ignored: TypeCounts,
 }
 
 enum Outcome {
@@ -101,27 +101,27 @@ impl<'a> Worker<'a> {
         shared: &'a Shared<'a>,
         index: usize,
         session: Box<dyn Session + 'a>,
-        work: Work,
+        executor: Executor,
     ) -> Self {
         let spec = shared.plan.spec();
         Self {
             shared,
             index,
             session,
-            work,
+            executor,
             backoff: ChaCha8Rng::seed_from_u64(spec.seed ^ (index as u64 + 1)),
-            harvest: Harvest {
-                tallies: vec![Tally::default(); spec.transactions.len()],
+            result: WorkerResult {
+                by_type: vec![TypeCounts::default(); spec.transactions.len()],
                 offered: 0,
                 log: None,
                 fatal: None,
             },
-            ignored: Tally::default(),
+            ignored: TypeCounts::default(),
         }
     }
 
     /// Works until the window ends or `stop` is set.
-    pub(crate) fn run(mut self, window: Window, mut pacer: Pacer) -> Harvest {
+    pub(crate) fn run(mut self, window: Window, mut pacer: Pacer) -> WorkerResult {
         let stop = self.shared.stop;
         while !stop.load(Ordering::Relaxed) {
             let due = pacer.next_due();
@@ -134,7 +134,7 @@ impl<'a> Worker<'a> {
                     continue;
                 }
                 if due >= window.run_start {
-                    self.harvest.offered += 1;
+                    self.result.offered += 1;
                 }
                 if !wait_or_stop(due, stop) {
                     break;
@@ -153,20 +153,20 @@ impl<'a> Worker<'a> {
         let end = window.run_end.min(Instant::now());
         if matches!(pacer, Pacer::Open(_)) {
             while pacer.next_due().is_some_and(|due| due < end) {
-                self.harvest.offered += 1;
+                self.result.offered += 1;
             }
         }
-        self.harvest.log = Some(self.work.finish());
-        self.harvest
+        self.result.log = Some(self.executor.finish());
+        self.result
     }
 
     /// Runs one transaction to its end; `false` when the run is over by an error.
     fn transaction(&mut self, started: Instant, window: Window) -> bool {
-        let transaction = self.work.next();
+        let transaction = self.executor.next();
         let (type_index, operations) = (transaction.type_index(), transaction.operations().len() as u64);
         let mut failures = Failures::default();
         let outcome = attempts(
-            &mut self.work,
+            &mut self.executor,
             self.session.as_mut(),
             &mut self.backoff,
             self.shared.stop,
@@ -175,33 +175,33 @@ impl<'a> Worker<'a> {
         let ended = Instant::now();
         let latency_ns = ended.saturating_duration_since(started).as_nanos() as u64;
         let phase = window.phase(ended, self.shared.stop);
-        let tally = match phase {
-            Some(Phase::Run) => &mut self.harvest.tallies[type_index],
+        let counts = match phase {
+            Some(Phase::Run) => &mut self.result.by_type[type_index],
             _ => &mut self.ignored,
         };
-        tally.failures.merge(&failures);
+        counts.failures.merge(&failures);
         match outcome {
             Ok(Outcome::Committed) => {
-                tally.committed += 1;
-                tally.operations += operations;
-                tally.work.add(self.work.counts());
+                counts.committed += 1;
+                counts.operations += operations;
+                counts.work.add(self.executor.counts());
                 if let Some(phase) = phase {
                     self.shared.slots.committed(self.index, phase, latency_ns);
                 }
                 if started >= window.run_start {
-                    self.harvest.tallies[type_index].latency.record(latency_ns);
+                    self.result.by_type[type_index].latency.record(latency_ns);
                 }
                 true
             }
             Ok(Outcome::GivenUp) => {
-                tally.aborted += 1;
+                counts.aborted += 1;
                 if let Some(phase) = phase {
                     self.shared.slots.aborted(self.index, phase);
                 }
                 true
             }
             Err(error) => {
-                self.harvest.fatal = Some(error);
+                self.result.fatal = Some(error);
                 self.shared.stop.store(true, Ordering::Relaxed);
                 false
             }
@@ -211,7 +211,7 @@ impl<'a> Worker<'a> {
 
 /// Attempts the chosen transaction until it commits, is given up, or meets an error that trying again does not help.
 fn attempts(
-    work: &mut Work,
+    executor: &mut Executor,
     session: &mut dyn Session,
     backoff: &mut ChaCha8Rng,
     stop: &AtomicBool,
@@ -219,7 +219,7 @@ fn attempts(
 ) -> Result<Outcome, TargetError> {
     let mut failed = 0;
     loop {
-        let Err(error) = work.attempt(session) else {
+        let Err(error) = executor.attempt(session) else {
             return Ok(Outcome::Committed);
         };
         failed += 1;
@@ -257,7 +257,7 @@ mod tests {
     use super::*;
 
     /// Runs with a warm-up of some length and a timed run of 50 ms; all commits wait until `until`, from the beginning.
-    fn run(warmup: Duration, until: Duration) -> (Harvest, Slots) {
+    fn run(warmup: Duration, until: Duration) -> (WorkerResult, Slots) {
         let plan = Arc::new(Plan::new(workloads::spec::builtin("oltp").unwrap()));
         let slots = Slots::new(1);
         let begin = Instant::now();
@@ -266,16 +266,16 @@ mod tests {
             run_end: begin + warmup + Duration::from_millis(50),
         };
         let session = Nothing::busy_until(begin + until);
-        let harvest = work_on_nothing(&plan, &slots, 0, session, window);
-        (harvest, slots)
+        let result = work_on_nothing(&plan, &slots, 0, session, window);
+        (result, slots)
     }
 
     #[test]
     fn what_ends_after_the_timed_run_has_a_latency_and_is_in_no_rate() {
         let started = loop {
-            let (harvest, _) = run(Duration::ZERO, Duration::from_millis(80));
-            assert_eq!(harvest.committed(), 0);
-            let started: u64 = harvest.tallies.iter().map(|tally| tally.latency.count()).sum();
+            let (result, _) = run(Duration::ZERO, Duration::from_millis(80));
+            assert_eq!(result.committed(), 0);
+            let started: u64 = result.by_type.iter().map(|counts| counts.latency.count()).sum();
             // On a machine so busy that the run was over before it began, there is none.
             if started > 0 {
                 break started;
@@ -286,9 +286,9 @@ mod tests {
 
     #[test]
     fn reads_that_find_nothing_are_counted_by_type() {
-        let (harvest, _) = run(Duration::ZERO, Duration::ZERO);
-        let tally = harvest.tallies.iter().find(|tally| tally.committed > 0).unwrap();
-        let record = tally.to_record("t").unwrap();
+        let (result, _) = run(Duration::ZERO, Duration::ZERO);
+        let counts = result.by_type.iter().find(|counts| counts.committed > 0).unwrap();
+        let record = counts.to_record("t").unwrap();
         assert!(record.reads > Some(0));
         assert_eq!(record.reads_missed, record.reads, "there is nothing");
     }
@@ -314,12 +314,12 @@ mod tests {
 
     #[test]
     fn workers_and_intervals_count_the_same() {
-        let (harvest, slots) = run(Duration::from_millis(20), Duration::ZERO);
+        let (result, slots) = run(Duration::from_millis(20), Duration::ZERO);
         let mut series = Series::new(TargetStats::default());
         for (at, phase) in [(20, Phase::Warmup), (70, Phase::Run)] {
             series.end_interval(Duration::from_millis(at), phase, &slots, TargetStats::default());
         }
         let intervals = series.finish().0;
-        assert_eq!(intervals[1].committed, harvest.committed());
+        assert_eq!(intervals[1].committed, result.committed());
     }
 }

@@ -13,9 +13,9 @@ use crate::child::interrupt::{Interrupt, requested};
 use crate::child::progress::{Display, Progress};
 use crate::error::{HarnessError, Result};
 use crate::scenarios::recovery::checker::CheckRequest;
+use crate::scenarios::recovery::counts::RoundCounts;
 use crate::scenarios::recovery::processes::{Checker, Cutoff, Death, End, work_and_kill};
 use crate::scenarios::recovery::rounds::{FRESH_EVERY, checkpoints, remove};
-use crate::scenarios::recovery::tally::Tally;
 use crate::scenarios::recovery::{RecoveryJob, Role, Subject};
 
 /// Longest work before the power is cut.
@@ -61,12 +61,12 @@ pub(crate) fn rounds(directory: &Path, subject: &Subject, how: &PowerLosses) -> 
         spec: subject.spec.clone(),
         directory: place.clone(),
     };
-    let mut tally = Tally::new(subject, RecoveryKind::PowerLoss, how.rounds);
-    tally.found.notes.push(format!(
+    let mut counts = RoundCounts::new(subject, RecoveryKind::PowerLoss, how.rounds);
+    counts.found.notes.push(format!(
         "a file system that loses power: {IMAGES} of the states that may have survived were checked after each cut"
     ));
     if how.drop_syncs {
-        tally.found.notes.push(
+        counts.found.notes.push(
             "the file system ignored every sync of the work (--drop-syncs): commits had to get lost".into(),
         );
     }
@@ -78,12 +78,12 @@ pub(crate) fn rounds(directory: &Path, subject: &Subject, how: &PowerLosses) -> 
         random: ChaCha8Rng::seed_from_u64(subject.spec.seed),
         how: how.clone(),
         begun: Instant::now(),
-        tally,
+        counts,
         states: 0,
     };
     scenario.all()?;
     scenario.checker.close()?;
-    Ok(scenario.tally.finish())
+    Ok(scenario.counts.finish())
 }
 
 struct Scenario {
@@ -94,7 +94,7 @@ struct Scenario {
     how: PowerLosses,
     begun: Instant,
     checker: Checker,
-    tally: Tally,
+    counts: RoundCounts,
     /// Directories made so far.
     states: u64,
 }
@@ -169,10 +169,10 @@ impl Scenario {
             since_fresh += 1;
             display.show(&Progress::Done {
                 done: u64::from(round) + 1,
-                note: self.tally.note(),
+                note: self.counts.note(),
             });
         }
-        display.finish(&self.tally.summary());
+        display.finish(&self.counts.summary());
         Ok(())
     }
 
@@ -201,11 +201,11 @@ impl Scenario {
         };
         let (mut mount, death) = self.work(&files, role, moment, &mut file)?;
         if let Some(problem) = death.end.problem() {
-            self.tally.finding(round, problem);
+            self.counts.finding(round, problem);
         }
         remove(&files)?;
         if is_fresh && !death.was_ready {
-            self.tally
+            self.counts
                 .finding(round, "the first process never got to its work");
             mount.end()?;
             return Ok(None);
@@ -233,7 +233,7 @@ impl Scenario {
         let moment = Moment::Early(self.random.random_range(0..CHANGES_OPEN_MAX));
         let (mount, death) = self.work(&files, Role::Open, moment, journal)?;
         if let End::Failed(what) = &death.end {
-            self.tally.finding(round, what);
+            self.counts.finding(round, what);
         }
         remove(&files)?;
         Ok(mount)
@@ -267,7 +267,7 @@ impl Scenario {
         // Also when the process ended by itself.
         mount.cut()?;
         mount.turn_off()?;
-        *self.tally.found.unsynced_changes.get_or_insert(0) += mount.unsynced();
+        *self.counts.found.unsynced_changes.get_or_insert(0) += mount.unsynced();
         Ok((mount, death))
     }
 
@@ -297,9 +297,9 @@ impl Scenario {
                 finding.push_str(&format!(" [survivors: {survival}]"));
             }
             let is_this_good = if goes_on {
-                self.tally.take(round, &answer)
+                self.counts.take(round, &answer)
             } else {
-                self.tally.take_image(round, &answer)
+                self.counts.take_image(round, &answer)
             };
             if !is_this_good && self.how.keep {
                 self.keep(round, image, seed, mount, journal)?;

@@ -12,10 +12,10 @@
 //! acknowledged is the later one.
 
 pub(crate) mod checker;
+pub(crate) mod counts;
 pub(crate) mod processes;
 pub(crate) mod rounds;
 pub(super) mod run;
-pub(crate) mod tally;
 mod worker;
 
 use std::path::{Path, PathBuf};

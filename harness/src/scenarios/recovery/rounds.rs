@@ -9,8 +9,8 @@ use rand_chacha::ChaCha8Rng;
 use reports::record::{Recovery, RecoveryKind};
 
 use super::checker::CheckRequest;
+use super::counts::RoundCounts;
 use super::processes::{Checker, Cutoff, work_and_kill};
-use super::tally::Tally;
 use super::{RecoveryJob, Role, Subject};
 use crate::child::interrupt::{Interrupt, requested};
 use crate::child::progress::{Display, Progress};
@@ -56,11 +56,11 @@ pub(crate) fn rounds(directory: &Path, subject: &Subject, how: &Rounds) -> Resul
         random: ChaCha8Rng::seed_from_u64(subject.spec.seed),
         work_max: how.work_max,
         begun: Instant::now(),
-        tally: Tally::new(subject, RecoveryKind::Kill, how.rounds),
+        counts: RoundCounts::new(subject, RecoveryKind::Kill, how.rounds),
     };
     scenario.all(how)?;
     scenario.checker.close()?;
-    Ok(scenario.tally.finish())
+    Ok(scenario.counts.finish())
 }
 
 struct Scenario {
@@ -70,7 +70,7 @@ struct Scenario {
     work_max: Duration,
     begun: Instant,
     checker: Checker,
-    tally: Tally,
+    counts: RoundCounts,
 }
 
 /// A kill some time after the work began, or after the start.
@@ -111,10 +111,10 @@ impl Scenario {
             since_fresh += 1;
             display.show(&Progress::Done {
                 done: u64::from(round) + 1,
-                note: self.tally.note(),
+                note: self.counts.note(),
             });
         }
-        display.finish(&self.tally.summary());
+        display.finish(&self.counts.summary());
         Ok(())
     }
 
@@ -131,7 +131,7 @@ impl Scenario {
         };
         let was_ready = self.work_and_kill(round, role, false, &mut file)?;
         if fresh && !was_ready {
-            self.tally
+            self.counts
                 .finding(round, "the first process never got to its work");
             return Ok(None);
         }
@@ -153,7 +153,7 @@ impl Scenario {
             goes_on: true,
         })?;
         std::fs::remove_file(&journal).map_err(|error| HarnessError::io("remove", &journal, &error))?;
-        Ok(Some(self.tally.take(round, &answer)))
+        Ok(Some(self.counts.take(round, &answer)))
     }
 
     /// Starts a worker and kills it; whether it got to its work. An `early` kill comes while it opens the
@@ -167,7 +167,7 @@ impl Scenario {
         let file = self.directory.join("worker.job.json");
         let death = work_and_kill(&self.job, role, &file, journal, &mut at)?;
         if let Some(problem) = death.end.problem() {
-            self.tally.finding(round, problem);
+            self.counts.finding(round, problem);
         }
         Ok(death.was_ready)
     }

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use workloads::driver::{OpenMode, Target, TargetError, TxOptions};
+use workloads::executor::Executor;
 use workloads::keys::Frontier;
 use workloads::load::{Loader, batches};
 use workloads::oracle::{JournalEntry, LogOptions};
 use workloads::stream::{Plan, StreamOptions};
-use workloads::worker::Worker;
 
 use super::{RecoveryJob, open_options};
 use crate::drivers::factory;
@@ -100,16 +100,16 @@ pub(crate) fn work(job: &RecoveryJob, how: Work, stop: &AtomicBool) -> Result<()
                         update_row_interval: 0,
                         ..LogOptions::default()
                     };
-                    let mut worker = Worker::new(plan, frontier, options, log, origin);
-                    worker.set_journal(Box::new(move |entry: &JournalEntry| {
+                    let mut executor = Executor::new(plan, frontier, options, log, origin);
+                    executor.set_journal(Box::new(move |entry: &JournalEntry| {
                         write_line(&out, &WorkerLine::Journal(entry.to_string()))
                     }));
                     let session = target.session();
                     begin.wait();
                     let mut session = session?;
                     while !stop.load(Ordering::Relaxed) {
-                        worker.next();
-                        while let Err(error) = worker.attempt(session.as_mut()) {
+                        executor.next();
+                        while let Err(error) = executor.attempt(session.as_mut()) {
                             if !error.is_retryable() {
                                 return Err(error);
                             }

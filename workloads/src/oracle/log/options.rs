@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogOptions {
     /// Writes kept before the oldest are folded together; 56 bytes each. Folding costs a cache miss for each write, so
-    /// the default is more than most runs make. A [`Worker`](crate::worker::Worker) takes its share of this: it is
+    /// the default is more than most runs make. A [`Executor`](crate::executor::Executor) takes its share of this: it is
     /// divided among the threads of the run.
     pub writes_max: usize,
     /// One of this many transactions has its reads checked; 0 checks none.

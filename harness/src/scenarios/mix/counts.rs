@@ -2,7 +2,7 @@
 
 use reports::record::TransactionType;
 use workloads::driver::ErrorKind;
-use workloads::worker::WorkCounts;
+use workloads::executor::WorkCounts;
 
 use crate::error::Result;
 use crate::probe::latency::{Recorder, latency_record};
@@ -24,7 +24,7 @@ pub(crate) struct Failures {
 
 /// Counts of one transaction type: of what ended in the timed run.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct TypeCounts {
     /// Transactions that committed.
     pub committed: u64,
     /// Transactions given up after too many attempts.
@@ -60,7 +60,7 @@ impl Failures {
     }
 }
 
-impl Tally {
+impl TypeCounts {
     /// Adds another thread's counts.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.committed += other.committed;
@@ -113,22 +113,22 @@ mod tests {
 
     #[test]
     fn merged_counts_are_sums_and_no_latency_is_none() {
-        let mut tally = Tally {
+        let mut counts = TypeCounts {
             committed: 2,
-            ..Tally::default()
+            ..TypeCounts::default()
         };
-        assert_eq!(tally.to_record("t").unwrap().latency, None);
-        let mut other = Tally {
+        assert_eq!(counts.to_record("t").unwrap().latency, None);
+        let mut other = TypeCounts {
             committed: 3,
             failures: Failures {
                 retries: 1,
                 ..Failures::default()
             },
-            ..Tally::default()
+            ..TypeCounts::default()
         };
         other.latency.record(5);
-        tally.merge(&other);
-        let record = tally.to_record("t").unwrap();
+        counts.merge(&other);
+        let record = counts.to_record("t").unwrap();
         assert_eq!((record.committed, record.retries), (5, 1));
         assert_eq!(record.latency.unwrap().summary.count, 1);
     }

@@ -12,13 +12,13 @@ const FINDINGS_MAX: usize = 40;
 
 /// The record of rounds on one engine, in the making.
 #[derive(Debug)]
-pub(crate) struct Tally {
+pub(crate) struct RoundCounts {
     /// So far.
     pub(crate) found: Recovery,
     begun: Instant,
 }
 
-impl Tally {
+impl RoundCounts {
     /// Nothing found yet.
     pub(crate) fn new(subject: &Subject, kind: RecoveryKind, rounds: u32) -> Self {
         Self {

@@ -3,8 +3,8 @@
 //! The caller decides when to start a transaction, whether to try again after a failure, and measures around it:
 //!
 //! ```text
-//! worker.next();
-//! while let Err(error) = worker.attempt(session) {
+//! executor.next();
+//! while let Err(error) = executor.attempt(session) {
 //!     if !error.is_retryable() { break }     // count it, back off
 //! }
 //! ```
@@ -66,8 +66,8 @@ impl WorkCounts {
     }
 }
 
-/// One worker thread.
-pub struct Worker {
+/// Executes the transactions of one worker thread.
+pub struct Executor {
     stream: OperationStream,
     log: ThreadLog,
     origin: Instant,
@@ -82,8 +82,8 @@ pub struct Worker {
     rows: RowBuffer,
 }
 
-impl Worker {
-    /// A worker on `plan`. `frontier` and `origin` (from which times are counted) are shared by all workers of the run.
+impl Executor {
+    /// An executor on `plan`. `frontier` and `origin` (from which times are counted) are shared by all executors of the run.
     /// At isolation read-uncommitted, [`LogOptions::dirty_reads`] is set whatever `log` says.
     pub fn new(
         plan: Arc<Plan>,
@@ -94,7 +94,7 @@ impl Worker {
     ) -> Self {
         let dirty_reads = log.dirty_reads || plan.spec().isolation == Isolation::ReadUncommitted;
         let writes_max = log.writes_max / usize::from(frontier.threads());
-        Worker {
+        Executor {
             log: ThreadLog::new(
                 stream.thread,
                 LogOptions {
@@ -198,17 +198,17 @@ impl Worker {
         &self.counts
     }
 
-    /// What the worker remembers so far.
+    /// What the executor remembers so far.
     pub fn log(&self) -> &ThreadLog {
         &self.log
     }
 
-    /// The stream that the worker follows.
+    /// The stream that it follows.
     pub fn stream(&self) -> &OperationStream {
         &self.stream
     }
 
-    /// Ends the work, and gives what is to be verified.
+    /// Ends, and gives what is to be verified.
     pub fn finish(self) -> ThreadLog {
         self.log
     }
@@ -323,9 +323,9 @@ impl Worker {
     }
 }
 
-impl std::fmt::Debug for Worker {
+impl std::fmt::Debug for Executor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Worker")
+        f.debug_struct("Executor")
             .field("stream", &self.stream)
             .field("counts", &self.counts)
             .finish_non_exhaustive()
