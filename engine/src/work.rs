@@ -51,7 +51,7 @@ kinds! {
     Locks locks: "Row locks that were looked at, and those who wait for them.",
     FreeRanges free_ranges: "Ranges of free units or page numbers, and extents on their way there, that were looked at.",
     Slots slots: "Slots of the snapshot registry that were looked at.",
-    Queued queued: "Commits in the queue, or in line to become visible, that were looked at.",
+    Queued queued: "Commits not applied yet, or queued to become visible, that were looked at.",
     Left left: "Leaves with ghosts and replaced long values that were looked at.",
     MapEntries map_entries: "Entries of the page map, or page numbers, that were looked at one after the other, or copied.",
     Frames frames: "Frames of the cache that were looked at one after the other.",

@@ -1,12 +1,12 @@
 //! From applied to visible: the commits in between, who waits for them, and who flushes.
 //!
-//! Applied commits stand in line in commit order. A commit becomes visible when all before it are and, if it asked
+//! Applied commits are queued in commit order. A commit becomes visible when all before it are and, if it asked
 //! to be durable, the log is flushed past it; so visible never passes what a crash could take from under a reader
 //! (an unsynchronised commit waits only for synchronised ones before it). One waiting thread at a time leads: it
 //! flushes the log for everybody, publishes, hands the lead to the first of those that arrived meanwhile, and then
 //! wakes exactly those that its flush covered.
 //!
-//! When the log is poisoned, what stands in line and is not durable fails, and nothing gets in line any more: a commit
+//! When the log is poisoned, what is queued and is not durable fails, and nothing is queued any more: a commit
 //! behind a failed one must not become visible, since all before it would with it.
 
 use std::collections::VecDeque;
@@ -33,8 +33,8 @@ const DONE: u32 = 2;
 #[derive(Debug)]
 pub(super) struct Waiter {
     state: AtomicU32,
-    /// Whether the commit has been applied and stands in line.
-    in_line: AtomicBool,
+    /// Whether the commit has been applied and is queued.
+    queued: AtomicBool,
     /// Whether it is to take the applier and apply what is queued, its own commit among it or not any more.
     is_asked: AtomicBool,
     thread: Thread,
@@ -45,7 +45,7 @@ impl Waiter {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
             state: AtomicU32::new(WAITING),
-            in_line: AtomicBool::new(false),
+            queued: AtomicBool::new(false),
             is_asked: AtomicBool::new(false),
             thread: thread::current(),
             outcome: OnceLock::new(),
@@ -56,9 +56,9 @@ impl Waiter {
         self.state.load(Acquire) == DONE
     }
 
-    /// Whether the commit has been applied and stands in line, or did.
-    pub(super) fn is_in_line(&self) -> bool {
-        self.in_line.load(Acquire)
+    /// Whether the commit has been applied and is queued, or was.
+    pub(super) fn is_queued(&self) -> bool {
+        self.queued.load(Acquire)
     }
 
     /// The commit's outcome, once it is done.
@@ -120,7 +120,7 @@ impl Pending {
 }
 
 #[derive(Debug, Default)]
-struct Line {
+struct CommitQueue {
     pending: VecDeque<Pending>,
     has_leader: bool,
     /// Commits that the last flush covered: whether it pays to wait a moment for more.
@@ -129,14 +129,14 @@ struct Line {
 
 #[derive(Debug, Default)]
 pub(super) struct GroupCommit {
-    line: Mutex<Line>,
+    queue: Mutex<CommitQueue>,
     /// Where the newest visible commit ends in the log.
     visible_end: AtomicU64,
     pub(super) group_sizes: GroupSizes,
 }
 
-impl Line {
-    /// Gives the lead to the first in line that waits. A commit of the engine's own has nobody waiting for it.
+impl CommitQueue {
+    /// Gives the lead to the first in the queue that waits. A commit of the engine's own has nobody waiting for it.
     fn pass_lead(&mut self) -> Option<Arc<Waiter>> {
         let is_kept = makes(Fault::LeadNotPassed);
         let next = self
@@ -147,7 +147,7 @@ impl Line {
         self.has_leader = next.is_some();
         crate::reach::mark_if(next.is_some(), crate::reach::Mechanism::LeadPassed);
         if let Some(next) = &next {
-            // Under the lock nobody in line is done yet.
+            // Under the lock nobody in the queue is done yet.
             let before = next.state.swap(LEAD, AcqRel);
             debug_assert_eq!(before, WAITING);
         }
@@ -156,40 +156,41 @@ impl Line {
 }
 
 impl GroupCommit {
-    /// Puts an applied commit in line. The caller holds the applier, so they come in commit order. Returns `true` if
+    /// Queues an applied commit. The caller holds the applier, so they come in commit order. Returns `true` if
     /// the commit is visible at once.
     ///
     /// # Errors
-    /// [`Error::Poisoned`]: the commit is not in line, and its waiter knows nothing of it.
+    /// [`Error::Poisoned`]: the commit is not queued, and its waiter knows nothing of it.
     pub(super) fn announce(&self, pending: Pending, wal: &Wal, registry: &SnapshotRegistry) -> Result<bool> {
-        let mut line = self.line.lock();
+        let mut queue = self.queue.lock();
         if makes(Fault::VisibleBeforeDurable) {
             registry.publish(pending.commit);
         }
-        // The line is emptied after the log has been poisoned: who finds it emptied finds that out here.
+        // The queue is emptied after the log has been poisoned: who finds it emptied finds that out here.
         if let Some(error) = wal.poisoned() {
             return Err(error);
         }
-        let has_none_before = line.pending.is_empty() || makes(Fault::UnsyncedOvertakes);
+        let has_none_before = queue.pending.is_empty() || makes(Fault::UnsyncedOvertakes);
         if !pending.must_be_durable && has_none_before {
             crate::reach::mark(crate::reach::Mechanism::CommitUnsynced);
             self.publish(&pending, registry);
-            drop(line);
+            drop(queue);
             if let Some(waiter) = pending.waiter {
                 let led = waiter.finish(Ok(pending.commit));
-                debug_assert!(!led, "a commit that was not in line has not been given the lead");
+                debug_assert!(!led, "a commit that was not queued has not been given the lead");
             }
             return Ok(true);
         }
         debug_assert!(
-            line.pending
+            queue
+                .pending
                 .back()
                 .is_none_or(|last| last.commit <= pending.commit)
         );
         if let Some(waiter) = &pending.waiter {
-            waiter.in_line.store(true, Release);
+            waiter.queued.store(true, Release);
         }
-        line.pending.push_back(pending);
+        queue.pending.push_back(pending);
         Ok(false)
     }
 
@@ -208,11 +209,11 @@ impl GroupCommit {
     /// does not wait itself.
     pub(super) fn ensure_leader(&self) {
         let next = {
-            let mut line = self.line.lock();
-            if line.has_leader || line.pending.is_empty() {
+            let mut queue = self.queue.lock();
+            if queue.has_leader || queue.pending.is_empty() {
                 None
             } else {
-                line.pass_lead()
+                queue.pass_lead()
             }
         };
         if let Some(next) = next {
@@ -222,33 +223,33 @@ impl GroupCommit {
 
     /// Publishes what a flush up to `durable` has completed and wakes those who waited for it.
     pub(super) fn settle(&self, durable: LogPosition, registry: &SnapshotRegistry) {
-        let line = self.line.lock();
-        self.settle_locked(line, durable, registry, false);
+        let queue = self.queue.lock();
+        self.settle_locked(queue, durable, registry, false);
     }
 
     fn settle_locked(
         &self,
-        mut line: MutexGuard<'_, Line>,
+        mut queue: MutexGuard<'_, CommitQueue>,
         durable: LogPosition,
         registry: &SnapshotRegistry,
         was_leader: bool,
     ) {
-        let covered = line.pending.iter().take_while(|p| p.is_settled(durable)).count();
-        let is_mistaken = covered < line.pending.len() && makes(Fault::GroupAcknowledgesOneMore);
+        let covered = queue.pending.iter().take_while(|p| p.is_settled(durable)).count();
+        let is_mistaken = covered < queue.pending.len() && makes(Fault::GroupAcknowledgesOneMore);
         let covered = covered + usize::from(is_mistaken);
         done(Kind::Queued, covered);
-        let done: Vec<Pending> = line.pending.drain(..covered).collect();
+        let done: Vec<Pending> = queue.pending.drain(..covered).collect();
         if let Some(last) = done.last() {
             self.publish(last, registry);
         }
         if was_leader {
-            line.last_group = done.len();
+            queue.last_group = done.len();
         }
         // Without a leader, one of those covered may have been the one who would have taken the lead.
-        let next = (was_leader || !line.has_leader)
-            .then(|| line.pass_lead())
+        let next = (was_leader || !queue.has_leader)
+            .then(|| queue.pass_lead())
             .flatten();
-        drop(line);
+        drop(queue);
         let synced = done.iter().filter(|p| p.must_be_durable).count();
         crate::reach::mark_if(synced > 1, crate::reach::Mechanism::GroupFlush);
         if synced > 0 {
@@ -265,25 +266,25 @@ impl GroupCommit {
             }
         }
         if lead_is_free && !makes(Fault::LeadLostWithItsHolder) {
-            let next = self.line.lock().pass_lead();
+            let next = self.queue.lock().pass_lead();
             if let Some(next) = next {
                 next.thread.unpark();
             }
         }
     }
 
-    /// The log has been poisoned, and with it fails everything in line that an earlier flush has not made durable.
+    /// The log has been poisoned, and with it fails everything queued that an earlier flush has not made durable.
     pub(super) fn fail(&self, error: &Error, wal: &Wal, registry: &SnapshotRegistry) {
-        let mut line = self.line.lock();
-        line.has_leader = false;
-        let mut failed = std::mem::take(&mut line.pending);
+        let mut queue = self.queue.lock();
+        queue.has_leader = false;
+        let mut failed = std::mem::take(&mut queue.pending);
         let durable = wal.durable();
         let covered = failed.iter().take_while(|p| p.end <= durable).count();
         let done: Vec<Pending> = failed.drain(..covered).collect();
         if let Some(last) = done.last() {
             self.publish(last, registry);
         }
-        drop(line);
+        drop(queue);
         let outcomes = done
             .into_iter()
             .map(|pending| (Ok(pending.commit), pending.waiter));
@@ -292,7 +293,7 @@ impl GroupCommit {
             .map(|pending| (Err(error.clone()), pending.waiter));
         for (outcome, waiter) in outcomes.chain(failures) {
             if let Some(waiter) = waiter {
-                // Nobody is left in line who could take the lead.
+                // Nobody is left in the queue who could take the lead.
                 let _ = waiter.finish(outcome);
             }
         }
@@ -304,12 +305,12 @@ impl GroupCommit {
             if let Some(outcome) = waiter.outcome() {
                 return Wait::Done(outcome);
             }
-            if waiter.take_up_lead() || waiter.in_line.load(Acquire) && self.take_lead(waiter) {
+            if waiter.take_up_lead() || waiter.queued.load(Acquire) && self.take_lead(waiter) {
                 self.lead(wal, registry);
                 continue;
             }
             // Not if its own commit has been applied: whoever did that looks at the queue after it.
-            if waiter.is_asked.swap(false, AcqRel) && !waiter.is_in_line() {
+            if waiter.is_asked.swap(false, AcqRel) && !waiter.is_queued() {
                 return Wait::Asked;
             }
             thread::park();
@@ -317,17 +318,17 @@ impl GroupCommit {
     }
 
     fn take_lead(&self, waiter: &Waiter) -> bool {
-        let mut line = self.line.lock();
-        // Whoever has taken the commit out of the line is about to tell its outcome: there is nothing to lead for.
-        if line.has_leader || line.pending.is_empty() || waiter.is_done() {
+        let mut queue = self.queue.lock();
+        // Whoever has taken the commit out of the queue is about to tell its outcome: there is nothing to lead for.
+        if queue.has_leader || queue.pending.is_empty() || waiter.is_done() {
             return false;
         }
-        line.has_leader = true;
+        queue.has_leader = true;
         true
     }
 
     fn lead(&self, wal: &Wal, registry: &SnapshotRegistry) {
-        if self.line.lock().last_group > 1 {
+        if self.queue.lock().last_group > 1 {
             // Commits come in groups: a moment for those just woken to come back makes this group larger.
             for _ in 0..3 {
                 thread::yield_now();
@@ -336,7 +337,7 @@ impl GroupCommit {
         match wal.flush() {
             Ok(durable) => {
                 crate::interleave::here(crate::interleave::Place::LogFlushed);
-                self.settle_locked(self.line.lock(), durable, registry, true);
+                self.settle_locked(self.queue.lock(), durable, registry, true);
             }
             Err(error) => self.fail(&error, wal, registry),
         }
@@ -393,7 +394,7 @@ mod tests {
         assert!(matches!(group.announce(failed, &wal, &registry), Ok(false)));
         let (behind, of_behind) = pending(3, append(&wal, 3), false);
         assert!(matches!(group.announce(behind, &wal, &registry), Ok(false)));
-        // Applied and logged before the failure, and in line only after it.
+        // Applied and logged before the failure, and queued only after it.
         let (late, of_late) = pending(4, append(&wal, 4), false);
         wal.poison("a sync failed");
         group.fail(&wal.poisoned().unwrap(), &wal, &registry);
@@ -406,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_leads_for_an_empty_line() {
+    fn nobody_leads_for_an_empty_queue() {
         let wal = Wal::start(
             Arc::new(MemoryVfs::default()),
             WalOptions::new("/wal"),
@@ -418,8 +419,8 @@ mod tests {
         let (pending, waiter) = pending(1, append(&wal, 1), true);
         assert!(matches!(group.announce(pending, &wal, &registry), Ok(false)));
         // A flush has covered the commit, and whoever settles it has not come to its waiter yet.
-        let taken = group.line.lock().pending.pop_front();
-        assert!(waiter.is_in_line() && !waiter.is_done());
+        let taken = group.queue.lock().pending.pop_front();
+        assert!(waiter.is_queued() && !waiter.is_done());
         assert!(
             !group.take_lead(&waiter),
             "it would flush nothing, again and again"

@@ -2,7 +2,7 @@
 //!
 //! A committing thread that finds the applier free takes it, applies what is queued and then its own transaction.
 //! One that finds it taken queues its transaction, and the holder applies it (flat combining). What is applied stands
-//! in line to become visible ([`super::group`]), and the applier is free again while the log is being flushed.
+//! queued to become visible ([`super::group`]), and the applier is free again while the log is being flushed.
 //!
 //! Lock order: applier, then the log's appender, then the line of applied commits. The queue's lock is a leaf.
 
@@ -203,13 +203,13 @@ impl TransactionManager {
                 Err(error)
             }
         };
-        // Commits of others may have got in line after this one was done.
+        // Commits of others may have been queued after this one was done.
         self.group.ensure_leader();
         self.relieve();
         result
     }
 
-    /// Applies one piece of work and puts it in line. Returns its commit, and whether that is visible already.
+    /// Applies one piece of work and queues it. Returns its commit, and whether that is visible already.
     pub(super) fn apply(
         &self,
         applier: &mut Applier,

@@ -2,7 +2,7 @@
 //!
 //! A panic in the middle of a commit leaves half of it on the pages, so nothing may be committed after it. And others
 //! rely on the holder: those whose commits it has taken from the queue, those who have queued since, and those that
-//! stand in line. All of them get an error instead of waiting for ever.
+//! are queued. All of them get an error instead of waiting for ever.
 
 use super::manager::TransactionManager;
 

@@ -75,7 +75,7 @@ impl TransactionManager {
     fn serve<'s>(&'s self, mut applier: MutexGuard<'s, Applier>) {
         let finished = self.apply_queue(&mut applier);
         self.end_apply(applier, finished);
-        // Its own commit may have been done before those that it applied got in line.
+        // Its own commit may have been done before those that it applied were queued.
         self.group.ensure_leader();
     }
 
@@ -105,7 +105,7 @@ impl TransactionManager {
                 };
                 if let Err(error) = applied {
                     let led = waiter.finish(Err(error));
-                    debug_assert!(!led, "a commit that was not in line has not been given the lead");
+                    debug_assert!(!led, "a commit that was not queued has not been given the lead");
                 }
                 finished.push(work);
             }
@@ -154,8 +154,8 @@ impl TransactionManager {
     /// Ends requests that will not be applied, because a panic has stopped the database.
     pub(super) fn refuse(&self, requests: VecDeque<Request>) {
         for Request { work, waiter, .. } in requests {
-            // What stands in line ends with the line.
-            if !waiter.is_in_line() && !waiter.is_done() {
+            // What is queued ends with the queue.
+            if !waiter.is_queued() && !waiter.is_done() {
                 let _ = waiter.finish(Err(self.poison.set(PANICKED)));
             }
             self.release(work);

@@ -1,6 +1,6 @@
 //! Models of group commit: `engine/src/txn/group.rs`.
 //!
-//! Threads commit as `TransactionManager::commit` has them do: apply and get in line under the applier, wait, and look
+//! Threads commit as `TransactionManager::commit` has them do: apply and queue it under the applier, wait, and look
 //! whether somebody has to be given the lead. In every execution each of them has to come to an end (a deadlock is seen by
 //! loom), with what it was promised: visible, durable if it asked for that, and nothing visible that a crash could take
 //! away. The registry's sequentially consistent accesses count as no more than acquiring and releasing ones.
@@ -74,12 +74,12 @@ impl Manager {
         self.synced.lock().expect("nobody panics with it")
     }
 
-    /// Applies a commit and puts it in line; whether it is visible.
+    /// Applies a commit and queues it; whether it is visible.
     fn apply(&self, applier: &mut Applier, asks: Asks, waiter: Arc<Waiter>) -> Result<(CommitId, bool)> {
         let commit = applier.last.next();
         applier.last = commit;
         let end = self.wal.append();
-        // One that a flush has covered by now gets in line all the same.
+        // One that a flush has covered by now is queued all the same.
         let must_be_durable = asks == Sync;
         if must_be_durable {
             self.synced().push((commit, end));
@@ -124,7 +124,7 @@ impl Manager {
         for Request { asks, waiter } in requests {
             if let Err(error) = self.apply(&mut applier, asks, Arc::clone(&waiter)) {
                 let led = waiter.finish(Err(error));
-                assert!(!led, "the lead of a commit that was not in line");
+                assert!(!led, "the lead of a commit that was not queued");
             }
         }
         drop(applier);
@@ -139,7 +139,7 @@ impl Manager {
         }
     }
 
-    /// As `TransactionManager::flush`: by somebody who has nothing in line.
+    /// As `TransactionManager::flush`: by somebody who has nothing queued.
     fn flush(&self) {
         match self.wal.flush() {
             Ok(durable) => self.group.settle(durable, &self.registry),
@@ -293,7 +293,7 @@ pub fn a_flush_fails_for_two_unlike() -> Explored {
     explored
 }
 
-/// Two commits by way of the queue: one thread may apply both, and the other then finds itself in line.
+/// Two commits by way of the queue: one thread may apply both, and the other then finds itself queued.
 #[must_use]
 pub fn two_commits_through_the_queue() -> Explored {
     committing(Manager::commit_through_queue, [Sync, Sync], 0, false, Some(3)).0

@@ -221,7 +221,7 @@ fn a_commit_that_is_durable_when_the_database_stops_has_not_failed() {
                 put(changer, table, &[7], &value(version, 60))
             })
             .expect("a commit");
-        let is_visible = manager.announce(commit, end, true, None).expect("in line");
+        let is_visible = manager.announce(commit, end, true, None).expect("queued");
         assert!(!is_visible);
         commit
     };
