@@ -384,6 +384,7 @@ impl Database {
             group_sizes: manager.group_sizes().counts(),
             wal_bytes: wal.bytes_appended,
             wal_bytes_written: wal.bytes_written,
+            wal_bytes_zeroed: wal.bytes_zeroed,
             pages_read: pool.counters.faults.load(Relaxed),
             pages_written: store.pages_written,
             pages_evicted_clean: pool.counters.evicted_clean.load(Relaxed),

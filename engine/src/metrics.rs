@@ -102,6 +102,8 @@ pub struct Metrics {
     pub wal_bytes: u64,
     /// Bytes written to the log files, with padding and rewritten blocks.
     pub wal_bytes_written: u64,
+    /// Bytes of zeros written to new log files ahead of use.
+    pub wal_bytes_zeroed: u64,
     /// Pages brought in from the data file.
     pub pages_read: u64,
     /// Page images written to the data file.

@@ -127,6 +127,8 @@ pub struct WalStats {
     pub bytes_appended: u64,
     /// Bytes handed to the files in flushes and write-outs: whole blocks, so more than the frames.
     pub bytes_written: u64,
+    /// Bytes of zeros and headers written to new segment files before their first use.
+    pub bytes_zeroed: u64,
     /// Segment files created and zeroed.
     pub segments_created: u64,
     /// Segment files taken over from an earlier use.

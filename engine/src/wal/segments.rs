@@ -49,6 +49,7 @@ pub(super) struct Segments {
     direct: bool,
     pub(super) state: Mutex<State>,
     pub(super) making: Mutex<()>,
+    zeroed: AtomicU64,
     created: AtomicU64,
     recycled: AtomicU64,
     removed: AtomicU64,
@@ -124,6 +125,7 @@ impl Segments {
             direct: false,
             state: Mutex::default(),
             making: Mutex::default(),
+            zeroed: AtomicU64::new(0),
             created: AtomicU64::new(0),
             recycled: AtomicU64::new(0),
             removed: AtomicU64::new(0),
@@ -407,6 +409,7 @@ impl Segments {
 
     /// Adds this part's counters.
     pub(super) fn count(&self, stats: &mut WalStats) {
+        stats.bytes_zeroed = self.zeroed.load(Ordering::Relaxed);
         stats.segments_created = self.created.load(Ordering::Relaxed);
         stats.segments_recycled = self.recycled.load(Ordering::Relaxed);
         stats.segments_removed = self.removed.load(Ordering::Relaxed);
@@ -424,6 +427,7 @@ impl Segments {
         let id = segment::create(&*self.vfs, &path, size, self.database_id)?;
         self.state.lock().next_sequence = sequence + 1;
         self.created.fetch_add(1, Ordering::Relaxed);
+        self.zeroed.fetch_add(size, Ordering::Relaxed);
         crate::reach::mark(crate::reach::Mechanism::SegmentCreated);
         Ok(Spare {
             sequence,

@@ -3,6 +3,7 @@
 
 mod bad_sectors;
 mod beside;
+mod bytes_written;
 mod checkpoints;
 mod closing;
 mod collection;

@@ -237,7 +237,7 @@ impl Target for PalimpsestTarget {
             rollbacks: Some(metrics.rollbacks),
             flushes: Some(metrics.flushes),
             wal_bytes: Some(metrics.wal_bytes),
-            bytes_written: Some(metrics.bytes_written + metrics.wal_bytes_written),
+            bytes_written: Some(metrics.bytes_written + metrics.wal_bytes_written + metrics.wal_bytes_zeroed),
             bytes_read: Some(metrics.bytes_read),
             checkpoints: Some(metrics.checkpoints),
             checkpoint_ns: Some(metrics.checkpoint_ns),
