@@ -47,6 +47,25 @@ impl Summary {
         self.schedules as f64 / self.elapsed.as_secs_f64().max(1e-9)
     }
 
+    /// Adds what others came to; how long it took all of them is for the caller to say.
+    pub fn merge(&mut self, other: Self) {
+        let Self {
+            schedules,
+            points,
+            commits,
+            images,
+            elapsed: _,
+            failures,
+            fingerprints,
+        } = other;
+        self.schedules += schedules;
+        self.points += points;
+        self.commits += commits;
+        self.images += images;
+        self.failures.extend(failures);
+        self.fingerprints.extend(fingerprints);
+    }
+
     fn add(&mut self, seed: u64, result: Result<Outcome, String>) {
         self.schedules += 1;
         match result {

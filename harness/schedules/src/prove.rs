@@ -3,7 +3,7 @@
 
 use engine::planted::Fault;
 
-use crate::many::{Limit, run};
+use crate::many::{Limit, watched};
 
 /// Schedules after which a fault counts as not found.
 const SCHEDULES_MAX: u64 = 4_000;
@@ -61,18 +61,25 @@ impl Proof {
     }
 }
 
-/// Looks for a fault from each of these first seeds on.
+/// Looks for a fault from each of these first seeds on; nothing if `go_on` said no before all were done.
 #[must_use]
-pub fn prove(fault: Fault, first: &[u64], threads: usize) -> Proof {
+pub fn prove(fault: Fault, first: &[u64], threads: usize, go_on: &mut dyn FnMut() -> bool) -> Option<Proof> {
     let mut proof = Proof {
         fault,
         schedules: Vec::new(),
         finding: String::new(),
     };
     for &first in first {
-        let summary = run(first, Limit::Schedules(SCHEDULES_MAX), threads, Some(fault));
+        if !go_on() {
+            return None;
+        }
+        let limit = Limit::Schedules(SCHEDULES_MAX);
+        let summary = watched(first, limit, threads, Some(fault), Some(&mut |_| go_on()));
         // Those that other threads were at do not count.
         let found = summary.failures.first();
+        if found.is_none() && summary.schedules < SCHEDULES_MAX {
+            return None;
+        }
         proof
             .schedules
             .push(found.map(|(seed, _)| seed.wrapping_sub(first) + 1));
@@ -80,5 +87,5 @@ pub fn prove(fault: Fault, first: &[u64], threads: usize) -> Proof {
             proof.finding.clone_from(what);
         }
     }
-    proof
+    Some(proof)
 }

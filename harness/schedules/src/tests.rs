@@ -110,7 +110,7 @@ fn faults_that_take_two_threads_in_an_order_are_found_from_every_seed_on() {
     let slow = if all { SLOW } else { &[] };
     let mut missed = Vec::new();
     for fault in QUICK.iter().chain(slow) {
-        let proof = prove(*fault, &[1, 1_000_001, 2_000_001], THREADS);
+        let proof = prove(*fault, &[1, 1_000_001, 2_000_001], THREADS, &mut || true).unwrap();
         println!(
             "{fault:?}: found after {:?} schedules: {}",
             proof.schedules, proof.finding

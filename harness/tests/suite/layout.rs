@@ -21,6 +21,23 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("error", &[]),
 ];
 
+/// The explorer of the crash test gets callbacks and returns plain results: only these modules of it know records, the
+/// terminal, and child processes with their progress and Ctrl-C.
+const EXPLORER: [(&str, &[&str]); 3] = [
+    ("reports", &["describe", "run"]),
+    ("console", &["replay", "run"]),
+    ("child", &["run"]),
+];
+
+/// The words of a source, tests and comments left out. However a module is reached, its name is one of them.
+fn words(text: &str) -> BTreeSet<&str> {
+    let end = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
+    let lines = text[..end].lines();
+    let code = lines.map(|line| line.split_once("//").map_or(line, |(code, _)| code));
+    code.flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_'))
+        .collect()
+}
+
 /// The parts that a source names behind `crate::`.
 fn used(text: &str) -> BTreeSet<&str> {
     let names = text.split("crate::").skip(1).flat_map(|rest| {
@@ -36,21 +53,19 @@ fn used(text: &str) -> BTreeSet<&str> {
         .collect()
 }
 
-fn check(path: &Path, part: &str, allowed: &[&str], files: &mut usize) {
+/// Looks at each source below, and returns how many there were.
+fn each_source(path: &Path, look: &mut dyn FnMut(&Path, &str)) -> usize {
     if path.is_dir() {
-        for entry in std::fs::read_dir(path).unwrap() {
-            check(&entry.unwrap().path(), part, allowed, files);
-        }
-    } else if path.extension().is_some_and(|extension| extension == "rs") {
-        *files += 1;
-        for name in used(&std::fs::read_to_string(path).unwrap()) {
-            assert!(
-                name == part || allowed.contains(&name),
-                "{} uses crate::{name}",
-                path.display()
-            );
-        }
+        let entries = std::fs::read_dir(path).unwrap();
+        return entries
+            .map(|entry| each_source(&entry.unwrap().path(), look))
+            .sum();
     }
+    let is_source = path.extension().is_some_and(|extension| extension == "rs");
+    if is_source {
+        look(path, &std::fs::read_to_string(path).unwrap());
+    }
+    usize::from(is_source)
 }
 
 #[test]
@@ -65,7 +80,12 @@ fn no_arrow_points_back() {
         } else {
             source.join(format!("{part}.rs"))
         };
-        check(&path, part, allowed, &mut files);
+        files += each_source(&path, &mut |path, text| {
+            for name in used(text) {
+                let is_allowed = name == part || allowed.contains(&name);
+                assert!(is_allowed, "{} uses crate::{name}", path.display());
+            }
+        });
         checked.insert(part.to_owned());
     }
     let parts = std::fs::read_dir(&source).unwrap();
@@ -74,6 +94,31 @@ fn no_arrow_points_back() {
         assert!(checked.contains(&name), "{} is in no rule", part.display());
     }
     assert!(files > 90, "{files} files were read");
+}
+
+#[test]
+fn the_explorer_knows_no_records_no_terminal_and_no_signals() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/scenarios/crash");
+    let mut seen = BTreeSet::new();
+    let files = each_source(&folder, &mut |path, text| {
+        let module = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let names = words(text);
+        for (part, allowed) in EXPLORER.iter().filter(|(part, _)| names.contains(part)) {
+            assert!(allowed.contains(&&*module), "{} uses {part}", path.display());
+            seen.insert((*part, module.clone()));
+        }
+    });
+    let allowed: usize = EXPLORER.iter().map(|(_, modules)| modules.len()).sum();
+    assert!(files > 30 && seen.len() == allowed, "{files} files, {seen:?}");
+}
+
+#[test]
+fn modules_are_seen_however_they_are_reached() {
+    let text = "//! reports\nuse super::super::child::interrupt;\nuse crate::{error, console as c}; // probe\n\
+                #[cfg(test)]\nmod tests {\nuse reports::x;";
+    let words = words(text);
+    assert!(["child", "console"].iter().all(|word| words.contains(word)));
+    assert!(["reports", "probe"].iter().all(|word| !words.contains(word)));
 }
 
 #[test]

@@ -9,20 +9,20 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use engine::vfs::SimulatedVfs;
 use engine::vfs::simulated::{Image, Operation, Survival};
 use engine::{CommitId, Database, Error};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use reports::record::{DamageSweep, DamagedBlock};
 
 use super::check::quietly;
+use super::effort::Effort;
 use super::play::{DATABASE, Ledger, Recording, abandon};
 use super::rescue;
 use super::script::Settings;
+use super::workers::each;
 
 /// Bytes of both superblocks.
 const SUPERBLOCKS: usize = 8192;
@@ -79,23 +79,48 @@ enum Change {
 }
 
 /// How the engine took it.
-enum Outcome {
+#[derive(Clone, Debug)]
+pub(crate) enum Outcome {
+    /// It reported corruption.
     Detected,
+    /// The contents were right all the same.
     Harmless,
     /// The log ends before its last flush, as if that had never been.
     CutOff,
+    /// None of these: what was damaged, and what came of it.
     Missed(String),
 }
 
-/// Damages the files of a run, as they are before it closes the database, in about `flips` ways of each kind. Returns the
-/// first miss beside the counts.
+/// What was tried and found.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Damaged {
+    /// Each damage, by its kind.
+    pub outcomes: Vec<(&'static str, Outcome)>,
+    pub duration: Duration,
+}
+
+impl Damaged {
+    /// The misses.
+    pub(crate) fn misses(&self) -> impl Iterator<Item = &String> {
+        self.outcomes.iter().filter_map(|(_, outcome)| match outcome {
+            Outcome::Missed(what) => Some(what),
+            Outcome::Detected | Outcome::Harmless | Outcome::CutOff => None,
+        })
+    }
+}
+
+/// Damages the files of a run, as they are before it closes the database, in about `flips` ways of each kind, until it is
+/// over.
+///
+/// # Errors
+/// Files that cannot be opened without any damage.
 pub(crate) fn sweep(
     recording: &Recording,
     settings: &Settings,
     flips: usize,
-    threads: usize,
+    effort: &Effort,
     seed: u64,
-) -> (DamageSweep, Option<String>) {
+) -> Result<Damaged, String> {
     let begun = Instant::now();
     let closing = recording.ledger.phases.last().map_or(0, |(point, _)| *point);
     let mut replay = recording.trace.replay();
@@ -108,13 +133,8 @@ pub(crate) fn sweep(
     let part = (bytes / USUAL_BYTES).clamp(1, 16);
     let flips = flips.div_ceil(part);
     let damages = thinned(damages(&image, flips, seed), flips);
-    let (last, stored) = match last_commits(&image, settings) {
-        Ok(commits) => commits,
-        Err(error) => {
-            let miss = format!("the files cannot be opened without any damage: {error}");
-            return (DamageSweep::default(), Some(miss));
-        }
-    };
+    let (last, stored) = last_commits(&image, settings)
+        .map_err(|error| format!("the files cannot be opened without any damage: {error}"))?;
     let settings = &settings.alone();
     let undamaged = Undamaged {
         ledger: &recording.ledger,
@@ -122,73 +142,35 @@ pub(crate) fn sweep(
         last,
     };
     let floor = before_last_flush(recording, closing);
-    let next = AtomicUsize::new(0);
-    let inherited = engine::planted::inherit();
-    let work = || {
-        let mut outcomes = Vec::new();
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(damage) = damages.get(at) else { break };
-            let damaged = damage.apply(&image);
-            let earliest = match damage.kind {
-                // What is in the data file does not depend on the log.
-                TAIL_ZEROED | SEGMENT_LOST => stored,
-                _ => floor,
-            };
-            let mut outcome = quietly(|| Ok(undamaged.judge(&damaged, earliest)));
-            if outcome.is_ok() && at.is_multiple_of(SALVAGED * part) {
-                let salvaged = quietly(|| undamaged.salvage(&damaged, earliest));
-                outcome = salvaged.map_err(|what| format!("salvage: {what}")).and(outcome);
-            }
-            outcomes.push((damage, outcome.unwrap_or_else(Outcome::Missed)));
-        }
-        outcomes
-    };
-    let outcomes: Vec<_> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads.max(1))
-            .map(|_| scope.spawn(|| inherited.with(work)))
-            .collect();
-        threads
-            .into_iter()
-            .filter_map(|thread| thread.join().ok())
-            .flatten()
-            .collect()
-    });
-    let mut sweep = DamageSweep::default();
-    let mut miss = None;
-    for (damage, outcome) in outcomes {
-        let block = match sweep.blocks.iter_mut().find(|block| block.kind == damage.kind) {
-            Some(block) => block,
-            None => {
-                sweep.blocks.push(DamagedBlock {
-                    kind: damage.kind.into(),
-                    ..DamagedBlock::default()
-                });
-                sweep
-                    .blocks
-                    .last_mut()
-                    .unwrap_or_else(|| unreachable!("it was pushed"))
-            }
+    let work = |at: usize, damage: &Damage| {
+        let damaged = damage.apply(&image);
+        let earliest = match damage.kind {
+            // What is in the data file does not depend on the log.
+            TAIL_ZEROED | SEGMENT_LOST => stored,
+            _ => floor,
         };
-        block.flips += 1;
-        match outcome {
-            Outcome::Detected => block.detected += 1,
-            Outcome::Harmless => block.harmless += 1,
-            Outcome::CutOff => block.cut_off += 1,
-            Outcome::Missed(what) => {
-                block.missed += 1;
-                miss.get_or_insert(format!(
-                    "{} of {} ({:?}): {what}",
-                    damage.kind,
-                    damage.file.display(),
-                    damage.change
-                ));
-            }
+        let mut outcome = quietly(|| Ok(undamaged.judge(&damaged, earliest)));
+        if outcome.is_ok() && at.is_multiple_of(SALVAGED * part) {
+            let salvaged = quietly(|| undamaged.salvage(&damaged, earliest));
+            outcome = salvaged.map_err(|what| format!("salvage: {what}")).and(outcome);
         }
-    }
-    sweep.blocks.sort_by(|a, b| a.kind.cmp(&b.kind));
-    sweep.duration_ns = begun.elapsed().as_nanos() as u64;
-    (sweep, miss)
+        let outcome = match outcome.unwrap_or_else(Outcome::Missed) {
+            Outcome::Missed(what) => Outcome::Missed(format!(
+                "{} of {} ({:?}): {what}",
+                damage.kind,
+                damage.file.display(),
+                damage.change
+            )),
+            outcome => outcome,
+        };
+        (damage.kind, outcome)
+    };
+    let mut outcomes = each(effort.threads, &damages, effort.is_over, work);
+    outcomes.sort_by_key(|(kind, _)| *kind);
+    Ok(Damaged {
+        outcomes,
+        duration: begun.elapsed(),
+    })
 }
 
 /// The newest commit that was promised before the last flush of the log began. The first sync of a file that was made

@@ -17,69 +17,10 @@ use engine::vfs::simulated::{Operation, Replay, Survival, Trace, choices};
 use serde::{Deserialize, Serialize};
 
 use super::check::{Expected, check, check_kill};
+use super::effort::Effort;
 use super::play::{Ledger, Recording};
 use super::script::Settings;
-use crate::child::interrupt::{Interrupt, requested};
-
-/// How hard to try.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Effort {
-    /// Points of a run at which power is lost, at most, evenly spread.
-    pub points: usize,
-    /// Survival choices at each point, at least.
-    pub choices: usize,
-    /// Most choices of each family that grows with the number of pending changes.
-    pub spread: usize,
-    /// Points, evenly spread, at which recoveries are crashed as well: those of so many images, and of a kill.
-    pub deeper_points: usize,
-    pub deeper_images: usize,
-    /// Points of a recovery at which it is crashed, at most, evenly spread.
-    pub recovery_points: usize,
-    /// How deep: 1 crashes the run, 2 its recovery, 3 the recovery from that.
-    pub depth: usize,
-    /// Of so many images of a crashed recovery, one has its recovery crashed as well, and so on.
-    pub deepest_every: u64,
-    /// Choices at each point of a recovery.
-    pub choices_deeper: usize,
-    /// Threads that check images.
-    pub threads: usize,
-    /// Stop at the first failure.
-    pub first_only: bool,
-}
-
-impl Effort {
-    /// What a test run can afford.
-    pub(crate) const QUICK: Self = Self {
-        points: 70,
-        choices: 12,
-        spread: 4,
-        deeper_points: 5,
-        deeper_images: 4,
-        recovery_points: 40,
-        depth: 3,
-        deepest_every: 40,
-        choices_deeper: 4,
-        threads: 2,
-        first_only: false,
-    };
-}
-
-/// Files of so many bytes are explored as far as [`Effort`] says, larger ones less.
-const USUAL_BYTES: u64 = 512 << 10;
-
-impl Effort {
-    /// The effort for files of so many bytes: what takes longer is tried less often.
-    fn for_size(mut self, bytes: u64) -> Self {
-        let part = (bytes / USUAL_BYTES).clamp(1, 16) as usize;
-        self.points = (self.points / part).max(self.points.min(6));
-        self.choices = self.choices.div_ceil(part.min(4));
-        self.spread = self.spread.div_ceil(part.min(4));
-        self.deeper_points = self.deeper_points.div_ceil(part);
-        self.deeper_images = self.deeper_images.div_ceil(part);
-        self.recovery_points = self.recovery_points.div_ceil(part);
-        self
-    }
-}
+use super::workers::in_threads;
 
 /// `most` of `count`, evenly spread; all if they are no more.
 fn spread(count: usize, most: usize, seed: u64) -> Vec<usize> {
@@ -146,6 +87,9 @@ pub(crate) struct PhaseTally {
 /// What was tried and found.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tally {
+    /// Commits and file operations of the run.
+    pub commits: u64,
+    pub operations: u64,
     pub phases: BTreeMap<String, PhaseTally>,
     /// Survival choices tried.
     pub choices: u64,
@@ -163,7 +107,7 @@ pub(crate) struct Tally {
 pub(crate) const FAILURES_MAX: usize = 5;
 
 impl Tally {
-    fn merge(&mut self, other: Self) {
+    pub(crate) fn merge(&mut self, other: Self) {
         for (name, theirs) in other.phases {
             let ours = self.phases.entry(name).or_default();
             ours.points += theirs.points;
@@ -172,6 +116,8 @@ impl Tally {
                 *ours.by_operation.entry(operation).or_default() += points;
             }
         }
+        self.commits += other.commits;
+        self.operations += other.operations;
         self.choices += other.choices;
         self.images += other.images;
         self.recoveries += other.recoveries;
@@ -188,7 +134,7 @@ impl Tally {
     }
 }
 
-/// Explores a recording.
+/// Explores a recording until it is over.
 pub(crate) fn explore(recording: &Recording, settings: &Settings, effort: &Effort, seed: u64) -> Tally {
     let begun = Instant::now();
     let effort = &effort.for_size(recording.bytes);
@@ -210,25 +156,19 @@ pub(crate) fn explore(recording: &Recording, settings: &Settings, effort: &Effor
         deeper,
         half_made,
         seen: Mutex::new(HashMap::new()),
-        stop: AtomicBool::new(false),
+        has_failed: AtomicBool::new(false),
     };
     let next = AtomicUsize::new(0);
-    let inherited = engine::planted::inherit().scheduled(None);
-    let mut tally = Tally::default();
-    let tallies: Vec<Tally> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..effort.threads.max(1))
-            .map(|_| {
-                let (explorer, next, points, inherited) = (&explorer, &next, &points, &inherited);
-                scope.spawn(move || inherited.with(|| explorer.points(&recording.trace, points, next)))
-            })
-            .collect();
-        threads
-            .into_iter()
-            .filter_map(|thread| thread.join().ok())
-            .collect()
-    });
-    assert_eq!(tallies.len(), effort.threads.max(1), "checking catches panics");
-    tallies.into_iter().for_each(|part| tally.merge(part));
+    let mut tally = Tally {
+        commits: recording.ledger.reached.commits,
+        operations: recording.trace.operations.len() as u64,
+        ..Tally::default()
+    };
+    in_threads(effort.threads, || {
+        explorer.points(&recording.trace, &points, &next)
+    })
+    .into_iter()
+    .for_each(|part| tally.merge(part));
     tally.duration = begun.elapsed();
     tally
 }
@@ -288,17 +228,20 @@ struct Explorer<'a> {
     half_made: Vec<usize>,
     /// Images checked, by fingerprint, with the newest commit found in each.
     seen: Mutex<HashMap<u64, CommitId>>,
-    stop: AtomicBool,
+    has_failed: AtomicBool,
 }
 
 impl Explorer<'_> {
+    fn is_over(&self) -> bool {
+        self.effort.first_only && self.has_failed.load(Ordering::Relaxed) || (self.effort.is_over)()
+    }
+
     fn points(&self, trace: &Trace, points: &[usize], next: &AtomicUsize) -> Tally {
         let mut tally = Tally::default();
         let mut replay = trace.replay();
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
-            let is_stopped = self.stop.load(Ordering::Relaxed) || requested() != Interrupt::None;
-            let Some(&point) = points.get(at).filter(|_| !is_stopped) else {
+            let Some(&point) = points.get(at).filter(|_| !self.is_over()) else {
                 return tally;
             };
             replay.step_to(point);
@@ -319,7 +262,7 @@ impl Explorer<'_> {
                     survival: Some(survival),
                 };
                 self.image(&mut tally, &replay, phase, promised, &[loss], &mut deeper);
-                if self.stop.load(Ordering::Relaxed) {
+                if self.is_over() {
                     return tally;
                 }
             }
@@ -380,9 +323,7 @@ impl Explorer<'_> {
                 finding,
             });
         }
-        if self.effort.first_only {
-            self.stop.store(true, Ordering::Relaxed);
-        }
+        self.has_failed.store(true, Ordering::Relaxed);
     }
 
     /// Checks an image if it is a new one, and what a crash of its recovery leaves.
@@ -471,7 +412,7 @@ impl Explorer<'_> {
                     survival: Some(survival),
                 });
                 self.image(tally, &replay, phase, commit, &losses, &mut deepest);
-                if self.stop.load(Ordering::Relaxed) {
+                if self.is_over() {
                     return;
                 }
             }

@@ -4,7 +4,8 @@
 use std::time::{Duration, Instant};
 
 use super::check::quietly;
-use super::explore::{Effort, Failure, explore};
+use super::effort::Effort;
+use super::explore::{Failure, explore};
 use super::play::record;
 use super::script::{Script, Step};
 
@@ -30,33 +31,25 @@ pub(crate) fn failure_of(script: &Script, effort: &Effort, seed: u64) -> Option<
     }
 }
 
-/// Shortens a failing script for at most `patience`.
-pub(crate) fn minimise(
-    script: &Script,
-    failure: Failure,
-    effort: &Effort,
-    seed: u64,
-    patience: Duration,
-) -> Failing {
+/// Shortens a failing script for at most `patience`, and until it is over.
+pub(crate) fn minimise(failing: Failing, effort: &Effort, seed: u64, patience: Duration) -> Failing {
     let until = Instant::now() + patience;
+    let is_time = || Instant::now() < until && !(effort.is_over)();
     let effort = Effort {
         first_only: true,
         ..*effort
     };
-    let mut best = Failing {
-        script: script.clone(),
-        failure,
-    };
+    let mut best = failing;
     let mut shorter = true;
-    while shorter && Instant::now() < until {
+    while shorter && is_time() {
         shorter = false;
         let parts: [fn(&mut Script) -> &mut Vec<Step>; 2] =
             [|script| &mut script.steps, |script| &mut script.before];
         for part in parts {
             let mut size = part(&mut best.script.clone()).len().div_ceil(2);
-            while size > 0 && Instant::now() < until {
+            while size > 0 && is_time() {
                 let mut at = 0;
-                while at < part(&mut best.script).len() && Instant::now() < until {
+                while at < part(&mut best.script).len() && is_time() {
                     let mut candidate = best.script.clone();
                     let steps = part(&mut candidate);
                     let end = steps.len().min(at + size);

@@ -11,11 +11,17 @@
 //! ([`mod@replay`]). The checks are proven on faults planted in the engine ([`prove`]). Files at rest are damaged as well
 //! ([`damage`]), and file operations made to fail ([`faults`]). With `--deep` the threads of the engine are scheduled
 //! ([`schedules`]).
+//!
+//! The [`search`] over all of this is given two callbacks ([`watch`]) and returns plain results; [`describe`] makes the record
+//! of them, [`failures`] keeps what went wrong, and only [`run`] knows the terminal and Ctrl-C.
 
 mod check;
 mod company;
 mod damage;
+mod describe;
+mod effort;
 mod explore;
+mod failures;
 mod faults;
 mod filling;
 mod held;
@@ -37,6 +43,7 @@ mod schedules;
 mod schedules;
 mod script;
 mod scripts;
+mod search;
 mod seen;
 mod session;
 mod start;
@@ -44,6 +51,8 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod watch;
+mod workers;
 
 pub(crate) use replay::replay;
 

@@ -5,16 +5,15 @@
 //! it is no weaker than the checks. Everything that is looked at is looked at without a fault as well, by the rest of the
 //! workload.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use engine::planted::{self, Fault};
-use reports::record::PlantedFault;
 
 use super::check::quietly;
 use super::damage;
-use super::explore::{Effort, explore};
-use super::faults::{self, FaultEffort, Swept};
-use super::minimise::Failing;
+use super::effort::Effort;
+use super::explore::explore;
+use super::faults;
 use super::play::record;
 use super::script::Script;
 use super::scripts::Scenario;
@@ -43,7 +42,7 @@ use Check::{Damage, Failing as Operations, Power, Recovery};
 impl Check {
     const ALL: [Self; 4] = [Power, Damage, Operations, Recovery];
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Power => "power loss",
             Recovery => "power loss in recovery",
@@ -167,49 +166,55 @@ pub(crate) fn looked_for() -> impl ExactSizeIterator<Item = (Fault, &'static str
     })
 }
 
-/// What one search came to.
-#[derive(Default)]
-struct Search {
-    images: u64,
-    /// The check and the script, and what was found.
-    caught: Option<(Check, String, String)>,
-    failing: Option<Failing>,
+/// How a fault was looked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Proof {
+    pub fault: Fault,
+    pub description: &'static str,
+    /// With each seed.
+    pub searches: Vec<Search>,
+    pub duration: Duration,
 }
 
-/// Looks for one fault with each seed until something finds it. Also returns a failing script, where there is one.
+/// What one search came to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Search {
+    pub images: u64,
+    /// The check and the script, and what was found.
+    pub caught: Option<(Check, String, String)>,
+}
+
+impl Proof {
+    /// Whether it was found with every seed.
+    pub(crate) fn is_complete(&self) -> bool {
+        !self.searches.is_empty() && self.searches.iter().all(|search| search.caught.is_some())
+    }
+}
+
+/// Looks for one fault with each seed until something finds it. A search that is cut short before it has found anything
+/// says nothing and is left out.
 pub(crate) fn find(
     fault: Fault,
-    description: &str,
+    description: &'static str,
     scenarios: &[Scenario],
     effort: &Effort,
     seeds: impl IntoIterator<Item = u64>,
-) -> (PlantedFault, Option<Failing>) {
+) -> Proof {
     let begun = Instant::now();
     let effort = Effort {
         first_only: true,
         ..*effort
     };
-    let mut found = PlantedFault {
-        name: format!("{fault:?}"),
-        description: description.to_owned(),
-        ..PlantedFault::default()
-    };
-    let mut failing = None;
-    for seed in seeds {
+    let searches = seeds.into_iter().map_while(|seed| {
         let search = planted::with(Some(fault), || search(fault, scenarios, &effort, seed));
-        found.seeds += 1;
-        found.images = found.images.max(search.images);
-        if let Some((check, script, finding)) = search.caught {
-            found.seeds_caught += 1;
-            found.check.get_or_insert(check.name().to_owned());
-            found.scenario.get_or_insert(script);
-            found.finding.get_or_insert(finding);
-        }
-        failing = failing.or(search.failing);
+        (search.caught.is_some() || !(effort.is_over)()).then_some(search)
+    });
+    Proof {
+        fault,
+        description,
+        searches: searches.collect(),
+        duration: begun.elapsed(),
     }
-    found.caught = found.seeds > 0 && found.seeds_caught == found.seeds;
-    found.duration_ns = begun.elapsed().as_nanos() as u64;
-    (found, failing)
 }
 
 fn search(fault: Fault, scenarios: &[Scenario], effort: &Effort, seed: u64) -> Search {
@@ -224,7 +229,7 @@ fn search(fault: Fault, scenarios: &[Scenario], effort: &Effort, seed: u64) -> S
         let quick = scenarios.iter().filter(|scenario| !scenario.script.is_large);
         quick.map(move |scenario| (check, &scenario.script))
     });
-    for (check, script) in first.chain(all) {
+    for (check, script) in first.chain(all).take_while(|_| !(effort.is_over)()) {
         let found = match check {
             Power => search.lose_power(script, &Effort { depth: 1, ..*effort }, seed),
             Recovery => search.lose_power(script, effort, seed),
@@ -243,45 +248,38 @@ impl Search {
     fn lose_power(&mut self, script: &Script, effort: &Effort, seed: u64) -> Option<String> {
         // What threads meet differs from run to run.
         let runs = if script.settings.has_threads() { RUNS } else { 1 };
-        (0..runs).find_map(|run| self.lose_power_once(script, effort, seed + 1_000 * run))
-    }
-
-    fn lose_power_once(&mut self, script: &Script, effort: &Effort, seed: u64) -> Option<String> {
-        let recording = match quietly(|| record(script, seed)) {
-            Ok(recording) => recording,
-            Err(finding) => return Some(format!("the run itself: {finding}")),
-        };
-        let tally = explore(&recording, &script.settings, effort, seed);
-        self.images += tally.images;
-        let failure = tally.failures.into_iter().next()?;
-        let finding = failure.finding.clone();
-        self.failing = Some(Failing {
-            script: script.clone(),
-            failure,
-        });
-        Some(finding)
+        let mut runs = (0..runs).take_while(|_| !(effort.is_over)());
+        runs.find_map(|run| {
+            let seed = seed + 1_000 * run;
+            let recording = match quietly(|| record(script, seed)) {
+                Ok(recording) => recording,
+                Err(finding) => return Some(format!("the run itself: {finding}")),
+            };
+            let tally = explore(&recording, &script.settings, effort, seed);
+            self.images += tally.images;
+            tally.failures.into_iter().next().map(|failure| failure.finding)
+        })
     }
 
     fn damage(&mut self, script: &Script, effort: &Effort, seed: u64) -> Option<String> {
         let recording = quietly(|| record(script, seed)).ok()?;
-        let (sweep, miss) = damage::sweep(&recording, &script.settings, DAMAGES, effort.threads, seed);
-        self.images += sweep.blocks.iter().map(|block| block.flips).sum::<u64>();
-        miss
+        match damage::sweep(&recording, &script.settings, DAMAGES, effort, seed) {
+            Ok(damaged) => {
+                self.images += damaged.outcomes.len() as u64;
+                damaged.misses().next().cloned()
+            }
+            Err(finding) => Some(finding),
+        }
     }
 
     fn fail_operations(&mut self, script: &Script, effort: &Effort, seed: u64) -> Option<String> {
         // At few places first.
-        [(3, 1), (15, 2)].into_iter().find_map(|(places, ways)| {
-            let effort = FaultEffort {
-                places,
-                ways,
-                threads: effort.threads,
-                first_only: true,
-            };
-            let mut swept = Swept::default();
-            let result = faults::sweep_script(script, &effort, seed, &mut swept);
-            self.images += swept.sweeps.iter().map(|sweep| sweep.reopened).sum::<u64>();
-            let failure = swept.failures.into_iter().next().map(|failure| failure.finding);
+        [(3, 1), (15, 2)].into_iter().find_map(|places_and_ways| {
+            let mut runs = Vec::new();
+            let result = faults::sweep_script(script, places_and_ways, effort, seed, &mut runs);
+            let outcomes = runs.iter().map(|run| run.outcome.as_ref());
+            self.images += outcomes.clone().flatten().map(|went| went.reopened).sum::<u64>();
+            let failure = outcomes.filter_map(Result::err).next().cloned();
             result.err().or(failure)
         })
     }

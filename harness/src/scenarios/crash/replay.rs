@@ -46,10 +46,6 @@ pub(super) struct ScheduleReplay {
 }
 
 impl ScheduleReplay {
-    #[cfg_attr(
-        not(feature = "schedules"),
-        expect(dead_code, reason = "there are none to write")
-    )]
     pub(super) fn new(seed: u64, planted: Option<String>, finding: &str) -> Self {
         Self {
             palimpsest_schedule_replay: VERSION,
@@ -63,10 +59,6 @@ impl ScheduleReplay {
     ///
     /// # Errors
     /// When the file cannot be written.
-    #[cfg_attr(
-        not(feature = "schedules"),
-        expect(dead_code, reason = "there are none to write")
-    )]
     pub(super) fn write(&self, path: &Path) -> Result<()> {
         write_json(path, self)
     }
@@ -95,6 +87,15 @@ pub(crate) fn write(path: &Path, failing: &Failing, seed: u64) -> Result<()> {
     write_json(path, &replay)
 }
 
+fn replay_schedule(replay: &ScheduleReplay) -> Result<Exit> {
+    let again = schedules::again(replay)?;
+    crate::console::tell(format_args!("schedule of seed {}", replay.seed));
+    crate::console::tell(format_args!("recorded finding: {}", replay.finding));
+    let came_to = again().map_err(|what| HarnessError::Verification(format!("it fails again: {what}")))?;
+    crate::console::tell(format_args!("it does not fail with this build: {came_to}"));
+    Ok(Exit::Good)
+}
+
 /// Does what a file says, and tells what happened.
 ///
 /// # Errors
@@ -109,7 +110,7 @@ pub(crate) fn replay(path: &Path) -> Result<Exit> {
                 replay.palimpsest_schedule_replay
             )));
         }
-        return schedules::replay(&replay);
+        return replay_schedule(&replay);
     }
     let replay: Replay = serde_json::from_str(&text)
         .map_err(|error| usage(format!("is not a crash test to replay: {error}")))?;

@@ -1,14 +1,19 @@
-use std::time::Duration;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use engine::planted::{self, Fault};
 
-use super::explore::{Effort, check_losses, explore};
-use super::minimise::{failure_of, minimise};
+use super::effort::Effort;
+use super::explore::{PhaseTally, Tally, check_losses, explore};
+use super::minimise::{Failing, failure_of, minimise};
 use super::play::record;
 use super::prove::{ELSEWHERE, find, looked_for};
 use super::random::mix;
 use super::scripts::scenarios;
-use super::{damage, replay};
+use super::search::{Asked, Found, Search};
+use super::watch::{Progress, Watch};
+use super::{damage, describe, faults, prove, replay};
 use crate::error::HarnessError;
 
 #[test]
@@ -60,14 +65,19 @@ fn damage_at_rest_is_never_taken_for_data() {
     for scenario in scenarios() {
         let name = &scenario.script.name;
         let recording = record(&scenario.script, 1).unwrap_or_else(|what| panic!("{name}: {what}"));
-        let (sweep, miss) = damage::sweep(&recording, &scenario.script.settings, 60, 2, 1);
-        assert_eq!(miss, None, "{name}");
+        let damaged = damage::sweep(&recording, &scenario.script.settings, 60, &Effort::QUICK, 1).unwrap();
+        assert_eq!(damaged.misses().next(), None, "{name}");
+        let mut outcomes = damaged.outcomes.iter();
         for kind in ["superblock: bit flip", "extent: bit flip", "log frames: bit flip"] {
-            let block = sweep.blocks.iter().find(|block| block.kind == kind);
-            assert!(block.is_some_and(|block| block.flips > 0), "{name}: {kind}");
+            assert!(
+                outcomes.clone().any(|(other, _)| *other == kind),
+                "{name}: {kind}"
+            );
         }
-        let detected: u64 = sweep.blocks.iter().map(|block| block.detected).sum();
-        assert!(detected > 0, "{name}");
+        assert!(
+            outcomes.any(|(_, outcome)| matches!(outcome, damage::Outcome::Detected)),
+            "{name}"
+        );
     }
 }
 
@@ -79,17 +89,18 @@ fn every_planted_fault_is_found() {
     let scripted = scenarios();
     let mut missed = Vec::new();
     for (fault, description) in looked_for() {
-        let (found, _) = find(fault, description, &scripted, &Effort::QUICK, [1]);
+        let proof = find(fault, description, &scripted, &Effort::QUICK, [1]);
+        let search = &proof.searches[0];
+        let found = search
+            .caught
+            .as_ref()
+            .map(|(_, script, finding)| (script, finding));
         println!(
-            "{:24} {:6} images {:8.1?} {} {}",
-            found.name,
-            found.images,
-            Duration::from_nanos(found.duration_ns),
-            found.scenario.as_deref().unwrap_or("-"),
-            found.finding.as_deref().unwrap_or("NOT FOUND")
+            "{fault:?} {} images {:.1?} {found:?}",
+            search.images, proof.duration
         );
-        if !found.caught {
-            missed.push(found.name);
+        if !proof.is_complete() {
+            missed.push(fault);
         }
     }
     assert!(
@@ -118,7 +129,12 @@ fn a_failure_is_made_short_and_can_be_replayed() {
         .expect("one with flushes");
     planted::with(Some(Fault::FlushWithoutSync), || {
         let failure = failure_of(&script, &Effort::QUICK, 3).expect("the fault shows");
-        let failing = minimise(&script, failure, &Effort::QUICK, 3, Duration::from_secs(20));
+        let failing = Failing {
+            script: script.clone(),
+            failure,
+        };
+        let patience = Duration::from_secs(20);
+        let failing = minimise(failing, &Effort::QUICK, 3, patience);
         assert!(failing.script.steps.len() <= 4, "{:#?}", failing.script.steps);
         let recording = record(&failing.script, 3).expect("it runs");
         let again = check_losses(&recording, &failing.script.settings, &failing.failure.losses, 3);
@@ -174,5 +190,179 @@ fn what_is_no_replay_is_refused() {
         std::fs::write(&path, text).expect("written");
         let message = replay(&path).expect_err("refused").to_string();
         assert!(message.contains(what), "{message}");
+    }
+}
+
+#[test]
+fn what_is_over_ends_every_search_soon_with_what_was_found() {
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    let effort = Effort {
+        // So it is over for all but the first that asks.
+        is_over: || ASKED.fetch_add(1, Ordering::Relaxed) > 0,
+        ..Effort::QUICK
+    };
+    let again = || ASKED.store(0, Ordering::Relaxed);
+    let scripted = scenarios();
+    let script = &scripted[0].script;
+    let recording = record(script, 1).unwrap();
+    let begun = Instant::now();
+    again();
+    let tally = explore(&recording, &script.settings, &effort, 1);
+    assert!((1..5).contains(&tally.images), "{tally:?}");
+    again();
+    let damaged = damage::sweep(&recording, &script.settings, 60, &effort, 1).unwrap();
+    assert_eq!(damaged.outcomes.len(), 1);
+    again();
+    let mut runs = Vec::new();
+    faults::sweep_script(script, (40, 6), &effort, 1, &mut runs).unwrap();
+    assert_eq!(runs.len(), 1);
+    for (fault, description) in looked_for() {
+        again();
+        let proof = find(fault, description, &scripted, &effort, [1, 2, 3]);
+        assert!(proof.searches.len() <= 1 && (proof.is_complete() || proof.searches.is_empty()));
+    }
+    let failure = super::explore::Failure {
+        losses: Vec::new(),
+        after: String::new(),
+        finding: "x".into(),
+    };
+    let script = script.clone();
+    let same = minimise(Failing { script, failure }, &effort, 1, Duration::from_secs(600));
+    assert_eq!(
+        (same.script, same.failure.finding),
+        (scripted[0].script.clone(), "x".into())
+    );
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn each_part_tells_how_far_it_is_until_all_of_it_is_done() {
+    let told = Mutex::new(Vec::new());
+    let watch = Watch {
+        tell: &|progress| match progress {
+            Progress::Phase { name, total, .. } => told.lock().unwrap().push((name, total, Vec::new())),
+            Progress::Done { done, found } => {
+                assert_eq!((found[0].1, found[1]), ("images", (0.0, "failures")));
+                told.lock().unwrap().last_mut().unwrap().2.push(done);
+            }
+            Progress::LeftOut(what) => panic!("{what}"),
+        },
+        ..Watch::NONE
+    };
+    let asked = Asked {
+        seed: 1,
+        threads: 2,
+        deep: None,
+    };
+    let scripted: Vec<_> = scenarios().into_iter().take(2).collect();
+    let mut search = Search::new(asked, &scripted, watch);
+    for part in &Search::PARTS[..3] {
+        part(&mut search, &mut |wrong| panic!("{wrong:?}")).unwrap();
+    }
+    let told = told.lock().unwrap();
+    let parts: Vec<_> = told.iter().map(|(name, total, _)| (*name, *total)).collect();
+    assert_eq!(
+        parts,
+        [("failing operations", 2), ("scripts", 2), ("random mixes", 8)]
+    );
+    for (name, total, done) in told.iter() {
+        assert!(done.is_sorted() && done.last() == Some(total), "{name}: {done:?}");
+    }
+    let test = describe::test("x", &asked, &search.found, &[], Duration::ZERO);
+    assert!(
+        test.is_good() && test.scenarios.len() == 2 && test.random.is_some_and(|random| random.mixes == 8)
+    );
+}
+
+#[test]
+fn every_count_of_the_search_is_in_the_record() {
+    let scripted = scenarios();
+    let tally = |first: u64| Tally {
+        commits: first,
+        operations: first + 1,
+        phases: [(
+            "commit".to_owned(),
+            PhaseTally {
+                points: first + 2,
+                images: first + 3,
+                by_operation: [("write", first + 4)].into_iter().collect(),
+            },
+        )]
+        .into_iter()
+        .collect(),
+        choices: first + 5,
+        images: first + 6,
+        recoveries: first + 7,
+        failures: Vec::new(),
+        failure_count: first + 8,
+        duration: Duration::from_nanos(first + 9),
+    };
+    let run = |outcome| faults::Run {
+        script: String::new(),
+        is_opening: true,
+        injection: faults::Injection::Room(1),
+        outcome,
+        duration: Duration::from_nanos(30),
+    };
+    let went = faults::Outcome {
+        struck: 31,
+        refused: 32,
+        is_poisoned: true,
+        reopened: 33,
+    };
+    let outcomes = [
+        damage::Outcome::Detected,
+        damage::Outcome::Harmless,
+        damage::Outcome::CutOff,
+        damage::Outcome::Missed(String::new()),
+    ];
+    // One of the first, two of the second, ...
+    let outcomes = outcomes.into_iter().enumerate();
+    let outcomes = outcomes.flat_map(|(at, outcome)| std::iter::repeat_n(("kind", outcome), at + 1));
+    let search = |images| prove::Search {
+        images,
+        caught: Some((prove::Check::Power, "insert".into(), "lost".into())),
+    };
+    let found = Found {
+        faults: vec![run(Ok(went)), run(Ok(went)), run(Err("x".into()))],
+        scripts: vec![(&scripted[0].script, tally(10))],
+        damage: Some(vec![damage::Damaged {
+            outcomes: outcomes.collect(),
+            duration: Duration::from_nanos(40),
+        }]),
+        mixes: Some((50, tally(60))),
+        schedules: None,
+        reach: vec![("Reached".into(), "what", 70)],
+        planted: vec![prove::Proof {
+            fault: Fault::NoFrameCrc,
+            description: "what",
+            searches: vec![search(80), search(81), prove::Search::default()],
+            duration: Duration::from_nanos(82),
+        }],
+    };
+    let asked = Asked {
+        seed: 90,
+        threads: 91,
+        deep: None,
+    };
+    let test = describe::test("x", &asked, &found, &[], Duration::from_nanos(92));
+    let mut counts = Vec::new();
+    numbers(&serde_json::to_value(test).unwrap(), &mut counts);
+    counts.sort_unstable();
+    let faults = [3, 62, 64, 2, 66, 1, 90];
+    let damage = [10, 1, 2, 3, 4, 40];
+    let scripts = [10, 11, 12, 13, 14, 15, 16, 17, 18, 19];
+    let mixes = [50, 61, 66, 67, 68, 69];
+    let proof = [3, 2, 81, 82];
+    let mut all = [&faults[..], &damage, &scripts, &mixes, &proof, &[70, 90, 91, 92]].concat();
+    all.sort_unstable();
+    assert_eq!(counts, all);
+}
+
+fn numbers(value: &serde_json::Value, all: &mut Vec<u64>) {
+    match value {
+        serde_json::Value::Array(values) => values.iter().for_each(|value| numbers(value, all)),
+        serde_json::Value::Object(fields) => fields.values().for_each(|value| numbers(value, all)),
+        value => all.extend(value.as_u64()),
     }
 }

@@ -16,22 +16,22 @@ mod tests;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::ErrorKind;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use engine::vfs::simulated::{Effect, FailedSync, Fault, OperationKind};
-use reports::record::{CrashFailure, FaultSweep};
 
 use super::check::quietly;
+use super::effort::Effort;
 use super::script::Script;
 use super::start::{Start, start, start_after};
-use one::Outcome;
+use super::workers::each;
+use one::Extent;
+pub(crate) use one::Outcome;
 
 /// A run that takes longer than this does not come back.
 const HANGS_AFTER: Duration = Duration::from_secs(60);
-/// Findings that are kept with their details.
-const FAILURES_MAX: usize = 10;
 /// Room on the disk grows by this much from run to run, in bytes.
 const CAPACITY_STEP: u64 = 2048;
 
@@ -44,43 +44,38 @@ pub(crate) enum Injection {
     Room(u64),
 }
 
-/// How much to try.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FaultEffort {
-    /// Places at which an operation of a kind fails, in each script and each checkpoint.
-    pub places: u64,
-    /// Ways in which it fails at each of these places.
-    pub ways: usize,
-    /// Threads.
-    pub threads: usize,
-    /// Stop at the first failure.
-    pub first_only: bool,
-}
-
 /// A script, where it starts, and the operations that it comes to.
 struct Target {
     script: Script,
     start: Start,
     is_opening: bool,
-    plain: Outcome,
+    plain: Extent,
 }
 
-/// What the sweeps found: by kind of operation and of failure, and what went wrong.
-#[derive(Debug, Default)]
-pub(crate) struct Swept {
-    pub sweeps: Vec<FaultSweep>,
-    pub failures: Vec<CrashFailure>,
+/// A run with something that fails.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    /// The script.
+    pub script: String,
+    /// Whether it is what comes after the script, opening the database.
+    pub is_opening: bool,
+    pub injection: Injection,
+    /// How it went, or what went wrong.
+    pub outcome: Result<Outcome, String>,
+    pub duration: Duration,
 }
 
-/// Sweeps over one script, and over opening what a process leaves that is killed after it.
+/// Sweeps over one script, and over opening what a process leaves that is killed after it, until it is over. An operation of
+/// a kind fails at so many places in each script and each checkpoint, and in so many ways at each.
 ///
 /// # Errors
 /// A script that fails without faults.
 pub(crate) fn sweep_script(
     script: &Script,
-    effort: &FaultEffort,
+    places_and_ways: (u64, usize),
+    effort: &Effort,
     seed: u64,
-    swept: &mut Swept,
+    runs: &mut Vec<Run>,
 ) -> Result<(), String> {
     let told = |what: String| format!("{}: {what}", script.name);
     let opening = Script {
@@ -96,7 +91,7 @@ pub(crate) fn sweep_script(
             script,
             start,
             is_opening,
-            plain: Outcome::default(),
+            plain: Extent::default(),
         };
         let never = Injection::Operation(Fault {
             kind: OperationKind::Read,
@@ -104,9 +99,11 @@ pub(crate) fn sweep_script(
             lasting: false,
             effect: Effect::Error(ErrorKind::Other),
         });
-        target.plain = one::run(&target.script, &target.start, never, seed).map_err(told)?;
-        sweep_target(&Arc::new(target), effort, seed, swept);
-        if effort.first_only && !swept.failures.is_empty() {
+        (_, target.plain) = one::run(&target.script, &target.start, never, seed).map_err(told)?;
+        let injections = injections(&target, places_and_ways, seed);
+        runs.extend(sweep_target(&Arc::new(target), &injections, effort, seed));
+        let is_found = effort.first_only && runs.iter().any(|run| run.outcome.is_err());
+        if is_found || (effort.is_over)() {
             break;
         }
     }
@@ -114,7 +111,7 @@ pub(crate) fn sweep_script(
 }
 
 /// What is made to fail.
-fn injections(target: &Target, effort: &FaultEffort, seed: u64) -> Vec<Injection> {
+fn injections(target: &Target, (most_places, most_ways): (u64, usize), seed: u64) -> Vec<Injection> {
     let mut runs = Vec::new();
     let whole = [([0; OperationKind::ALL.len()], target.plain.counts)];
     for (part, (from, to)) in whole.iter().chain(&target.plain.checkpoints).enumerate() {
@@ -126,12 +123,12 @@ fn injections(target: &Target, effort: &FaultEffort, seed: u64) -> Vec<Injection
             let ways = ways(kind);
             // Checkpoints are many: one place of each kind in each, but another one in each.
             let most = if part == 0 {
-                effort.places
+                most_places
             } else {
-                effort.places.div_ceil(3)
+                most_places.div_ceil(3)
             };
             for (at, nth) in places(end - first, most, drawn).enumerate() {
-                for way in 0..effort.ways.min(ways.len()) {
+                for way in 0..most_ways.min(ways.len()) {
                     let (effect, lasting) = ways[(drawn as usize / 7 + at + way) % ways.len()];
                     runs.push(Injection::Operation(Fault {
                         kind,
@@ -144,46 +141,29 @@ fn injections(target: &Target, effort: &FaultEffort, seed: u64) -> Vec<Injection
         }
     }
     let steps = target.plain.grown / CAPACITY_STEP + 1;
-    runs.extend(places(steps, 3 * effort.places, seed).map(|at| Injection::Room(at * CAPACITY_STEP)));
+    runs.extend(places(steps, 3 * most_places, seed).map(|at| Injection::Room(at * CAPACITY_STEP)));
     runs
 }
 
-fn sweep_target(target: &Arc<Target>, effort: &FaultEffort, seed: u64, swept: &mut Swept) {
-    let runs = injections(target, effort, seed);
-    let next = AtomicUsize::new(0);
+fn sweep_target(target: &Arc<Target>, injections: &[Injection], effort: &Effort, seed: u64) -> Vec<Run> {
     let is_found = AtomicBool::new(false);
-    let inherited = engine::planted::inherit();
-    let work = || {
-        let mut outcomes = Vec::new();
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(&injection) = runs.get(at).filter(|_| !is_found.load(Ordering::Relaxed)) else {
-                return outcomes;
-            };
-            let begun = Instant::now();
-            let seed = seed.wrapping_add(at as u64);
-            let outcome = watched(target, move |target| {
-                one::run(&target.script, &target.start, injection, seed)
-            });
-            if effort.first_only && outcome.is_err() {
-                is_found.store(true, Ordering::Relaxed);
-            }
-            outcomes.push((injection, outcome, begun.elapsed()));
+    let is_over = || effort.first_only && is_found.load(Ordering::Relaxed) || (effort.is_over)();
+    let work = |at: usize, &injection: &Injection| {
+        let begun = Instant::now();
+        let seed = seed.wrapping_add(at as u64);
+        let outcome = watched(target, move |target| {
+            one::run(&target.script, &target.start, injection, seed).map(|(outcome, _)| outcome)
+        });
+        is_found.fetch_or(outcome.is_err(), Ordering::Relaxed);
+        Run {
+            script: target.script.name.clone(),
+            is_opening: target.is_opening,
+            injection,
+            outcome,
+            duration: begun.elapsed(),
         }
     };
-    let outcomes: Vec<_> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..effort.threads.max(1))
-            .map(|_| scope.spawn(|| inherited.with(work)))
-            .collect();
-        threads
-            .into_iter()
-            .filter_map(|thread| thread.join().ok())
-            .flatten()
-            .collect()
-    });
-    for (injection, outcome, duration) in outcomes {
-        swept.add(target, injection, outcome, duration);
-    }
+    each(effort.threads, injections, is_over, work)
 }
 
 /// Runs in a thread of its own, so that a run that hangs is found out.
@@ -237,6 +217,14 @@ fn effects(kind: OperationKind) -> Vec<Effect> {
     }
 }
 
+impl Run {
+    /// What fails, and where the run begins.
+    pub(crate) fn kind(&self) -> String {
+        let opening = if self.is_opening { " at opening" } else { "" };
+        format!("{}{opening}", self.injection.kind())
+    }
+}
+
 impl Injection {
     fn kind(self) -> &'static str {
         match self {
@@ -245,7 +233,7 @@ impl Injection {
         }
     }
 
-    fn effect(self) -> &'static str {
+    pub(crate) fn effect(self) -> &'static str {
         let Self::Operation(fault) = self else {
             return "disk full";
         };
@@ -259,7 +247,7 @@ impl Injection {
         }
     }
 
-    fn is_lasting(self) -> bool {
+    pub(crate) fn is_lasting(self) -> bool {
         match self {
             Self::Operation(fault) => fault.lasting,
             Self::Room(_) => true,
@@ -267,7 +255,7 @@ impl Injection {
     }
 
     /// Where it strikes, in words.
-    fn place(self) -> String {
+    pub(crate) fn place(self) -> String {
         match self {
             Self::Operation(fault) => format!(
                 "{} {}{}",
@@ -276,60 +264,6 @@ impl Injection {
                 if fault.lasting { " and all after it" } else { "" }
             ),
             Self::Room(bytes) => format!("room for {bytes} bytes more"),
-        }
-    }
-}
-
-impl Swept {
-    fn add(
-        &mut self,
-        target: &Target,
-        injection: Injection,
-        outcome: Result<Outcome, String>,
-        duration: Duration,
-    ) {
-        let kind = match target.is_opening {
-            true => format!("{} at opening", injection.kind()),
-            false => injection.kind().to_owned(),
-        };
-        let (effect, lasting) = (injection.effect(), injection.is_lasting());
-        let known = self
-            .sweeps
-            .iter()
-            .position(|sweep| sweep.kind == kind && sweep.effect == effect && sweep.lasting == lasting);
-        let at = known.unwrap_or_else(|| {
-            self.sweeps.push(FaultSweep {
-                kind,
-                effect: effect.to_owned(),
-                lasting,
-                ..FaultSweep::default()
-            });
-            self.sweeps.len() - 1
-        });
-        let sweep = &mut self.sweeps[at];
-        sweep.runs += 1;
-        sweep.duration_ns += duration.as_nanos() as u64;
-        match outcome {
-            Ok(outcome) => {
-                sweep.struck += outcome.struck;
-                sweep.refused += outcome.refused;
-                sweep.poisoned += u64::from(outcome.is_poisoned);
-                sweep.reopened += outcome.reopened;
-            }
-            Err(finding) => {
-                sweep.failures += 1;
-                if self.failures.len() < FAILURES_MAX {
-                    let opening = if target.is_opening { "opening after " } else { "" };
-                    self.failures.push(CrashFailure {
-                        scenario: format!("{opening}{}", target.script.name),
-                        point: injection.place(),
-                        choice: effect.to_owned(),
-                        finding,
-                        replay: None,
-                        feature: None,
-                    });
-                }
-            }
         }
     }
 }

@@ -22,8 +22,8 @@ use super::Injection;
 const NEW_TABLE: u8 = TABLES - 1;
 
 /// How a run went that went well.
-#[derive(Debug, Default)]
-pub(super) struct Outcome {
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Outcome {
     /// Operations that failed.
     pub struck: u64,
     /// Calls that gave an error.
@@ -32,6 +32,11 @@ pub(super) struct Outcome {
     pub is_poisoned: bool,
     /// Openings afterwards.
     pub reopened: u64,
+}
+
+/// What a run came to on the disk.
+#[derive(Debug, Default)]
+pub(super) struct Extent {
     /// Operations of each kind.
     pub counts: Counts,
     /// Operations of each kind before and after each checkpoint.
@@ -49,7 +54,7 @@ pub(super) fn run(
     start: &Start,
     injection: Injection,
     seed: u64,
-) -> Result<Outcome, String> {
+) -> Result<(Outcome, Extent), String> {
     let vfs = SimulatedVfs::after_kill(&start.medium, start.position, seed);
     let before = vfs.used_bytes();
     let mut player = Player::from_start(script, vfs.clone(), start, seed);
@@ -74,10 +79,12 @@ pub(super) fn run(
     let mut outcome = Outcome {
         struck: vfs.faults_struck(),
         refused: player.errors.len() as u64,
+        ..Outcome::default()
+    };
+    let extent = Extent {
         counts: OperationKind::ALL.map(|kind| vfs.count(kind)),
         checkpoints: std::mem::take(&mut player.checkpoints),
         grown: vfs.used_bytes().saturating_sub(before),
-        ..Outcome::default()
     };
     let full = player.errors.iter().filter(|error| error.is_disk_full()).count();
     if matches!(injection, Injection::Room(_)) {
@@ -100,7 +107,7 @@ pub(super) fn run(
     let again = check_files(&vfs, expected, seed)
         .map_err(|what| format!("opened again on the same files: {what}"))?;
     outcome.reopened += again.openings;
-    Ok(outcome)
+    Ok((outcome, extent))
 }
 
 /// Loses power now, with some choices of what survives.

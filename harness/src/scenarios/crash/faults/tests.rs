@@ -12,45 +12,32 @@ fn is_slow(script: &Script) -> bool {
 
 fn sweep<'s>(
     scripts: impl IntoIterator<Item = &'s Script>,
-    effort: &FaultEffort,
+    places_and_ways: (u64, usize),
     seed: u64,
-) -> Result<Swept, String> {
-    let mut swept = Swept::default();
+) -> Result<Vec<Run>, String> {
+    let mut runs = Vec::new();
     for script in scripts {
-        sweep_script(script, effort, seed, &mut swept)?;
+        sweep_script(script, places_and_ways, &Effort::QUICK, seed, &mut runs)?;
     }
-    Ok(swept)
+    Ok(runs)
 }
 
-fn failures(scenario: &str, places: u64) -> Vec<CrashFailure> {
+fn failures(scenario: &str, places: u64) -> Vec<Run> {
     let scripted = scenarios();
     let chosen = scripted.iter().filter(|one| one.script.name == scenario);
-    let effort = FaultEffort {
-        places,
-        ways: 6,
-        threads: 2,
-        first_only: false,
-    };
-    let swept = sweep(chosen.map(|one| &one.script), &effort, 1).unwrap();
-    assert!(!swept.sweeps.is_empty());
-    swept.failures
+    let mut runs = sweep(chosen.map(|one| &one.script), (places, 6), 1).unwrap();
+    assert!(!runs.is_empty());
+    runs.retain(|run| run.outcome.is_err());
+    runs
 }
 
 #[test]
 fn failing_operations_lose_nothing() {
     let scripted = scenarios();
     let scripts = scripted.iter().map(|one| &one.script);
-    let effort = FaultEffort {
-        places: 3,
-        ways: 1,
-        threads: 2,
-        first_only: false,
-    };
-    let swept = sweep(scripts.filter(|script| !is_slow(script)), &effort, 3).unwrap();
-    assert!(swept.failures.is_empty(), "{:#?}", swept.failures);
-    for sweep in &swept.sweeps {
-        assert!(sweep.runs > 0 && sweep.failures == 0, "{sweep:?}");
-    }
+    let runs = sweep(scripts.filter(|script| !is_slow(script)), (3, 1), 3).unwrap();
+    let wrong: Vec<_> = runs.iter().filter(|run| run.outcome.is_err()).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
     // Every way to fail has struck, and some runs were stopped for good.
     for kind in [
         "read",
@@ -62,16 +49,19 @@ fn failing_operations_lose_nothing() {
         "rename",
         "growth",
     ] {
-        let of_kind = swept.sweeps.iter().filter(|sweep| sweep.kind == kind);
-        let (struck, refused) =
-            of_kind.fold((0, 0), |sum, sweep| (sum.0 + sweep.struck, sum.1 + sweep.refused));
+        let of_kind = of_kind(&runs, kind);
+        let (struck, refused) = of_kind.fold((0, 0), |sum, went| (sum.0 + went.struck, sum.1 + went.refused));
         assert!(
             struck > 0 && refused > 0,
             "{kind}: {struck} struck, {refused} refused"
         );
     }
-    let of_sync = swept.sweeps.iter().filter(|sweep| sweep.kind == "sync");
-    assert!(of_sync.map(|sweep| sweep.poisoned).sum::<u64>() > 0);
+    assert!(of_kind(&runs, "sync").any(|went| went.is_poisoned));
+}
+
+fn of_kind<'r>(runs: &'r [Run], kind: &str) -> impl Iterator<Item = &'r Outcome> {
+    let of_kind = runs.iter().filter(move |run| run.kind() == kind);
+    of_kind.filter_map(|run| run.outcome.as_ref().ok())
 }
 
 #[test]
@@ -80,8 +70,10 @@ fn a_failed_sync_that_is_tried_again_is_found() {
         return;
     }
     let found = planted::with(Some(Planted::FailedSyncForgotten), || failures("insert", 40));
-    let is_it = |failure: &CrashFailure| {
-        failure.choice.starts_with("failed sync") && failure.finding.starts_with("power lost")
+    let is_it = |run: &Run| {
+        let finding = run.outcome.as_ref().err();
+        run.injection.effect().starts_with("failed sync")
+            && finding.is_some_and(|what| what.starts_with("power lost"))
     };
     assert!(found.iter().any(is_it), "{found:#?}");
 }
@@ -93,14 +85,8 @@ fn a_script_that_goes_wrong_by_itself_is_an_error() {
     }
     let scripted = scenarios();
     let script = scripted.iter().find(|one| one.script.name == "checkpoint");
-    let effort = FaultEffort {
-        places: 3,
-        ways: 1,
-        threads: 2,
-        first_only: false,
-    };
     let result = planted::with(Some(Planted::DirtyPageForgotten), || {
-        sweep(script.map(|one| &one.script), &effort, 1)
+        sweep(script.map(|one| &one.script), (3, 1), 1)
     });
     assert!(result.is_err_and(|what| what.starts_with("checkpoint: ")));
 }
