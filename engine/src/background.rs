@@ -70,7 +70,7 @@ impl Signal {
 }
 
 pub(crate) fn start(shared: Arc<Shared>) -> Result<JoinHandle<()>> {
-    let inherited = crate::planted::inherit();
+    let inherited = crate::injected::inherit();
     thread::Builder::new()
         .name("palimpsest-background".into())
         .spawn(move || inherited.with(|| run(&shared)))

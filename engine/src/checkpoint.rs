@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::ids::{CommitId, LogPosition, PageNumber};
-use crate::planted::{self, Fault};
+use crate::injected::{self, Bug};
 use crate::pool::{PageCopy, ToCopy};
 use crate::store::PageImage;
 use crate::sync::atomic::Ordering::Relaxed;
@@ -77,7 +77,7 @@ impl TransactionManager {
     pub(crate) fn checkpoint(&self, mut pace: impl FnMut() -> Pace) -> Result<CheckpointReport> {
         self.check_usable()?;
         let start = self.vfs.monotonic();
-        let (redo, mut dirty) = if planted::makes(Fault::CheckpointDoesNotPause) {
+        let (redo, mut dirty) = if injected::makes(Bug::CheckpointDoesNotPause) {
             let dirty = self.pool.take_dirty();
             (self.wal.begin_checkpoint(), dirty)
         } else {
@@ -87,7 +87,7 @@ impl TransactionManager {
         };
         let segment = self.wal.segment_sequence();
         crate::interleave::here(crate::interleave::Place::SetTaken);
-        if planted::makes(Fault::DirtyPageForgotten) {
+        if injected::makes(Bug::DirtyPageForgotten) {
             dirty.pop();
         }
         // A page that was evicted and changed again is in the set twice.
@@ -98,7 +98,7 @@ impl TransactionManager {
             self.pool.return_dirty(&dirty);
         })?;
         self.pool.dirty_written();
-        if planted::makes(Fault::RedoPositionTooLate) {
+        if injected::makes(Bug::RedoPositionTooLate) {
             // Time for commits whose log would be passed over.
             thread::sleep(Duration::from_millis(2));
         }
@@ -116,16 +116,16 @@ impl TransactionManager {
             self.wal.segment_sequence() > segment,
             crate::reach::Mechanism::SegmentSwitchInCheckpoint,
         );
-        let redo = if planted::makes(Fault::RedoPositionTooLate) {
+        let redo = if injected::makes(Bug::RedoPositionTooLate) {
             self.wal.end()
         } else {
             redo
         };
-        if planted::makes(Fault::RecycleTooEarly) {
+        if injected::makes(Bug::RecycleTooEarly) {
             self.flush()?;
             self.wal.checkpoint(redo)?;
         }
-        let flushed = if planted::makes(Fault::LogBehindPages) {
+        let flushed = if injected::makes(Bug::LogBehindPages) {
             Ok(self.wal.durable())
         } else {
             self.flush()
@@ -193,7 +193,7 @@ impl TransactionManager {
             store.freeze(applier.last)
         };
         let durable = self.flush()?;
-        let redo = if planted::makes(Fault::FreedMapMovesRedo) {
+        let redo = if injected::makes(Bug::FreedMapMovesRedo) {
             durable
         } else {
             store.superblock().redo

@@ -9,10 +9,10 @@ use crate::btree::verify_tree;
 use crate::checkpoint::{CheckpointReport, Pace};
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, PageNumber, TableId};
+use crate::injected::{self, Bug};
 use crate::metrics::{Metrics, StorageMetrics};
 use crate::opening::{self, FirstCheckpoint};
 use crate::options::Options;
-use crate::planted::{self, Fault};
 use crate::recovery::RecoveryReport;
 use crate::store::StoreStats;
 use crate::sync::Mutex;
@@ -313,7 +313,7 @@ impl Database {
     /// # Errors
     /// [`Error::Io`] from the failed flush, [`Error::Poisoned`] ever after.
     pub fn sync(&self) -> Result<()> {
-        if planted::makes(Fault::SyncPromisesNothing) {
+        if injected::makes(Bug::SyncPromisesNothing) {
             return Ok(());
         }
         self.manager().flush().map(|_| ())

@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use crate::planted;
+use crate::injected;
 
 /// How long a thread is held at most.
 const HELD_MAX: Duration = Duration::from_micros(1500);
@@ -99,7 +99,7 @@ impl Schedule {
 pub(crate) fn here(place: Place) {
     crate::sync::point();
     if cfg!(debug_assertions)
-        && let Some(schedule) = planted::schedule()
+        && let Some(schedule) = injected::schedule()
     {
         schedule.pass(place);
     }
@@ -107,7 +107,7 @@ pub(crate) fn here(place: Place) {
 
 /// How long the background thread waits between two looks.
 pub(crate) fn tick(usual: Duration) -> Duration {
-    if cfg!(debug_assertions) && planted::schedule().is_some() {
+    if cfg!(debug_assertions) && injected::schedule().is_some() {
         TICK.min(usual)
     } else {
         usual

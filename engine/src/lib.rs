@@ -43,6 +43,8 @@ pub mod error;
 pub mod fuzzing;
 mod growing;
 pub mod ids;
+#[doc(hidden)]
+pub mod injected;
 mod inspect;
 #[doc(hidden)]
 pub mod interleave;
@@ -52,8 +54,6 @@ mod mvcc;
 mod opening;
 mod options;
 mod page;
-#[doc(hidden)]
-pub mod planted;
 mod poison;
 mod pool;
 #[doc(hidden)]

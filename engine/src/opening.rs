@@ -23,9 +23,9 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition, PageNumber, TableId};
+use crate::injected::{self, Bug};
 use crate::options::Options;
 use crate::page::builder::{NodeBuilder, NodeHeader};
-use crate::planted::{self, Fault};
 use crate::pool::Pool;
 use crate::recovery::{self, RecoveryReport};
 use crate::store::{CreateOptions, DataFile};
@@ -215,7 +215,7 @@ pub(crate) fn lock_log(
 /// emptied, and the log may be the last copy of what was in it.
 fn check_nothing_is_lost(vfs: &dyn Vfs, path: &Path, what: &str) -> Result<()> {
     let dir = wal_dir(path);
-    let Some(found) = wal::find_contents(vfs, &dir)?.filter(|_| !planted::makes(Fault::EmptyDataFileIsNew))
+    let Some(found) = wal::find_contents(vfs, &dir)?.filter(|_| !injected::makes(Bug::EmptyDataFileIsNew))
     else {
         return Ok(());
     };

@@ -35,7 +35,7 @@ use batch::Batch;
 
 use crate::error::Result;
 use crate::ids::{CommitId, LogPosition, PageNumber};
-use crate::planted::{self, Fault};
+use crate::injected::{self, Bug};
 use crate::pool::Pool;
 use crate::vfs::Vfs;
 use crate::wal::{Recovered, Wal, WalOptions};
@@ -87,7 +87,7 @@ pub(crate) fn recover(
         Wal::recover(vfs, options, superblock.redo, superblock.must_reach, |commit| {
             // Before it and not after it, so that the last batch has the last commit.
             if !batch.has_room_for(commit) {
-                if planted::makes(Fault::RedoBatchLosesLast) {
+                if injected::makes(Bug::RedoBatchLosesLast) {
                     batch.forget_last_commit();
                 }
                 pages += pages::redo(pool, &mut batch, &mut aside, threads)?;
@@ -95,7 +95,7 @@ pub(crate) fn recover(
             batch.add(commit);
             Ok(())
         })?;
-    if planted::makes(Fault::LastCommitNotRedone) {
+    if injected::makes(Bug::LastCommitNotRedone) {
         batch.forget_last_commit();
     }
     let last = recovered

@@ -16,7 +16,7 @@
 //! - the simulated disks' own locks: they are held for single file operations, each of which begins with a [`point`];
 //! - the memory that those words and the ones of versions lie in (`arena.rs`);
 //! - figures that nothing depends on (`metrics.rs`, `reach.rs`, `store/stats.rs`);
-//! - what tests switch on (`planted.rs`, `interleave.rs`), and buffers of codecs, which hold nothing across a point;
+//! - what tests switch on (`injected.rs`, `interleave.rs`), and buffers of codecs, which hold nothing across a point;
 //! - `Arc`, and `OnceLock`, which is only ever set to what does not depend on who was first, or before it is shared.
 
 #[cfg(shuttle)]
@@ -87,7 +87,7 @@ mod tests {
         "metrics.rs",
         "reach.rs",
         "store/stats.rs",
-        "planted.rs",
+        "injected.rs",
         "interleave.rs",
         "compress/",
     ];

@@ -9,7 +9,7 @@
 //!    possible, and a stand-in otherwise (`page`, `wal`).
 //! 2. [`check`] explores a model and counts the executions. A model with a *bound* leaves out the executions that switch
 //!    away more often than that from a thread which could go on; without one it is exhaustive.
-//! 3. The models are proven: each planted fault that is a mistake in one of the protocols makes one fail.
+//! 3. The models are proven: each injected bug that is a mistake in one of the protocols makes one fail.
 //!
 //! What this does not see: loads that find what is stored later only (relaxed loads and stores can, by the language's
 //! rules; no processor does it here), more than seven stores to one atomic, and what `OnceLock` and `Arc` order. How
@@ -19,8 +19,8 @@
 #![cfg(not(test))]
 
 pub mod check;
-#[path = "../../src/planted.rs"]
-pub mod planted;
+#[path = "../../src/injected.rs"]
+pub mod injected;
 
 #[path = "../../src/error.rs"]
 #[expect(

@@ -1,17 +1,17 @@
-//! The models would find something: with a mistake planted that is one of their protocol's, they fail.
+//! The models would find something: with a mistake injected that is one of their protocol's, they fail.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use engine_models::injected::{self, Bug};
 use engine_models::mvcc::models as registry;
-use engine_models::planted::{self, Fault};
 use engine_models::pool::models as latch;
 use engine_models::txn::models as group;
 
 /// What the model says that finds the mistake.
 #[track_caller]
-fn found<T>(fault: Fault, model: impl FnOnce() -> T) -> String {
-    assert!(planted::are_possible(), "a build without faults");
-    let result = catch_unwind(AssertUnwindSafe(|| planted::with(Some(fault), model)));
+fn found<T>(fault: Bug, model: impl FnOnce() -> T) -> String {
+    assert!(injected::are_possible(), "a build without faults");
+    let result = catch_unwind(AssertUnwindSafe(|| injected::with(Some(fault), model)));
     let panic = result.err().expect("a model that fails");
     let text = panic.downcast_ref::<String>().cloned();
     text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
@@ -22,7 +22,7 @@ macro_rules! proofs {
     ($($name:ident: $fault:ident, $model:path, $says:literal;)*) => {
         $(#[test]
         fn $name() {
-            let said = found(Fault::$fault, $model);
+            let said = found(Bug::$fault, $model);
             assert!(said.contains($says), "for another reason: {said}");
         })*
     };

@@ -290,7 +290,7 @@ impl<'a, 't> Changer<'a, 't> {
     /// Notes that the chain of a replaced long value is to be freed when nobody reads it any more.
     fn retire_former(&mut self, tree: Tree<'a>, former: Option<Former>) {
         if let Some(Former::Long(reference)) = former
-            && !crate::planted::makes(crate::planted::Fault::FormerValueNotFreed)
+            && !crate::injected::makes(crate::injected::Bug::FormerValueNotFreed)
         {
             crate::reach::mark(crate::reach::Mechanism::ChainRetired);
             self.retired.push((tree.table, reference));

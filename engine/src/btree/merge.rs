@@ -206,7 +206,7 @@ impl<'a> Changer<'a, '_> {
             let (l, r) = (left.node(), right.node());
             let mut builder = NodeBuilder::new(self.pool.page_size(), &header);
             builder.push_slots(l, 0..l.count(), |_| true);
-            if !l.is_leaf() && !crate::planted::makes(crate::planted::Fault::InnerMergeLosesChild) {
+            if !l.is_leaf() && !crate::injected::makes(crate::injected::Bug::InnerMergeLosesChild) {
                 builder.push_child(&separator, r.first_child());
             }
             builder.push_slots(r, 0..r.count(), |_| true);

@@ -82,7 +82,7 @@ impl Cut {
 /// The shortest key that is above `left` and not above `right`.
 fn shortest_separator(left: &[u8], right: &[u8]) -> Vec<u8> {
     debug_assert!(left < right);
-    if crate::planted::makes(crate::planted::Fault::SeparatorOffByOne) {
+    if crate::injected::makes(crate::injected::Bug::SeparatorOffByOne) {
         return left.to_vec();
     }
     let common = left.iter().zip(right).take_while(|(a, b)| a == b).count();

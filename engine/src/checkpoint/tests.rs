@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::planted::{self, Fault};
+use crate::injected::{self, Bug};
 use crate::txn::{Durability, TxOptions};
 use crate::vfs::MemoryVfs;
 use crate::{Options, Result};
@@ -73,8 +73,8 @@ fn replaced_extents_are_freed_before_they_take_as_much_as_what_is_in_use() -> Re
 
 #[test]
 fn a_page_map_that_moves_the_redo_position_loses_rows() -> Result<()> {
-    if planted::are_possible() {
-        let (_, _, lost) = planted::with(Some(Fault::FreedMapMovesRedo), || replace_all(true))?;
+    if injected::are_possible() {
+        let (_, _, lost) = injected::with(Some(Bug::FreedMapMovesRedo), || replace_all(true))?;
         assert!(lost > 0);
     }
     Ok(())

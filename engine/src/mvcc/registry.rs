@@ -16,7 +16,7 @@ use crossbeam_utils::CachePadded;
 
 use crate::growing::{FIRST_CHUNK, GrowingArray};
 use crate::ids::CommitId;
-use crate::planted::{Fault, makes};
+use crate::injected::{Bug, makes};
 use crate::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use crate::sync::{Mutex, thread, thread_local};
@@ -189,7 +189,7 @@ impl SnapshotRegistry {
         let visible = self.visible();
         crate::interleave::here(crate::interleave::Place::SnapshotBegins);
         let slot = self.take_slot(visible);
-        if makes(Fault::SnapshotLooksOnce) {
+        if makes(Bug::SnapshotLooksOnce) {
             return (slot, visible);
         }
         // The slot may lie above the collector's old `high`, so `high` is raised before the second look as well.
@@ -214,7 +214,7 @@ impl SnapshotRegistry {
         let mut horizon = visible;
         for index in 0..self.high.load(SeqCst) {
             done(Kind::Slots, 1);
-            if index >= FIRST_CHUNK && makes(Fault::HorizonMissesSecondChunk) {
+            if index >= FIRST_CHUNK && makes(Bug::HorizonMissesSecondChunk) {
                 break;
             }
             if let Some(slot) = self.slot(index) {
@@ -224,7 +224,7 @@ impl SnapshotRegistry {
                 }
             }
         }
-        if makes(Fault::HorizonLooksBackwards) && horizon == visible {
+        if makes(Bug::HorizonLooksBackwards) && horizon == visible {
             horizon = self.visible.load(SeqCst);
         }
         CommitId(horizon)

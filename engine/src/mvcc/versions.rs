@@ -309,7 +309,7 @@ impl VersionStore {
     /// Records what a row was before `commit` changes it. Only the applier, before it changes the page.
     pub(crate) fn record(&self, table: TableId, key: &[u8], commit: CommitId, before: Before<'_>) {
         let hash = self.hash(table, key);
-        if hash.is_multiple_of(8) && crate::planted::makes(crate::planted::Fault::BeforeImageMissing) {
+        if hash.is_multiple_of(8) && crate::injected::makes(crate::injected::Bug::BeforeImageMissing) {
             return;
         }
         let place;
@@ -437,7 +437,7 @@ impl VersionStore {
 
     /// The version of a row with the smallest commit above `snapshot`.
     fn oldest_above(&self, hash: u64, table: TableId, key: &[u8], snapshot: CommitId) -> Option<Version<'_>> {
-        let snapshot = match crate::planted::makes(crate::planted::Fault::VersionOffByOne) {
+        let snapshot = match crate::injected::makes(crate::injected::Bug::VersionOffByOne) {
             true => CommitId(snapshot.0.saturating_sub(1)),
             false => snapshot,
         };

@@ -217,7 +217,7 @@ impl<'a> Node<'a> {
     #[inline]
     pub(crate) fn search(self, key: &[u8]) -> (usize, bool) {
         match self.compare_prefix(key) {
-            _ if crate::planted::makes(crate::planted::Fault::BoundSearchedUnchecked) => {
+            _ if crate::injected::makes(crate::injected::Bug::BoundSearchedUnchecked) => {
                 self.search_covered(key)
             }
             Ordering::Less => (self.count(), false),

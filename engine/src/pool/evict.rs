@@ -10,7 +10,7 @@ use super::unfinished::Standing;
 use super::write_back::ToCopy;
 use crate::error::{Error, Result};
 use crate::ids::PageNumber;
-use crate::planted::{Fault, makes};
+use crate::injected::{Bug, makes};
 use crate::store::{PageImage, Privilege};
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::thread;
@@ -112,7 +112,7 @@ impl Pool {
 
     /// Writes a dirty frame; `false` if somebody else is writing it or it is no longer dirty.
     fn write_frame(&self, frame: Frame<'_>, page: PageNumber, privilege: Option<Privilege>) -> Result<bool> {
-        if makes(Fault::EvictionDoesNotWrite) {
+        if makes(Bug::EvictionDoesNotWrite) {
             return Ok(true);
         }
         if !frame.begin_write() {
@@ -137,9 +137,8 @@ impl Pool {
         let Some(mut latched) = frame.try_optimistic().and_then(|o| o.latch()) else {
             return false;
         };
-        let is_dirty = frame.is_dirty()
-            && !makes(Fault::EvictionDoesNotWrite)
-            && !makes(Fault::EvictionDoesNotLookAgain);
+        let is_dirty =
+            frame.is_dirty() && !makes(Bug::EvictionDoesNotWrite) && !makes(Bug::EvictionDoesNotLookAgain);
         if frame.page_number() != page || is_dirty || frame.is_being_written() {
             return false;
         }

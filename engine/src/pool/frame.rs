@@ -13,10 +13,10 @@
 //! and on release to the next even one.
 
 use crate::ids::PageNumber;
+use crate::injected::{Bug, makes};
 use crate::page::edit::NodeMut;
 use crate::page::node::Node;
 use crate::page::words::Words;
-use crate::planted::{Fault, makes};
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use crate::sync::word::{AtomicU64, fence};
 use crate::sync::{hint, point, thread};
@@ -143,7 +143,7 @@ impl<'p> Optimistic<'p> {
     pub(crate) fn is_valid(&self) -> bool {
         point();
         fence(Acquire);
-        self.frame.words[VERSION].load(Relaxed) == self.version || makes(Fault::ReadNotValidated)
+        self.frame.words[VERSION].load(Relaxed) == self.version || makes(Bug::ReadNotValidated)
     }
 
     /// Takes the latch if nothing has changed since the read began.

@@ -221,7 +221,7 @@ impl Pool {
     fn end_claim(&self, page: PageNumber, frame: Option<u32>) {
         self.table.set(page, frame);
         let _arrivals = self.arrivals.lock();
-        if !crate::planted::makes(crate::planted::Fault::ArrivalNotAnnounced) {
+        if !crate::injected::makes(crate::injected::Bug::ArrivalNotAnnounced) {
             self.arrived.notify_all();
         }
     }
@@ -297,7 +297,7 @@ impl Pool {
 
     /// Gives back pages of a dirty set that could not be written.
     pub(crate) fn return_dirty(&self, pages: &[PageNumber]) {
-        if crate::planted::makes(crate::planted::Fault::FailedCheckpointForgetsPages) {
+        if crate::injected::makes(crate::injected::Bug::FailedCheckpointForgetsPages) {
             return;
         }
         self.dirty.lock().extend_from_slice(pages);

@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 
 use crate::ids::PageNumber;
-use crate::planted::{Fault, makes};
+use crate::injected::{Bug, makes};
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use crate::sync::atomic::{AtomicU32, zeroed_slice};
 
@@ -82,7 +82,7 @@ impl PageTable {
         let claimed = self
             .entry_or_grow(page)
             .compare_exchange(ABSENT, CLAIMED, AcqRel, Acquire);
-        claimed.is_ok() || claimed == Err(CLAIMED) && makes(Fault::PageBroughtInTwice)
+        claimed.is_ok() || claimed == Err(CLAIMED) && makes(Bug::PageBroughtInTwice)
     }
 
     /// Ends a claim, or moves the page out: only the claimer, or the holder of the frame's latch, may.

@@ -18,7 +18,7 @@ use super::Pool;
 use super::frame::{Latched, Optimistic};
 use crate::error::Result;
 use crate::ids::{CommitId, PageNumber};
-use crate::planted::{self, Fault};
+use crate::injected::{self, Bug};
 use crate::store::{Privilege, Reservation};
 use crate::sync::Mutex;
 use crate::sync::atomic::Ordering::{Acquire, Release};
@@ -50,7 +50,7 @@ pub(super) enum Standing {
 impl Unfinished {
     pub(super) fn standing(&self, commit: CommitId) -> Standing {
         let is_finished = commit == CommitId(0) || self.commit.load(Acquire) != commit.0;
-        if is_finished || planted::makes(Fault::HalfCommitCopied) {
+        if is_finished || injected::makes(Bug::HalfCommitCopied) {
             Standing::Finished
         } else if self.may_move.load(Acquire) {
             Standing::Movable

@@ -38,7 +38,7 @@ impl PageCopy<'_> {
     pub(crate) fn written(self) {
         crate::interleave::here(crate::interleave::Place::AfterWrite);
         let mut source = self.source;
-        if crate::planted::makes(crate::planted::Fault::DirtyMarkCleared) {
+        if crate::injected::makes(crate::injected::Bug::DirtyMarkCleared) {
             source = source.frame().optimistic();
         }
         match source.latch() {

@@ -4,8 +4,8 @@ use super::aside::Aside;
 use super::batch::{Batch, Redo, page_of};
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, PageNumber};
+use crate::injected::{self, Bug};
 use crate::page::{delta, image};
-use crate::planted::{self, Fault};
 use crate::pool::Pool;
 use crate::sync::{Mutex, thread};
 use crate::txn::IMAGE_CODEC_NONE;
@@ -79,10 +79,10 @@ fn redo_alone(mut work: Work<'_>, aside: &Aside) -> Result<()> {
 
 fn redo_beside(mut work: Work<'_>, aside: &Aside, threads: usize) -> Result<()> {
     crate::reach::mark(crate::reach::Mechanism::RedoParallel);
-    if planted::makes(Fault::ParallelRedoLosesBatch) {
+    if injected::makes(Bug::ParallelRedoLosesBatch) {
         work.take();
     }
-    let inherited = planted::inherit();
+    let inherited = injected::inherit();
     let (pool, batch) = (work.pool, work.batch);
     let work = Mutex::new(work);
     let failure = Mutex::new(None);
@@ -157,7 +157,7 @@ fn redo_frames(pool: &Pool, batch: &Batch, page: PageNumber, keys: &[u64]) -> Re
     let stored = pool.store().page_commit(page);
     let last = batch.frame(keys[keys.len() - 1]).commit;
     let is_skipped =
-        |stored: CommitId, commit| planted::makes(Fault::RedoSkipsNextCommit) && commit == stored.next();
+        |stored: CommitId, commit| injected::makes(Bug::RedoSkipsNextCommit) && commit == stored.next();
     // An image in the file can be of the middle of its commit, if the page had to make way then; the commit has logged the
     // page whole in that case.
     let is_due = |frame: &Redo, stored: CommitId| match frame.kind {
@@ -177,13 +177,13 @@ fn redo_frames(pool: &Pool, batch: &Batch, page: PageNumber, keys: &[u64]) -> Re
         return Ok(());
     };
     match first.kind {
-        FrameKind::Freed if planted::makes(Fault::FreedNotRedone) => return Ok(()),
+        FrameKind::Freed if injected::makes(Bug::FreedNotRedone) => return Ok(()),
         FrameKind::Freed => {
             crate::reach::mark(crate::reach::Mechanism::RedoFreed);
             pool.store().mark_allocated(page).map_err(RedoEnd::Failed)?;
             pool.store().free_page(page, first.commit);
             // An earlier batch may have changed it.
-            if !planted::makes(Fault::PageFreedInCacheStays) {
+            if !injected::makes(Bug::PageFreedInCacheStays) {
                 pool.forget(page);
             }
             return match due.nth(1) {
@@ -233,7 +233,7 @@ fn redo_image(pool: &Pool, batch: &Batch, page: PageNumber, frame: &Redo) -> Res
         Some((codec, _)) => return stop(&format!("page image with codec {codec}")),
         None => return stop("empty page image"),
     };
-    if !planted::makes(Fault::RedoneNumberStaysFree) {
+    if !injected::makes(Bug::RedoneNumberStaysFree) {
         pool.store().mark_allocated(page).map_err(RedoEnd::Failed)?;
     }
     let index = pool.reader().take_frame().map_err(RedoEnd::Failed)?;

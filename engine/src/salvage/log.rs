@@ -103,7 +103,7 @@ impl Log {
         problems: &mut Vec<String>,
     ) -> Self {
         let mut log = Self::default();
-        if crate::planted::makes(crate::planted::Fault::SalvageIgnoresLog) {
+        if crate::injected::makes(crate::injected::Bug::SalvageIgnoresLog) {
             return log;
         }
         if let Some(own) = own {

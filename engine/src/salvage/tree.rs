@@ -97,7 +97,7 @@ pub(super) fn read_table(
         None => reader.found.open.push(Range::all()),
     }
     reader.fill()?;
-    if crate::planted::makes(crate::planted::Fault::SalvageHidesLoss) {
+    if crate::injected::makes(crate::injected::Bug::SalvageHidesLoss) {
         reader.found.open.clear();
     }
     Ok(reader.found)

@@ -274,7 +274,7 @@ impl ExtentAllocator {
         is_fresh
     }
 
-    /// Frees what was retired last: a planted fault, the durable checkpoint may still need it.
+    /// Frees what was retired last: an injected bug, the durable checkpoint may still need it.
     pub(super) fn free_last_retired(&mut self) {
         if let Some(range) = self.pending.pop() {
             self.counts.pending -= range.len;

@@ -31,7 +31,7 @@ use super::writing::{Batch, Written};
 use crate::compress::NoCompression;
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition};
-use crate::planted::{self, Fault};
+use crate::injected::{self, Bug};
 use crate::sync::MutexGuard;
 use crate::sync::atomic::Ordering;
 use crate::vfs::{self, read_exact_at};
@@ -77,9 +77,9 @@ impl Drop for FrozenMap<'_> {
             self.store.has_moved.store(true, Ordering::Relaxed);
             let chunks = self.chunks.iter().map(|(chunk, _)| *chunk);
             chunks
-                .filter(|_| !planted::makes(Fault::FailedCheckpointForgetsMap))
+                .filter(|_| !injected::makes(Bug::FailedCheckpointForgetsMap))
                 .for_each(|chunk| self.store.map.mark_dirty(chunk));
-            if planted::makes(Fault::FailedCheckpointFreesExtents) {
+            if injected::makes(Bug::FailedCheckpointFreesExtents) {
                 self.store.space.lock().release_sealed();
             }
             self.store.space.lock().unseal();
@@ -102,7 +102,7 @@ impl DataFile {
             .map
             .take_dirty()
             .into_iter()
-            .filter(|chunk| *chunk == 0 || !planted::makes(Fault::OnlyFirstMapChunkWritten))
+            .filter(|chunk| *chunk == 0 || !injected::makes(Bug::OnlyFirstMapChunkWritten))
             .map(|chunk| (chunk, Box::new(self.map.copy_chunk(chunk))))
             .collect();
         self.space.lock().end_freeze();

@@ -12,7 +12,7 @@ use super::allocator::UnitRange;
 use super::bytes::{u16_at, u32_at, u64_at};
 use crate::compress::{self, Codec, CompressionError, Compressor};
 use crate::ids::PageNumber;
-use crate::planted::{self, Fault};
+use crate::injected::{self, Bug};
 
 /// Granularity of the data file in bytes.
 pub(crate) const UNIT_BYTES: usize = 512;
@@ -176,13 +176,13 @@ pub(crate) fn decode(
     }
     let crc_start = bytes.len() - CRC_BYTES;
     let (crc_found, crc_right) = (u32_at(bytes, crc_start), crc32fast::hash(&bytes[..crc_start]));
-    if crc_found != crc_right && !planted::makes(Fault::NoExtentCrc) {
+    if crc_found != crc_right && !injected::makes(Bug::NoExtentCrc) {
         return Err(format!(
             "extent CRC is {crc_found:#010x}, its bytes give {crc_right:#010x}"
         ));
     }
     let differs = |what: &str, found: u64, right: u64| {
-        if found == right || planted::makes(Fault::NoExtentIdentity) {
+        if found == right || injected::makes(Bug::NoExtentIdentity) {
             Ok(())
         } else {
             Err(format!("extent has {what} {found}, the page map says {right}"))

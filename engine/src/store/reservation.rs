@@ -11,7 +11,7 @@ use super::allocator::UnitRange;
 use super::data_file::DataFile;
 use super::room::Purpose;
 use crate::error::{Error, Result};
-use crate::planted::{self, Fault};
+use crate::injected::{self, Bug};
 
 /// Extents that stay reserved after a commit.
 const KEPT_MAX: usize = 64;
@@ -40,7 +40,7 @@ impl Reservation<'_> {
     pub(crate) fn extend_to(&self, count: usize) -> Result<()> {
         let store = self.store;
         let reserved = store.reserved.lock().len();
-        if reserved >= count || planted::makes(Fault::ReservationNotHeld) {
+        if reserved >= count || injected::makes(Bug::ReservationNotHeld) {
             return Ok(());
         }
         let len = store.page_units();

@@ -22,7 +22,7 @@ use super::extent::{OVERHEAD_BYTES, units_for};
 use super::map_format::{ENTRY_BYTES, ROOT_ENTRY_BYTES};
 use super::page_map::CHUNK_ENTRIES;
 use crate::error::Result;
-use crate::planted::{self, Fault};
+use crate::injected::{self, Bug};
 use crate::sync::atomic::Ordering;
 
 /// Pages that are looked after ahead of need.
@@ -79,9 +79,9 @@ pub(super) enum Purpose {
     Map,
 }
 
-/// Whether a planted fault leaves this out. What is set aside would also make up for a missing reservation.
+/// Whether an injected bug leaves this out. What is set aside would also make up for a missing reservation.
 fn is_left_out() -> bool {
-    planted::makes(Fault::RoomNotSetAside) || planted::makes(Fault::ReservationNotHeld)
+    injected::makes(Bug::RoomNotSetAside) || injected::makes(Bug::ReservationNotHeld)
 }
 
 impl DataFile {

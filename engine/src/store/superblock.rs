@@ -215,7 +215,7 @@ impl Superblock {
                         "the two superblocks belong to different databases",
                     ));
                 }
-                let is_older_taken = crate::planted::makes(crate::planted::Fault::OlderSuperblockChosen);
+                let is_older_taken = crate::injected::makes(crate::injected::Bug::OlderSuperblockChosen);
                 Ok((
                     if (a.generation >= b.generation) != is_older_taken {
                         a

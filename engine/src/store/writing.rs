@@ -20,7 +20,7 @@ use super::reservation::Privilege;
 use super::room::Purpose;
 use crate::compress::Compressor;
 use crate::error::{Error, Result};
-use crate::planted::{self, Fault};
+use crate::injected::{self, Bug};
 use crate::sync::atomic::Ordering;
 use crate::sync::thread_local;
 
@@ -214,7 +214,7 @@ impl DataFile {
         dropped.into_iter().for_each(|units| space.cancel(units));
         for before in replaced {
             let is_free = space.retire_of(before.place().units(), before.epoch);
-            if !is_free && planted::makes(Fault::ExtentReusedTooEarly) {
+            if !is_free && injected::makes(Bug::ExtentReusedTooEarly) {
                 space.free_last_retired();
             }
         }
@@ -361,7 +361,7 @@ impl DataFile {
         let cut = space.cut_tail(keep);
         drop(space);
         crate::reach::mark_if(cut.is_some(), crate::reach::Mechanism::FileShrunk);
-        let too_much = if planted::makes(Fault::ShrinkCutsTooMuch) {
+        let too_much = if injected::makes(Bug::ShrinkCutsTooMuch) {
             keep + 1
         } else {
             0

@@ -15,8 +15,8 @@ use super::write_set::WriteSet;
 use crate::btree::{Change, Changer, Need, NewRow, Quarantine, Touched};
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition, PageNumber, TableId};
+use crate::injected::{self, Bug};
 use crate::page::image;
-use crate::planted::{self, Fault};
 use crate::pool::Pages;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::wal::{CommitMark, FrameKind};
@@ -316,7 +316,7 @@ impl TransactionManager {
         image: &mut Vec<u8>,
     ) -> Result<LogPosition> {
         let pages = touched.pages();
-        let left_out = usize::from(pages.len() > 1 && planted::makes(Fault::PageMissingFromLog));
+        let left_out = usize::from(pages.len() > 1 && injected::makes(Bug::PageMissingFromLog));
         let pages = &pages[left_out..];
         let mark = CommitMark {
             frame_count: pages.len() as u32,

@@ -15,9 +15,9 @@ use std::sync::OnceLock;
 
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition};
+use crate::injected::{Bug, makes};
 use crate::metrics::GroupSizes;
 use crate::mvcc::SnapshotRegistry;
-use crate::planted::{Fault, makes};
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use crate::sync::thread::Thread;
@@ -73,7 +73,7 @@ impl Waiter {
         let _ = self.outcome.set(outcome);
         let before = self.state.swap(DONE, AcqRel);
         debug_assert_ne!(before, DONE, "a commit ends once");
-        if self.thread.id() != thread::current().id() && !makes(Fault::WaiterNotWoken) {
+        if self.thread.id() != thread::current().id() && !makes(Bug::WaiterNotWoken) {
             self.thread.unpark();
         }
         before == LEAD
@@ -138,7 +138,7 @@ pub(super) struct GroupCommit {
 impl CommitQueue {
     /// Gives the lead to the first in the queue that waits. A commit of the engine's own has nobody waiting for it.
     fn pass_lead(&mut self) -> Option<Arc<Waiter>> {
-        let is_kept = makes(Fault::LeadNotPassed);
+        let is_kept = makes(Bug::LeadNotPassed);
         let next = self
             .pending
             .iter()
@@ -163,14 +163,14 @@ impl GroupCommit {
     /// [`Error::Poisoned`]: the commit is not queued, and its waiter knows nothing of it.
     pub(super) fn announce(&self, pending: Pending, wal: &Wal, registry: &SnapshotRegistry) -> Result<bool> {
         let mut queue = self.queue.lock();
-        if makes(Fault::VisibleBeforeDurable) {
+        if makes(Bug::VisibleBeforeDurable) {
             registry.publish(pending.commit);
         }
         // The queue is emptied after the log has been poisoned: who finds it emptied finds that out here.
         if let Some(error) = wal.poisoned() {
             return Err(error);
         }
-        let has_none_before = queue.pending.is_empty() || makes(Fault::UnsyncedOvertakes);
+        let has_none_before = queue.pending.is_empty() || makes(Bug::UnsyncedOvertakes);
         if !pending.must_be_durable && has_none_before {
             crate::reach::mark(crate::reach::Mechanism::CommitUnsynced);
             self.publish(&pending, registry);
@@ -235,7 +235,7 @@ impl GroupCommit {
         was_leader: bool,
     ) {
         let covered = queue.pending.iter().take_while(|p| p.is_settled(durable)).count();
-        let is_mistaken = covered < queue.pending.len() && makes(Fault::GroupAcknowledgesOneMore);
+        let is_mistaken = covered < queue.pending.len() && makes(Bug::GroupAcknowledgesOneMore);
         let covered = covered + usize::from(is_mistaken);
         done(Kind::Queued, covered);
         let done: Vec<Pending> = queue.pending.drain(..covered).collect();
@@ -265,7 +265,7 @@ impl GroupCommit {
                 lead_is_free |= waiter.finish(Ok(pending.commit));
             }
         }
-        if lead_is_free && !makes(Fault::LeadLostWithItsHolder) {
+        if lead_is_free && !makes(Bug::LeadLostWithItsHolder) {
             let next = self.queue.lock().pass_lead();
             if let Some(next) = next {
                 next.thread.unpark();

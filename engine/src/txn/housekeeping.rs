@@ -23,9 +23,9 @@ use super::catalog::{Dropped, Entry, Retired};
 use crate::btree::{Budget, Changer, Cursor, Direction, NewRow, Purged, Quarantine, Tree, verify_chain};
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, PageNumber, TableId};
+use crate::injected::{self, Bug};
 use crate::mvcc::VersionStore;
 use crate::page::node::OverflowRef;
-use crate::planted::{self, Fault};
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::thread;
 use crate::work::{Kind, done};
@@ -67,7 +67,7 @@ impl TransactionManager {
             .versions_collected
             .fetch_add(collected.dropped as u64, Relaxed);
         applier.ghost_horizon = collected.ghost_horizon;
-        if planted::makes(Fault::GhostPurgedTooEarly) {
+        if injected::makes(Bug::GhostPurgedTooEarly) {
             applier.ghost_horizon = self.registry.visible();
         }
         collected.has_more
@@ -136,7 +136,7 @@ impl TransactionManager {
         let is_needed = first.commit > self.registry.horizon();
         crate::reach::mark_if(is_needed, crate::reach::Mechanism::DropUnderSnapshot);
         // `keep_versions` keeps versions of rows, not dropped tables.
-        let is_due = !is_needed && self.can_free(&first) || planted::makes(Fault::DroppedTableFreedTooEarly);
+        let is_due = !is_needed && self.can_free(&first) || injected::makes(Bug::DroppedTableFreedTooEarly);
         is_due.then_some(first)
     }
 
@@ -397,7 +397,7 @@ fn free_retired(
             Ok(None) => return Ok(Ok(Chain::None)),
             Err(error) => return Ok(Err(error)),
         };
-        let is_due = retired.by <= horizon || planted::makes(Fault::RetiredFreedTooEarly);
+        let is_due = retired.by <= horizon || injected::makes(Bug::RetiredFreedTooEarly);
         let freed = match is_due {
             true => free_chain(changer, retired, &mut pages, quarantine)?,
             false => Ok(Chain::NotDue),

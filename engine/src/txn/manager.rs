@@ -23,10 +23,10 @@ use super::{Durability, Table};
 use crate::btree::Tree;
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition};
+use crate::injected::{self, Bug};
 use crate::lock::RowLocks;
 use crate::metrics::{Counters, GroupSizes};
 use crate::mvcc::{SnapshotRegistry, VersionStore};
-use crate::planted::{self, Fault};
 use crate::poison::Poison;
 use crate::pool::Pool;
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
@@ -164,7 +164,7 @@ impl TransactionManager {
 
     /// Commits and returns when the commit is visible, and durable if that was asked for.
     pub(crate) fn commit(&self, mut work: Work, durability: Durability) -> Result<CommitId> {
-        if planted::makes(Fault::LocksReleasedTooEarly) {
+        if injected::makes(Bug::LocksReleasedTooEarly) {
             self.release_locks(&mut work);
         }
         // Nobody frees anything beside commits without a background.
@@ -224,7 +224,7 @@ impl TransactionManager {
             self.counters.commits.fetch_add(1, Relaxed);
         }
         // Work that changed nothing returns the commit of somebody else, and promises the same of it.
-        let is_promised = commit > before || !planted::makes(Fault::UnchangedCommitNotFlushed);
+        let is_promised = commit > before || !injected::makes(Bug::UnchangedCommitNotFlushed);
         let must_be_durable = durability == Durability::Sync && is_promised && self.wal.durable() < end;
         let is_visible = self.announce(commit, end, must_be_durable, waiter)?;
         Ok((commit, is_visible))
@@ -270,7 +270,7 @@ impl TransactionManager {
     /// that commit is registered, and keeps the table's pages from being freed from here on.
     #[inline]
     pub(crate) fn check_readable(&self, table: Table, commit: CommitId) -> Result<()> {
-        let is_gone = self.tables.is_gone(table, commit) && !planted::makes(Fault::DroppedTableNotNoticed);
+        let is_gone = self.tables.is_gone(table, commit) && !injected::makes(Bug::DroppedTableNotNoticed);
         if table.database == self.database && !is_gone {
             Ok(())
         } else {

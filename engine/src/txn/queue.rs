@@ -14,7 +14,7 @@ use super::manager::{TransactionManager, Work};
 use super::panics::PANICKED;
 use crate::error::Result;
 use crate::ids::CommitId;
-use crate::planted::{self, Fault};
+use crate::injected::{self, Bug};
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::{MutexGuard, hint};
 
@@ -136,7 +136,7 @@ impl TransactionManager {
                 self.release(work);
             }
             let next = self.queue.lock().front().map(|first| Arc::clone(&first.waiter));
-            let Some(next) = next.filter(|_| !planted::makes(Fault::QueueNotLookedAtAgain)) else {
+            let Some(next) = next.filter(|_| !injected::makes(Bug::QueueNotLookedAtAgain)) else {
                 return;
             };
             if served >= APPLIED_AT_ONCE {

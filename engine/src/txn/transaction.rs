@@ -11,9 +11,9 @@ use super::{Durability, IsolationLevel, KeyRange, Table, TransactionManager};
 use crate::btree::Direction;
 use crate::error::{Error, Result};
 use crate::ids::CommitId;
+use crate::injected::{self, Bug};
 use crate::mvcc::SnapshotSlot;
 use crate::page::layout::{MAX_VALUE, max_key};
-use crate::planted::{self, Fault};
 use crate::sync::atomic::Ordering::Relaxed;
 
 /// How a transaction runs. The default is READ COMMITTED, synchronised, with the database's `busy_timeout`.
@@ -149,7 +149,7 @@ impl<'db> Transaction<'db> {
             Some(snapshot) => snapshot,
             none => none.insert(self.manager.registry.begin()),
         };
-        let at_least = if planted::makes(Fault::LockedRowReadsOldSnapshot) {
+        let at_least = if injected::makes(Bug::LockedRowReadsOldSnapshot) {
             CommitId(0)
         } else {
             self.built_on
@@ -333,7 +333,7 @@ impl<'db> Transaction<'db> {
             return Err(Error::KeyTooLarge { len: key.len(), max });
         }
         let lock = manager.locks.key(table.id, key);
-        if self.locks.contains(lock) || planted::makes(Fault::RowsNotLocked) {
+        if self.locks.contains(lock) || injected::makes(Bug::RowsNotLocked) {
             return Ok(());
         }
         self.check_size(0)?;
@@ -400,7 +400,7 @@ impl<'db> Transaction<'db> {
             .changed_after(key, commit, &manager.versions)?
         {
             None => Ok(()),
-            Some(winner) if planted::makes(Fault::ConflictOverlooked) => {
+            Some(winner) if injected::makes(Bug::ConflictOverlooked) => {
                 let _ = winner;
                 Ok(())
             }

@@ -150,7 +150,7 @@ impl LogAppender<'_> {
         self.wal.poison.check()?;
         let bytes = bytes as u64;
         let room = self.state.room();
-        if bytes <= room || crate::planted::makes(crate::planted::Fault::LogNotReserved) {
+        if bytes <= room || crate::injected::makes(crate::injected::Bug::LogNotReserved) {
             return Ok(());
         }
         let missing = bytes - room.saturating_sub(self.wal.frame_bytes_usual);

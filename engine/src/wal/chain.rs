@@ -11,7 +11,7 @@ use super::guard::Guard;
 use super::segment::SegmentHeader;
 use crate::error::{Error, Result};
 use crate::ids::LogPosition;
-use crate::planted::{self, Fault};
+use crate::injected::{self, Bug};
 
 /// A file with a valid header.
 #[derive(Debug)]
@@ -113,7 +113,7 @@ impl Chain {
             |link: &Link| link.header.start() > header.start() && header.holds(link.header.previous_end);
         let is_abandoned = self.links.iter().filter(|link| claims(link)).nth(1).is_some();
         crate::reach::mark_if(is_abandoned, crate::reach::Mechanism::SegmentAbandoned);
-        if planted::makes(Fault::AbandonedSegmentRead) {
+        if injected::makes(Bug::AbandonedSegmentRead) {
             return self.links.iter().position(claims);
         }
         self.links.iter().rposition(claims)
@@ -198,8 +198,8 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(chain.successor(0), Some(2), "segment 2 was abandoned");
-        let mistaken = planted::with(Some(Fault::AbandonedSegmentRead), || chain.successor(0));
-        assert_eq!(mistaken.is_some_and(|index| index != 2), planted::are_possible());
+        let mistaken = injected::with(Some(Bug::AbandonedSegmentRead), || chain.successor(0));
+        assert_eq!(mistaken.is_some_and(|index| index != 2), injected::are_possible());
         assert_eq!(chain.successor(1), None);
         assert_eq!(chain.successor(2), Some(3));
         assert_eq!(chain.behind(LogPosition(2 * SIZE)).count(), 2);

@@ -18,7 +18,7 @@ use super::segment::{COPY_BYTES, HEADER_BYTES, SegmentHeader, sequence_of};
 use super::source::{Source, Windows};
 use crate::error::{Error, Result};
 use crate::ids::LogPosition;
-use crate::planted::{self, Fault};
+use crate::injected::{self, Bug};
 use crate::vfs::{FileId, OpenMode, Vfs, VfsFile};
 
 /// One file of the log directory.
@@ -52,7 +52,7 @@ impl FoundFile {
     /// before. Returns whether it is; one that cannot be synced is no loss.
     pub(super) fn make_durable(&self, vfs: &dyn Vfs) -> bool {
         let was_used = self.header.as_ref().is_some_and(|header| header.sequence > 0);
-        if was_used || planted::makes(Fault::SpareNotSettled) {
+        if was_used || injected::makes(Bug::SpareNotSettled) {
             return true;
         }
         let synced = open_for_reading(vfs, &self.path)

@@ -22,7 +22,7 @@ use std::ops::Range;
 
 use super::varint;
 use crate::ids::{CommitId, PageNumber};
-use crate::planted::{self, Fault};
+use crate::injected::{self, Bug};
 
 /// First four bytes of every frame, as a little-endian number.
 pub(crate) const FRAME_MAGIC: u32 = 0x377F_0682;
@@ -201,7 +201,7 @@ pub(crate) fn checksum(bytes: &[u8], salt: u32) -> u32 {
 }
 
 fn salt_used(salt: u32) -> u32 {
-    if planted::makes(Fault::CrcWithoutSalt) {
+    if injected::makes(Bug::CrcWithoutSalt) {
         0
     } else {
         salt
@@ -225,7 +225,7 @@ impl Check {
     /// What is wrong, if anything is.
     pub(super) fn fault(self, stored: u32, commit: CommitId) -> Option<FrameFault> {
         let computed = self.0.finalize();
-        (stored != computed && !planted::makes(Fault::NoFrameCrc)).then_some(FrameFault::Crc {
+        (stored != computed && !injected::makes(Bug::NoFrameCrc)).then_some(FrameFault::Crc {
             stored,
             computed,
             commit,
@@ -264,7 +264,7 @@ pub(crate) fn decode(bytes: &[u8], salt: u32) -> Result<Decoded, FrameFault> {
     let data_end = size - CRC_BYTES;
     let stored = u32_at(bytes, data_end);
     let computed = checksum(&bytes[..data_end], salt_used(salt));
-    if stored != computed && !planted::makes(Fault::NoFrameCrc) {
+    if stored != computed && !injected::makes(Bug::NoFrameCrc) {
         return Err(FrameFault::Crc {
             stored,
             computed,

@@ -17,8 +17,8 @@ use super::segments::Segments;
 use super::writer::{Known, Writer};
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition, PageNumber};
+use crate::injected::{self, Bug};
 use crate::metrics::Count;
-use crate::planted::{self, Fault};
 use crate::poison::Poison;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -248,7 +248,7 @@ impl Wal {
         }
         self.write_taken(&mut writer)?;
         crate::reach::mark(crate::reach::Mechanism::WriteOut);
-        if self.sync == WalSync::Direct || planted::makes(Fault::WriteOutTakenForFlush) {
+        if self.sync == WalSync::Direct || injected::makes(Bug::WriteOutTakenForFlush) {
             self.durable.store(end.0, Ordering::Release);
         }
         self.counters.write_outs.fetch_add(1, Ordering::Relaxed);
@@ -400,11 +400,11 @@ impl Wal {
         let started = self.vfs.monotonic();
         self.write_taken(writer)?;
         writer.sync().inspect_err(|error| {
-            if !planted::makes(Fault::FailedSyncForgotten) {
+            if !injected::makes(Bug::FailedSyncForgotten) {
                 drop(self.poison.set(&error.to_string()));
             }
         })?;
-        let end = if planted::makes(Fault::FlushCoversLaterCommits) {
+        let end = if injected::makes(Bug::FlushCoversLaterCommits) {
             self.end()
         } else {
             end

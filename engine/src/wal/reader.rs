@@ -36,7 +36,7 @@ use super::source::{Source, Windows};
 use super::tail::find_evidence;
 use crate::error::{Error, Result};
 use crate::ids::{CommitId, LogPosition};
-use crate::planted::{self, Fault};
+use crate::injected::{self, Bug};
 use crate::vfs::Vfs;
 
 /// The commit that has no mark yet.
@@ -126,7 +126,7 @@ impl Wal {
                 Next::Hole(hole) => break hole,
             }
         };
-        if planted::makes(Fault::IncompleteCommitRedone)
+        if injected::makes(Bug::IncompleteCommitRedone)
             && let Some(open) = &reader.open
         {
             let marked = Marked {
@@ -216,7 +216,7 @@ impl Reader {
         if !open.is_long {
             self.kept.push(cursor, decoded);
             if self.kept.bytes > self.commit_part {
-                if planted::makes(Fault::LongCommitNotAwaited) {
+                if injected::makes(Bug::LongCommitNotAwaited) {
                     let marked = Marked {
                         id: decoded.commit,
                         wall_clock_ms: 0,
@@ -324,7 +324,7 @@ impl Reader {
         let Hole { position, fault } = hole;
         let link = cursor.link();
         let offset = position.0 - link.header.start().0;
-        if planted::makes(Fault::DamageTruncatesLog) {
+        if injected::makes(Bug::DamageTruncatesLog) {
             return Ok(());
         }
         let corrupt = |proof: String| {

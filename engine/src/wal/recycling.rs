@@ -7,7 +7,7 @@ use super::segments::Segments;
 use super::sizes::Need;
 use crate::error::{Error, Result};
 use crate::ids::LogPosition;
-use crate::planted::{self, Fault};
+use crate::injected::{self, Bug};
 
 /// However busy the log is, no more spares than this are kept.
 const SPARES_MAX: usize = 16;
@@ -166,7 +166,7 @@ impl Segments {
 
     fn pop_live(&self, position: LogPosition) -> Option<Live> {
         let mut state = self.state.lock();
-        let is_mistaken = state.live.len() > 1 && planted::makes(Fault::RecycleTooFar);
+        let is_mistaken = state.live.len() > 1 && injected::makes(Bug::RecycleTooFar);
         let too_far = if is_mistaken { self.sizes.largest } else { 0 };
         let oldest_is_past = state
             .live

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use engine::vfs::Vfs;
 use engine::vfs::simulated::{Effect, FailedSync, Fault, Operation, OperationKind, SimulatedVfs, Survival};
-use engine::{Database, Error, Options, planted};
+use engine::{Database, Error, Options, injected};
 
 use crate::common::{assert_sound, get, put};
 
@@ -152,6 +152,6 @@ fn settles_first() -> bool {
 #[test]
 fn an_opening_relies_on_no_superblock_that_is_not_durable() {
     assert!(settles_first());
-    let found = planted::with(Some(planted::Fault::SuperblockNotSettled), || !settles_first());
-    assert_eq!(found, planted::are_possible());
+    let found = injected::with(Some(injected::Bug::SuperblockNotSettled), || !settles_first());
+    assert_eq!(found, injected::are_possible());
 }

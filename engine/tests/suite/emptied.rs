@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::planted::{self, Fault};
+use engine::injected::{self, Bug};
 use engine::vfs::MemoryVfs;
 use engine::{Database, Error, Options};
 
@@ -201,10 +201,10 @@ fn without_room_that_is_kept_the_disk_stays_full() {
             value_bytes,
             ..FILLING
         };
-        let answer = planted::with(Some(Fault::RoomNotSetAside), || {
+        let answer = injected::with(Some(Bug::RoomNotSetAside), || {
             std::panic::catch_unwind(|| run(filling, None))
         });
-        assert_eq!(answer.is_err(), planted::are_possible(), "{filling:?}");
+        assert_eq!(answer.is_err(), injected::are_possible(), "{filling:?}");
     }
 }
 

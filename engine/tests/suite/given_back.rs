@@ -3,7 +3,7 @@
 use std::panic::catch_unwind;
 use std::sync::Arc;
 
-use engine::planted::{self, Fault};
+use engine::injected::{self, Bug};
 use engine::vfs::MemoryVfs;
 use engine::{Database, Error, Options};
 
@@ -125,10 +125,10 @@ fn a_commit_that_deletes_long_values_stays_within_the_budget_of_versions() {
 
 #[test]
 fn long_values_that_are_freed_too_early_are_missed() {
-    let found = planted::with(Some(Fault::RetiredFreedTooEarly), || {
+    let found = injected::with(Some(Bug::RetiredFreedTooEarly), || {
         catch_unwind(a_commit_that_deletes_long_values_stays_within_the_budget_of_versions)
     });
-    assert_eq!(found.is_err(), planted::are_possible());
+    assert_eq!(found.is_err(), injected::are_possible());
 }
 
 #[test]

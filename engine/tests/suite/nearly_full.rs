@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use engine::planted::{self, Fault};
+use engine::injected::{self, Bug};
 use engine::vfs::simulated::{Image, SimulatedVfs, Survival};
 use engine::{Database, Error, Options};
 
@@ -235,16 +235,16 @@ fn check(life: &Life, what: &str, with_power_loss: bool) {
 
 #[test]
 fn a_commit_without_its_reservations_is_found() {
-    for fault in [Fault::LogNotReserved, Fault::ReservationNotHeld] {
+    for fault in [Bug::LogNotReserved, Bug::ReservationNotHeld] {
         // Which room is just too little depends on everything before it.
         let found: Vec<_> = [3, 4, 5, 6, 8, 11]
             .into_iter()
             .filter(|part| {
-                planted::with(Some(fault), || catch_unwind(|| live_on_a_full_disk(*part))).is_err()
+                injected::with(Some(fault), || catch_unwind(|| live_on_a_full_disk(*part))).is_err()
             })
             .collect();
         println!("{fault:?} is found with room that grows by 1/{found:?}");
-        assert_eq!(!found.is_empty(), planted::are_possible(), "{fault:?}");
+        assert_eq!(!found.is_empty(), injected::are_possible(), "{fault:?}");
     }
 }
 

@@ -37,7 +37,7 @@ impl PanickingClock {
 
     fn panic_in(&self, state: u8) {
         if self.state.compare_exchange(state, CALM, SeqCst, SeqCst).is_ok() {
-            panic!("planted in the middle of a commit");
+            panic!("injected in the middle of a commit");
         }
     }
 }

@@ -11,7 +11,7 @@
 //!    found is checked as the crash tests do (`one`).
 //!
 //! Many schedules run at once, each in a thread of the operating system of its own (`many`). The checks are proven on
-//! planted faults that take two threads in a particular order (`prove`).
+//! injected bugs that take two threads in a particular order (`prove`).
 
 #[path = "../../src/scenarios/crash/check.rs"]
 #[expect(dead_code, reason = "processes that are killed are the explorer's")]
@@ -56,7 +56,7 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
-pub use engine::planted;
+pub use engine::injected;
 pub use many::{Limit, Summary, run, watched};
 pub use one::{Outcome, replay};
 pub use prove::{Proof, QUICK, SLOW, prove};

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use engine::planted::Fault;
+use engine::injected::Bug;
 
 use crate::one::{Outcome, Source, describe, run_all};
 
@@ -140,7 +140,7 @@ impl Source for Seeds {
 /// Runs the schedules of the seeds from `first` on, with a fault in the engine or without, and stops at the first failures
 /// or at the limit.
 #[must_use]
-pub fn run(first: u64, limit: Limit, threads: usize, fault: Option<Fault>) -> Summary {
+pub fn run(first: u64, limit: Limit, threads: usize, fault: Option<Bug>) -> Summary {
     watched(first, limit, threads, fault, None)
 }
 
@@ -150,7 +150,7 @@ pub fn watched(
     first: u64,
     limit: Limit,
     threads: usize,
-    fault: Option<Fault>,
+    fault: Option<Bug>,
     watch: Option<&mut dyn FnMut(&Summary) -> bool>,
 ) -> Summary {
     let seeds = Arc::new(Seeds {

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
 use engine::Database;
-use engine::planted::{self, Fault};
+use engine::injected::{self, Bug};
 use engine::sync::controlled;
 use engine::vfs::SimulatedVfs;
 use engine::vfs::simulated::{Survival, Trace, choices};
@@ -67,7 +67,7 @@ pub(crate) trait Source: Send + Sync + 'static {
 ///
 /// # Errors
 /// What is wrong, in words.
-pub fn replay(seed: u64, fault: Option<Fault>) -> Result<Outcome, String> {
+pub fn replay(seed: u64, fault: Option<Bug>) -> Result<Outcome, String> {
     struct Once {
         seed: Mutex<Option<u64>>,
         result: Mutex<Option<Result<Outcome, String>>>,
@@ -89,11 +89,11 @@ pub fn replay(seed: u64, fault: Option<Fault>) -> Result<Outcome, String> {
 }
 
 /// Runs the schedules of all seeds that a source has, until one panics.
-pub(crate) fn run_all(source: &Arc<impl Source>, fault: Option<Fault>) {
+pub(crate) fn run_all(source: &Arc<impl Source>, fault: Option<Bug>) {
     // A schedule that panics leaves stacks that are never unwound: in a thread that nobody uses afterwards.
     let run = {
         let source = Arc::clone(source);
-        move || planted::with(fault, || run_here(&source))
+        move || injected::with(fault, || run_here(&source))
     };
     if let Err(panic) = std::thread::spawn(run).join() {
         source.note(

@@ -1,7 +1,7 @@
-//! The proof that schedules find what takes two threads in a particular order: faults planted in the engine, each of which
+//! The proof that schedules find what takes two threads in a particular order: bugs injected into the engine, each of which
 //! has to be found from each of several first seeds on.
 
-use engine::planted::Fault;
+use engine::injected::Bug;
 
 use crate::many::{Limit, watched};
 
@@ -10,43 +10,43 @@ const SCHEDULES_MAX: u64 = 4_000;
 
 /// What is found within some hundred schedules. The first ones were made for this, and nothing else looks for them; the
 /// others are looked for by the crash test as well.
-pub const QUICK: &[Fault] = &[
-    Fault::ReadNotValidated,
-    Fault::LeadNotPassed,
-    Fault::LeadLostWithItsHolder,
-    Fault::QueueNotLookedAtAgain,
-    Fault::WaiterNotWoken,
-    Fault::LocksReleasedTooEarly,
-    Fault::UnsyncedOvertakes,
-    Fault::FlushCoversLaterCommits,
-    Fault::CheckpointDoesNotPause,
-    Fault::PageBroughtInTwice,
-    Fault::ArrivalNotAnnounced,
-    Fault::DroppedTableNotNoticed,
-    Fault::RowsNotLocked,
-    Fault::ConflictOverlooked,
-    Fault::LockedRowReadsOldSnapshot,
-    Fault::GroupAcknowledgesOneMore,
-    Fault::DirtyMarkCleared,
-    Fault::RedoPositionTooLate,
-    Fault::BeforeImageMissing,
+pub const QUICK: &[Bug] = &[
+    Bug::ReadNotValidated,
+    Bug::LeadNotPassed,
+    Bug::LeadLostWithItsHolder,
+    Bug::QueueNotLookedAtAgain,
+    Bug::WaiterNotWoken,
+    Bug::LocksReleasedTooEarly,
+    Bug::UnsyncedOvertakes,
+    Bug::FlushCoversLaterCommits,
+    Bug::CheckpointDoesNotPause,
+    Bug::PageBroughtInTwice,
+    Bug::ArrivalNotAnnounced,
+    Bug::DroppedTableNotNoticed,
+    Bug::RowsNotLocked,
+    Bug::ConflictOverlooked,
+    Bug::LockedRowReadsOldSnapshot,
+    Bug::GroupAcknowledgesOneMore,
+    Bug::DirtyMarkCleared,
+    Bug::RedoPositionTooLate,
+    Bug::BeforeImageMissing,
 ];
 
 /// What takes thousands of schedules, and is not found from every seed on within `SCHEDULES_MAX`.
-pub const SLOW: &[Fault] = &[
-    Fault::SnapshotLooksOnce,
-    Fault::HorizonLooksBackwards,
-    Fault::EvictionDoesNotLookAgain,
-    Fault::HalfCommitCopied,
-    Fault::GhostPurgedTooEarly,
-    Fault::DroppedTableFreedTooEarly,
+pub const SLOW: &[Bug] = &[
+    Bug::SnapshotLooksOnce,
+    Bug::HorizonLooksBackwards,
+    Bug::EvictionDoesNotLookAgain,
+    Bug::HalfCommitCopied,
+    Bug::GhostPurgedTooEarly,
+    Bug::DroppedTableFreedTooEarly,
 ];
 
 /// How a fault was found.
 #[derive(Clone, Debug)]
 pub struct Proof {
     /// The fault.
-    pub fault: Fault,
+    pub fault: Bug,
     /// For each first seed, how many schedules it took; `None` if it was not found.
     pub schedules: Vec<Option<u64>>,
     /// What the first one that found it said.
@@ -63,7 +63,7 @@ impl Proof {
 
 /// Looks for a fault from each of these first seeds on; nothing if `go_on` said no before all were done.
 #[must_use]
-pub fn prove(fault: Fault, first: &[u64], threads: usize, go_on: &mut dyn FnMut() -> bool) -> Option<Proof> {
+pub fn prove(fault: Bug, first: &[u64], threads: usize, go_on: &mut dyn FnMut() -> bool) -> Option<Proof> {
     let mut proof = Proof {
         fault,
         schedules: Vec::new(),

@@ -121,7 +121,7 @@ fn faults_that_take_two_threads_in_an_order_are_found_from_every_seed_on() {
         }
     }
     assert!(
-        missed.is_empty() || !engine::planted::are_possible(),
+        missed.is_empty() || !engine::injected::are_possible(),
         "not found: {missed:?}"
     );
 }

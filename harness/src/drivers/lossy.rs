@@ -1,4 +1,4 @@
-//! A planted defect: an engine that acknowledges some commits and drops them.
+//! An injected bug: an engine that acknowledges some commits and drops them.
 //!
 //! It proves that verification fails when it should. It exists only in builds with debug assertions, is left out of
 //! every listing, and wraps a real adapter: every `period`-th commit that wrote something is rolled back instead,

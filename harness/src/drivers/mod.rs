@@ -23,9 +23,9 @@ pub(crate) fn factories() -> Vec<Box<dyn TargetFactory>> {
     ]
 }
 
-/// Engines with planted defects, known by name only, to test the harness itself.
+/// Engines with injected bugs, known by name only, to test the harness itself.
 #[cfg(debug_assertions)]
-fn planted(name: &str) -> Option<Box<dyn TargetFactory>> {
+fn injected(name: &str) -> Option<Box<dyn TargetFactory>> {
     #[cfg(feature = "sqlite")]
     if name == "sqlite-unsynced" {
         return Some(Box::new(sqlite::SqliteFactory::unsynced()));
@@ -36,7 +36,7 @@ fn planted(name: &str) -> Option<Box<dyn TargetFactory>> {
 }
 
 #[cfg(not(debug_assertions))]
-fn planted(_name: &str) -> Option<Box<dyn TargetFactory>> {
+fn injected(_name: &str) -> Option<Box<dyn TargetFactory>> {
     None
 }
 
@@ -48,7 +48,7 @@ pub(crate) fn factory(name: &str) -> Result<Box<dyn TargetFactory>> {
     if let Some(factory) = factories().into_iter().find(|factory| factory.name() == name) {
         return Ok(factory);
     }
-    planted(name).ok_or_else(|| {
+    injected(name).ok_or_else(|| {
         if cfg!(not(feature = "sqlite")) && name.starts_with("sqlite") {
             return HarnessError::Usage(format!(
                 "the engine `{name}` is not in this build: build with --features sqlite"

@@ -57,7 +57,7 @@ fn list_and_explain_tell_what_there_is() {
     }
     assert!(
         !list.stdout().contains("lossy"),
-        "planted defects are not for listings"
+        "injected bugs are not for listings"
     );
     let explained = harness("explain oltp").finish();
     explained.expect_code(0);

@@ -139,9 +139,9 @@ fn a_build_without_sqlite_says_how_to_get_it() {
         .expect_error(&["--features sqlite"]);
 }
 
-/// A planted fault that almost any order of threads shows.
+/// An injected bug that almost any order of threads shows.
 const SCHEDULE: &str =
-    r#"{"palimpsest_schedule_replay":1,"seed":1,"planted":"RowsNotLocked","finding":"as recorded"}"#;
+    r#"{"palimpsest_schedule_replay":1,"seed":1,"injected":"RowsNotLocked","finding":"as recorded"}"#;
 
 #[test]
 fn a_schedule_is_replayed_from_its_file_or_the_build_says_what_it_lacks() {

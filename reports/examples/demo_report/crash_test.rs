@@ -3,8 +3,8 @@
 use crate::synthetic::{self, Noise};
 use reports::RunRecord;
 use reports::record::{
-    CrashFailure, CrashPhase, CrashScenario, CrashTest, DamageSweep, DamagedBlock, FaultSweep, PlantedFault,
-    PlantedOrder, RandomMixes, Reached, Schedules,
+    CrashFailure, CrashPhase, CrashScenario, CrashTest, DamageSweep, DamagedBlock, FaultSweep, InjectedBug,
+    InjectedOrder, RandomMixes, Reached, Schedules,
 };
 
 const SCENARIOS: [(&str, &str); 17] = [
@@ -66,7 +66,7 @@ const PHASES: [(&str, f64); 7] = [
     ("close", 12.0),
 ];
 
-const PLANTED: [(&str, &str); 36] = [
+const INJECTED: [(&str, &str); 36] = [
     (
         "flush-without-sync",
         "a flush of the log writes and does not sync",
@@ -212,7 +212,7 @@ pub(crate) fn record(seed: u64) -> RunRecord {
         }),
         faults: faults(&mut noise),
         damage: Some(damage()),
-        planted: planted(&mut noise),
+        injected: injected(&mut noise),
         schedules: Some(Schedules {
             first_seed: seed,
             schedules: 120_000,
@@ -222,7 +222,7 @@ pub(crate) fn record(seed: u64) -> RunRecord {
             images: 240_000,
             threads: 2,
             duration_ns: 600_000_000_000,
-            planted: vec![PlantedOrder {
+            injected: vec![InjectedOrder {
                 name: "WaiterNotWoken".to_owned(),
                 description: "who waits for a flush is not woken".to_owned(),
                 caught: true,
@@ -239,17 +239,17 @@ pub(crate) fn record(seed: u64) -> RunRecord {
     record
 }
 
-/// A crash test that found losses and did not find a planted fault.
+/// A crash test that found losses and did not find an injected bug.
 pub(crate) fn failed(seed: u64) -> RunRecord {
     let mut record = record(seed);
     record.run_id = "demo-crash-failed".to_owned();
     if let Some(crash) = &mut record.crash {
         crash.scenarios[9].failures = 2;
         crash.faults[3].failures = 1;
-        crash.planted[6].caught = false;
-        crash.planted[6].scenario = None;
-        crash.planted[6].finding = None;
-        crash.planted[6].images = 24_310;
+        crash.injected[6].caught = false;
+        crash.injected[6].scenario = None;
+        crash.injected[6].finding = None;
+        crash.injected[6].images = 24_310;
         crash.failures.push(CrashFailure {
             scenario: "checkpoint".to_owned(),
             point: "operation 212, after sync, in checkpoint".to_owned(),
@@ -360,11 +360,11 @@ fn damage() -> DamageSweep {
     }
 }
 
-fn planted(noise: &mut Noise) -> Vec<PlantedFault> {
-    PLANTED
+fn injected(noise: &mut Noise) -> Vec<InjectedBug> {
+    INJECTED
         .map(|(name, description)| {
             let images = 10f64.powf(noise.next() * 4.0) as u64;
-            PlantedFault {
+            InjectedBug {
                 name: name.to_owned(),
                 description: description.to_owned(),
                 caught: true,

@@ -57,10 +57,10 @@ fn headline(crash: &CrashTest) -> String {
         1 => "1 image was not as promised".to_owned(),
         lost => format!("{} images were not as promised", units::count(lost)),
     };
-    let planted = match (crash.planted_caught(), crash.planted.len()) {
+    let injected = match (crash.injected_caught(), crash.injected.len()) {
         (_, 0) => String::new(),
-        (caught, all) if caught == all => format!("; all {all} planted faults were found"),
-        (caught, all) => format!("; {} of {all} planted faults were NOT found", all - caught),
+        (caught, all) if caught == all => format!("; all {all} injected bugs were found"),
+        (caught, all) => format!("; {} of {all} injected bugs were NOT found", all - caught),
     };
     let unreached = match crash.unreached().count() {
         0 => String::new(),
@@ -73,7 +73,7 @@ fn headline(crash: &CrashTest) -> String {
         format!("; faults and damages that ended wrong: {}", units::count(other))
     };
     format!(
-        "{} images of {}: {lost}{planted}{other}{unreached}.",
+        "{} images of {}: {lost}{injected}{other}{unreached}.",
         units::count(crash.images()),
         crash.engine
     )
@@ -84,9 +84,9 @@ fn facts(crash: &CrashTest) -> Vec<Fact> {
         .scenarios
         .iter()
         .fold(0u64, |sum, scenario| sum.saturating_add(scenario.choices));
-    let planted = match crash.planted.len() {
+    let injected = match crash.injected.len() {
         0 => MISSING.to_owned(),
-        all => format!("{} of {all}", crash.planted_caught()),
+        all => format!("{} of {all}", crash.injected_caught()),
     };
     vec![
         fact("Crash points", units::count(crash.points())),
@@ -98,7 +98,7 @@ fn facts(crash: &CrashTest) -> Vec<Fact> {
             or_missing(crash.recoveries_per_second(), units::number),
         ),
         fact("Images lost", units::count(crash.images_lost())),
-        fact("Planted faults found", planted),
+        fact("Injected bugs found", injected),
         fact("Threads", crash.threads.to_string()),
         fact("Time", units::duration(crash.duration_ns)),
         fact("Seed", crash.seed.to_string()),

@@ -25,8 +25,9 @@ pub struct CrashTest {
     pub faults: Vec<FaultSweep>,
     /// Damage at rest.
     pub damage: Option<DamageSweep>,
-    /// Faults planted in the engine, to prove that the checks find them.
-    pub planted: Vec<PlantedFault>,
+    /// Bugs injected into the engine, to prove that the checks find them.
+    #[serde(alias = "planted")]
+    pub injected: Vec<InjectedBug>,
     /// Controlled schedules of the engine's threads, if they were asked for.
     pub schedules: Option<Schedules>,
     /// How often each mechanism of the engine was gone through; empty where that is not counted, or the run was cut short.
@@ -162,10 +163,10 @@ pub struct DamagedBlock {
     pub missed: u64,
 }
 
-/// A fault planted in the engine.
+/// A fault injected in the engine.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct PlantedFault {
+pub struct InjectedBug {
     /// Its name.
     pub name: String,
     /// What the engine does wrong.
@@ -292,10 +293,10 @@ impl CrashTest {
         phases
     }
 
-    /// Planted faults that were found.
+    /// Injected bugs that were found.
     #[must_use]
-    pub fn planted_caught(&self) -> usize {
-        self.planted.iter().filter(|fault| fault.caught).count()
+    pub fn injected_caught(&self) -> usize {
+        self.injected.iter().filter(|fault| fault.caught).count()
     }
 
     /// Openings of the database in scenarios and mixes.
@@ -324,12 +325,12 @@ impl CrashTest {
         total(all.chain(missed).chain(schedules))
     }
 
-    /// Whether nothing was lost, every planted fault was found, and every mechanism was reached.
+    /// Whether nothing was lost, every injected bug was found, and every mechanism was reached.
     #[must_use]
     pub fn is_good(&self) -> bool {
         self.failure_count() == 0
             && self.failures.is_empty()
-            && self.planted.iter().all(|fault| fault.caught)
+            && self.injected.iter().all(|fault| fault.caught)
             && self.schedules.as_ref().is_none_or(Schedules::is_good)
             && self.unreached().next().is_none()
     }

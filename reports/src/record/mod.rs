@@ -30,7 +30,7 @@ mod warning;
 mod workload;
 
 pub use crash::{
-    CrashFailure, CrashPhase, CrashScenario, CrashTest, DamageSweep, DamagedBlock, FaultSweep, PlantedFault,
+    CrashFailure, CrashPhase, CrashScenario, CrashTest, DamageSweep, DamagedBlock, FaultSweep, InjectedBug,
     RandomMixes, Reached,
 };
 pub use engine_stats::{CheckpointSpan, EngineStats, GroupSize, StorageInfo};
@@ -43,7 +43,7 @@ pub use probe::{FlushSample, Probes};
 pub use ratio::{Direction, RatioRow};
 pub use recovery::{Check, CheckStatus, Figure, Recovery, RecoveryKind};
 pub use resources::Resources;
-pub use schedules::{PlantedOrder, Schedules};
+pub use schedules::{InjectedOrder, Schedules};
 pub use settings::Settings;
 pub use space::{SpaceOverTime, SpaceSample};
 pub use survival::Survival;

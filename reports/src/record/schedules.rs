@@ -24,21 +24,22 @@ pub struct Schedules {
     pub images: u64,
     /// Threads of the operating system, each with a scheduler of its own.
     pub threads: u32,
-    /// Duration without that of the planted faults, in nanoseconds.
+    /// Duration without that of the injected bugs, in nanoseconds.
     pub duration_ns: u64,
     /// Schedules that failed.
     pub failures: u64,
     /// How often each mechanism was gone through that schedules are there to bring together; empty where that is not
     /// counted or there were too few schedules.
     pub reach: Vec<Reached>,
-    /// Faults planted in the engine that take two threads in a particular order.
-    pub planted: Vec<PlantedOrder>,
+    /// Bugs injected into the engine that take two threads in a particular order.
+    #[serde(alias = "planted")]
+    pub injected: Vec<InjectedOrder>,
 }
 
-/// A fault planted in the engine that only an order of threads shows.
+/// A fault injected in the engine that only an order of threads shows.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct PlantedOrder {
+pub struct InjectedOrder {
     /// Its name.
     pub name: String,
     /// What the engine does wrong.
@@ -62,10 +63,10 @@ impl Schedules {
         units::per_second(self.schedules, self.duration_ns).filter(|_| self.schedules > 0)
     }
 
-    /// Planted faults that were found.
+    /// Injected bugs that were found.
     #[must_use]
-    pub fn planted_caught(&self) -> usize {
-        self.planted.iter().filter(|fault| fault.caught).count()
+    pub fn injected_caught(&self) -> usize {
+        self.injected.iter().filter(|fault| fault.caught).count()
     }
 
     /// Mechanisms that were never gone through.
@@ -74,11 +75,11 @@ impl Schedules {
         never.map(|reached| reached.name.as_str())
     }
 
-    /// Whether none failed, every planted fault was found, and every mechanism was reached.
+    /// Whether none failed, every injected bug was found, and every mechanism was reached.
     #[must_use]
     pub fn is_good(&self) -> bool {
         self.failures == 0
-            && self.planted.iter().all(|fault| fault.caught)
+            && self.injected.iter().all(|fault| fault.caught)
             && self.unreached().next().is_none()
     }
 
@@ -105,11 +106,11 @@ impl Schedules {
             count(self.commits),
             count(self.images),
         );
-        if !self.planted.is_empty() {
+        if !self.injected.is_empty() {
             words.push_str(&format!(
-                "; {} of {} planted faults found",
-                self.planted_caught(),
-                self.planted.len()
+                "; {} of {} injected bugs found",
+                self.injected_caught(),
+                self.injected.len()
             ));
         }
         let unreached: Vec<&str> = self.unreached().collect();
@@ -120,7 +121,7 @@ impl Schedules {
     }
 }
 
-impl PlantedOrder {
+impl InjectedOrder {
     /// After how many schedules each first seed came to it, in words.
     #[must_use]
     pub fn schedules_text(&self) -> String {
@@ -139,10 +140,10 @@ mod tests {
         let mut schedules = Schedules {
             schedules: 400,
             duration_ns: 2_000_000_000,
-            planted: vec![PlantedOrder {
+            injected: vec![InjectedOrder {
                 caught: true,
                 schedules: vec![Some(3), Some(1200)],
-                ..PlantedOrder::default()
+                ..InjectedOrder::default()
             }],
             reach: vec![Reached {
                 count: 1,
@@ -152,10 +153,10 @@ mod tests {
         };
         assert!(schedules.is_good());
         assert_eq!(schedules.per_second(), Some(200.0));
-        assert_eq!(schedules.planted[0].schedules_text(), "3; 1,200");
+        assert_eq!(schedules.injected[0].schedules_text(), "3; 1,200");
         for spoil in [
             (|schedules| schedules.failures = 1) as fn(&mut Schedules),
-            |schedules| schedules.planted[0].caught = false,
+            |schedules| schedules.injected[0].caught = false,
             |schedules| schedules.reach[0].count = 0,
         ] {
             let mut spoilt = schedules.clone();

@@ -11,7 +11,7 @@ pub(super) fn crash(crash: &CrashTest) -> impl Iterator<Item = Table> {
         scenarios(crash),
         faults(crash),
         damage(crash),
-        planted(crash),
+        injected(crash),
         orders(crash),
         schedules_reach(crash),
         reach(crash),
@@ -121,11 +121,11 @@ fn damage(crash: &CrashTest) -> Option<Table> {
         .build()
 }
 
-fn planted(crash: &CrashTest) -> Option<Table> {
-    let caption = "Mistakes planted in the engine, one at a time. A fault that the checks do not find is a hole in them.";
-    Table::of("crash_planted", caption, &crash.planted)
-        .title("Planted faults")
-        .column(text("Fault").short("planted fault"), |of| &of.name)
+fn injected(crash: &CrashTest) -> Option<Table> {
+    let caption = "Mistakes injected in the engine, one at a time. A fault that the checks do not find is a hole in them.";
+    Table::of("crash_injected", caption, &crash.injected)
+        .title("Injected bugs")
+        .column(text("Fault").short("injected bug"), |of| &of.name)
         .column(text("Mistake").page(), |of| long(&of.description))
         .text("Found", 0, |of| {
             as_it_must(format!("{} of {} seeds", of.seeds_caught, of.seeds), of.caught)
@@ -141,12 +141,12 @@ fn planted(crash: &CrashTest) -> Option<Table> {
 }
 
 fn orders(crash: &CrashTest) -> Option<Table> {
-    let caption = "Mistakes planted in the engine that only a particular order of threads shows. Schedules are counted from \
+    let caption = "Mistakes injected in the engine that only a particular order of threads shows. Schedules are counted from \
                    each of several first seeds on, until one fails.";
-    let planted = crash.schedules.iter().flat_map(|schedules| &schedules.planted);
-    Table::of("crash_orders", caption, planted)
-        .title("Schedules: planted faults that take two threads")
-        .column(text("Fault").short("planted fault, by schedules"), |of| &of.name)
+    let injected = crash.schedules.iter().flat_map(|schedules| &schedules.injected);
+    Table::of("crash_orders", caption, injected)
+        .title("Schedules: injected bugs that take two threads")
+        .column(text("Fault").short("injected bug, by schedules"), |of| &of.name)
         .column(text("Mistake").page(), |of| long(&of.description))
         .number("Found after", 0, |of| as_it_must(of.schedules_text(), of.caught))
         .number("Time", 1, |of| units::duration(of.duration_ns))
@@ -157,7 +157,7 @@ fn orders(crash: &CrashTest) -> Option<Table> {
 }
 
 fn reach(crash: &CrashTest) -> Option<Table> {
-    let caption = "What the engine does only now and then, and how often it did so in this run, planted faults not counted. \
+    let caption = "What the engine does only now and then, and how often it did so in this run, injected bugs not counted. \
                    What is never gone through is not checked.";
     reached("crash_reach", "Reach", caption, &crash.reach)
 }

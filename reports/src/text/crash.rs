@@ -24,11 +24,11 @@ pub(super) fn headline(record: &RunRecord, width: usize) -> String {
     if let Some(rate) = crash.recoveries_per_second() {
         words.push_str(&format!(", {} each second", units::number(rate)));
     }
-    if !crash.planted.is_empty() {
+    if !crash.injected.is_empty() {
         words.push_str(&format!(
-            "; {} of {} planted faults found",
-            crash.planted_caught(),
-            crash.planted.len()
+            "; {} of {} injected bugs found",
+            crash.injected_caught(),
+            crash.injected.len()
         ));
     }
     let mut text = wrapped(&words, width, "");

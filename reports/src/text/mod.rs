@@ -39,7 +39,7 @@ pub fn text_table_within(record: &RunRecord, width: usize) -> String {
         drawn("crash_scenarios"),
         drawn("crash_faults"),
         drawn("crash_damage"),
-        drawn("crash_planted"),
+        drawn("crash_injected"),
         drawn("crash_orders"),
         drawn("schedules_reach"),
         drawn("crash_reach"),

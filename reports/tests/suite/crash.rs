@@ -11,7 +11,7 @@ fn verdict(record: &RunRecord, id: &str) -> Verdict {
 }
 
 fn outcomes(record: &RunRecord) -> [Outcome; 2] {
-    ["crash-nothing-lost", "crash-planted-found"].map(|id| verdict(record, id).outcome)
+    ["crash-nothing-lost", "crash-injected-found"].map(|id| verdict(record, id).outcome)
 }
 
 /// A good record after a change of its crash test.
@@ -39,11 +39,11 @@ fn a_good_crash_test_passes_and_is_shown() {
         assert!(page.contains(expected), "{expected}");
     }
     assert!(
-        text.contains("none lost") && text.contains("36 of 36 planted faults found"),
+        text.contains("none lost") && text.contains("36 of 36 injected bugs found"),
         "{text}"
     );
-    assert!(page.contains("nothing was lost; all 36 planted faults were found"));
-    for plot in ["crash-points", "crash-recoveries", "crash-planted-faults"] {
+    assert!(page.contains("nothing was lost; all 36 injected bugs were found"));
+    for plot in ["crash-points", "crash-recoveries", "crash-injected-faults"] {
         assert!(page.contains(&format!("id=\"{plot}\"")), "{plot}");
     }
 }
@@ -59,13 +59,13 @@ fn a_loss_is_loud_and_says_how_to_see_it_again() {
         assert!(shown.contains("cargo run -p harness -- replay target/harness/demo-crash/failure-1.toml"));
     }
     assert!(
-        text.contains("2 LOST") && text.contains("35 of 36 planted faults found"),
+        text.contains("2 LOST") && text.contains("35 of 36 injected bugs found"),
         "{text}"
     );
     assert!(page.contains("class=\"banner fail\""));
-    assert!(page.contains("1 of 36 planted faults were NOT found"));
+    assert!(page.contains("1 of 36 injected bugs were NOT found"));
     assert_eq!(outcomes(&record), [Outcome::Fail, Outcome::Fail]);
-    let detail = verdict(&record, "crash-planted-found").detail;
+    let detail = verdict(&record, "crash-injected-found").detail;
     assert!(detail.contains("checksum-without-salt"), "{detail}");
 }
 
@@ -83,16 +83,16 @@ fn everything_that_ends_wrong_fails_the_run() {
         assert!(record.verification_failed());
         assert_eq!(outcomes(&record)[0], Outcome::Fail);
     }
-    let record = changed(|crash| crash.planted[0].caught = false);
+    let record = changed(|crash| crash.injected[0].caught = false);
     assert!(record.verification_failed());
     assert_eq!(outcomes(&record), [Outcome::Pass, Outcome::Fail]);
 }
 
 #[test]
 fn too_few_faults_and_too_slow_recoveries_fail_and_nothing_tried_is_not_measured() {
-    let record = changed(|crash| crash.planted.truncate(34));
+    let record = changed(|crash| crash.injected.truncate(34));
     assert_eq!(outcomes(&record), [Outcome::Pass, Outcome::Fail]);
-    let record = changed(|crash| crash.planted.clear());
+    let record = changed(|crash| crash.injected.clear());
     assert_eq!(outcomes(&record), [Outcome::Pass, Outcome::NotMeasured]);
     let record = changed(|crash| *crash = CrashTest::default());
     assert_eq!(outcomes(&record), [Outcome::NotMeasured; 2]);
@@ -132,10 +132,10 @@ fn a_record_with_crash_tests_is_the_same_after_saving() {
 
 #[test]
 fn schedules_are_judged_and_shown_and_their_absence_is_said() {
-    let ids = ["schedules-nothing-broken", "schedules-planted-found"];
+    let ids = ["schedules-nothing-broken", "schedules-injected-found"];
     let outcomes = |record: &RunRecord| ids.map(|id| verdict(record, id).outcome);
     let record = crash_test::record(3);
-    // One planted fault is too few for a pass.
+    // One injected bug is too few for a pass.
     assert_eq!(outcomes(&record), [Outcome::Pass, Outcome::Fail]);
     let text = reports::text_table(&record);
     assert!(
@@ -147,7 +147,7 @@ fn schedules_are_judged_and_shown_and_their_absence_is_said() {
     let failed = changed(|crash| crash.schedules.as_mut().unwrap().failures = 1);
     assert_eq!(outcomes(&failed)[0], Outcome::Fail);
     assert!(failed.verification_failed());
-    let missed = changed(|crash| crash.schedules.as_mut().unwrap().planted[0].caught = false);
+    let missed = changed(|crash| crash.schedules.as_mut().unwrap().injected[0].caught = false);
     assert!(missed.verification_failed());
     let absent = changed(|crash| {
         crash.schedules = Some(reports::record::Schedules {

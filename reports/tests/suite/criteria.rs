@@ -1,4 +1,4 @@
-//! Verdicts on planted records: each criterion must pass on evidence, fail on contradiction, and otherwise stay
+//! Verdicts on injected records: each criterion must pass on evidence, fail on contradiction, and otherwise stay
 //! unmeasured.
 
 use reports::RunRecord;

@@ -3,7 +3,7 @@
 use reports::RunRecord;
 use reports::record::{
     CheckpointSpan, CrashPhase, CrashScenario, CrashTest, DamageSweep, DamagedBlock, EngineStats, FaultSweep,
-    Figure, FlushSample, GroupSize, Interval, Latency, LatencySummary, Load, Measurement, PlantedFault,
+    Figure, FlushSample, GroupSize, InjectedBug, Interval, Latency, LatencySummary, Load, Measurement,
     RandomMixes, RatioRow, Recovery, Settings, Status, TransactionType, Verification, Warning,
 };
 
@@ -183,10 +183,10 @@ fn largest_crash() -> CrashTest {
             failures: most,
             ..FaultSweep::default()
         }],
-        planted: vec![PlantedFault {
+        injected: vec![InjectedBug {
             images: most,
             duration_ns: most,
-            ..PlantedFault::default()
+            ..InjectedBug::default()
         }],
         duration_ns: most,
         ..CrashTest::default()
@@ -257,7 +257,7 @@ pub(crate) fn hostile() -> RunRecord {
         for sweep in &mut crash.faults {
             (sweep.kind, sweep.effect) = (text(), text());
         }
-        for fault in &mut crash.planted {
+        for fault in &mut crash.injected {
             (fault.name, fault.description, fault.finding) = (text(), text(), Some(text()));
         }
         for failure in &mut crash.failures {

@@ -4,8 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod crash;
+mod injected;
 mod malformed;
-mod planted;
 mod reference;
 mod run;
 mod specs;

@@ -6,7 +6,7 @@ use proptest::test_runner::{RngAlgorithm, TestRng};
 use rand_chacha::rand_core::Rng as _;
 
 use super::*;
-use crate::planted::{self, Fault};
+use crate::injected::{self, Bug};
 
 /// Rows of each page; no entry for a page that does not exist.
 type Model = BTreeMap<u32, (u64, BTreeMap<String, String>)>;
@@ -112,26 +112,26 @@ fn a_long_commit_that_was_cut_off_is_not_redone() {
     }
     wal.flush().unwrap();
     let options = limits(&crashed.options, 4096, 1000);
-    for fault in [None, Some(Fault::LongCommitNotAwaited)] {
-        planted::with(fault, || {
+    for fault in [None, Some(Bug::LongCommitNotAwaited)] {
+        injected::with(fault, || {
             let (pool, redone) = crashed.recover_within(2, 2000, &options).unwrap();
             assert!(redone.report.torn_tail);
             assert_eq!((redone.last, redone.end), (CommitId(2), end));
             let is_redone = (2..200).any(|number| page(&pool, number).is_some());
-            assert_eq!(is_redone, fault.is_some() && planted::are_possible());
+            assert_eq!(is_redone, fault.is_some() && injected::are_possible());
         });
     }
 }
 
 #[test]
 fn mistakes_between_steps_show() {
-    for fault in [Fault::RedoBatchLosesLast, Fault::PageFreedInCacheStays] {
+    for fault in [Bug::RedoBatchLosesLast, Bug::PageFreedInCacheStays] {
         for seed in 0..3u8 {
             let mut random = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
             let (crashed, model) = random_log(&mut random, 60);
-            let recovered = planted::with(Some(fault), || crashed.recover_within(1, 5000, &crashed.options));
+            let recovered = injected::with(Some(fault), || crashed.recover_within(1, 5000, &crashed.options));
             let is_right = recovered.is_ok_and(|(pool, _)| pages_of(&pool) == model);
-            assert_eq!(is_right, !planted::are_possible(), "{fault:?}, seed {seed}");
+            assert_eq!(is_right, !injected::are_possible(), "{fault:?}, seed {seed}");
         }
     }
 }

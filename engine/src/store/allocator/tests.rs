@@ -117,7 +117,7 @@ fn the_tail_is_cut_only_when_it_is_long() {
 }
 
 #[test]
-fn check_finds_planted_faults() {
+fn check_finds_injected_bugs() {
     let live = vec![range(20, 10), range(40, 5)];
     let mut allocator = ExtentAllocator::new(FIRST, 100, live.clone()).unwrap();
     allocator.check(&live).unwrap();

@@ -1,7 +1,7 @@
 //! A crash at any moment leaves the checkpoint before or the one being made, whole, and never a mixture.
 
 use super::*;
-use crate::planted::{self, Fault};
+use crate::injected::{self, Bug};
 use crate::vfs::SimulatedVfs;
 use crate::vfs::simulated::{Image, Survival, Trace, choices};
 
@@ -175,7 +175,7 @@ fn a_power_loss_leaves_a_whole_checkpoint() {
 
 #[test]
 fn the_test_above_would_notice_a_superblock_that_is_durable_before_its_data() {
-    let run = planted::with(Some(Fault::SuperblockBeforeData), || run(Codec::Lz4, 1));
+    let run = injected::with(Some(Bug::SuperblockBeforeData), || run(Codec::Lz4, 1));
     let damaged = damaged(&run, 8, 5);
     assert!(damaged.len() > 10, "{damaged:?}");
 }

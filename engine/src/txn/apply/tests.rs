@@ -6,9 +6,9 @@ use std::sync::mpsc::channel;
 
 use super::*;
 use crate::checkpoint::Pace;
+use crate::injected;
 use crate::opening::{self, Opened};
 use crate::options::Options;
-use crate::planted;
 use crate::txn::Durability;
 use crate::vfs::MemoryVfs;
 
@@ -98,7 +98,7 @@ fn versions(files: &MemoryVfs) -> Result<BTreeSet<u8>, String> {
 }
 
 /// A checkpoint that copies its second batch of pages while a commit has changed half of the rows of each.
-fn checkpoint_in_the_middle(fault: Option<Fault>, len: usize) -> Result<BTreeSet<u8>, String> {
+fn checkpoint_in_the_middle(fault: Option<Bug>, len: usize) -> Result<BTreeSet<u8>, String> {
     let vfs = MemoryVfs::default();
     let (opened, table) = loaded(&vfs, 4096);
     let manager = &opened.manager;
@@ -115,7 +115,7 @@ fn checkpoint_in_the_middle(fault: Option<Fault>, len: usize) -> Result<BTreeSet
     std::thread::scope(|scope| {
         let checkpoint = scope.spawn(move || {
             let mut batches = 0;
-            planted::with(fault, || {
+            injected::with(fault, || {
                 manager.checkpoint(|| {
                     batches += 1;
                     match batches {
@@ -148,7 +148,7 @@ fn checkpoint_in_the_middle(fault: Option<Fault>, len: usize) -> Result<BTreeSet
 }
 
 /// A commit that moves its own pages out of a small cache, while a checkpoint whose redo position lies before it waits.
-fn eviction_in_the_middle(fault: Option<Fault>, len: usize) -> Result<BTreeSet<u8>, String> {
+fn eviction_in_the_middle(fault: Option<Bug>, len: usize) -> Result<BTreeSet<u8>, String> {
     let vfs = MemoryVfs::default();
     let (opened, table) = loaded(&vfs, 64);
     let manager = &opened.manager;
@@ -172,7 +172,7 @@ fn eviction_in_the_middle(fault: Option<Fault>, len: usize) -> Result<BTreeSet<u
             .apply_commit(&mut applier, |changer| put(changer, table, &[1], &value(2, 60)))
             .expect("a commit");
     }
-    planted::with(fault, || {
+    injected::with(fault, || {
         let mut is_first = true;
         let report = manager.checkpoint(|| {
             if std::mem::take(&mut is_first) {
@@ -192,9 +192,9 @@ fn a_page_that_a_checkpoint_meets_in_the_middle_of_a_commit_is_whole_after_a_cra
     // The same length, and one at which pages split.
     for len in [60, 90] {
         assert_eq!(checkpoint_in_the_middle(None, len), Ok(BTreeSet::from([3])));
-        let half = checkpoint_in_the_middle(Some(Fault::HalfCommitCopied), len);
+        let half = checkpoint_in_the_middle(Some(Bug::HalfCommitCopied), len);
         println!("as it was: {half:?}");
-        assert_ne!(half, Ok(BTreeSet::from([3])), "the planted fault is found");
+        assert_ne!(half, Ok(BTreeSet::from([3])), "the injected bug is found");
     }
 }
 
@@ -202,9 +202,9 @@ fn a_page_that_a_checkpoint_meets_in_the_middle_of_a_commit_is_whole_after_a_cra
 fn a_page_that_makes_way_in_the_middle_of_a_commit_is_whole_after_a_crash() {
     for len in [60, 90] {
         assert_eq!(eviction_in_the_middle(None, len), Ok(BTreeSet::from([3])));
-        let half = eviction_in_the_middle(Some(Fault::HalfCommitCopied), len);
+        let half = eviction_in_the_middle(Some(Bug::HalfCommitCopied), len);
         println!("as it was: {half:?}");
-        assert_ne!(half, Ok(BTreeSet::from([3])), "the planted fault is found");
+        assert_ne!(half, Ok(BTreeSet::from([3])), "the injected bug is found");
     }
 }
 

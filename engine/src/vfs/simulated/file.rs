@@ -7,7 +7,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::mistakes::SyncKind;
 use super::{State, file_id};
-use crate::planted;
+use crate::injected;
 use crate::sync;
 use crate::vfs::lock::Held;
 use crate::vfs::simulated::{Effect, FailedSync, Inode, Operation, OperationKind};
@@ -122,7 +122,7 @@ impl VfsFile for SimulatedFile {
         }
         if effect.is_some() {
             state.write(self.inode, offset, &buf[..buf.len() / 2])?;
-            if state.makes(planted::Fault::ShortWriteIgnored) {
+            if state.makes(injected::Bug::ShortWriteIgnored) {
                 return Ok(());
             }
             return Err(io::ErrorKind::StorageFull.into());
@@ -130,7 +130,7 @@ impl VfsFile for SimulatedFile {
         let offset = state.place_of(self.inode, offset, buf.len());
         let write = state.position;
         state.write(self.inode, offset, buf)?;
-        if self.mode.dsync && !state.makes(planted::Fault::DirectWithoutSync) {
+        if self.mode.dsync && !state.makes(injected::Bug::DirectWithoutSync) {
             if let Some(effect) = state.begin(OperationKind::Sync)? {
                 let how = match effect {
                     Effect::Sync(how) => how,

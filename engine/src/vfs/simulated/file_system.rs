@@ -15,7 +15,7 @@ use super::super::{FileId, OpenMode, Vfs, VfsFile};
 use super::{
     Effect, FailedSync, Fault, Image, Inode, Medium, Operation, OperationKind, Survival, Trace, mix,
 };
-use crate::planted;
+use crate::injected;
 use crate::sync::{self, Instant};
 use file::SimulatedFile;
 use mistakes::Noted;
@@ -47,8 +47,8 @@ struct State {
     faults_struck: u64,
     capacity_bytes: u64,
     is_off: bool,
-    /// The mistake that is planted, if it is one that is made here.
-    planted: Option<planted::Fault>,
+    /// The mistake that is injected, if it is one that is made here.
+    injected: Option<injected::Bug>,
 }
 
 /// A file that has a name or is open.
@@ -112,7 +112,7 @@ impl SimulatedVfs {
                 faults_struck: 0,
                 capacity_bytes: u64::MAX,
                 is_off: false,
-                planted: planted::current(),
+                injected: injected::current(),
             })),
             start: Instant::now(),
         }
@@ -273,7 +273,7 @@ impl State {
                 self.log(Operation::SyncReverted { inode });
             }
         }
-        if self.makes(planted::Fault::FailedSyncIgnored) {
+        if self.makes(injected::Bug::FailedSyncIgnored) {
             return Ok(());
         }
         Err(io::Error::other("injected sync failure"))

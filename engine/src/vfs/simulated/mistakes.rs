@@ -1,11 +1,11 @@
-//! The planted faults ([`crate::planted`]) that are mistakes in what is asked of files. They are made here, in the engine's
+//! The injected bugs ([`crate::injected`]) that are mistakes in what is asked of files. They are made here, in the engine's
 //! place: what the engine asks for is right, and what happens is what would have happened had it asked wrongly. Which
 //! request is meant is told by the file, its kind, and what of the file is not synced yet.
 
 use std::path::Path;
 
 use super::State;
-use crate::planted::{self, Fault};
+use crate::injected::{self, Bug};
 use crate::vfs::simulated::Inode;
 
 /// Bytes of both superblocks, and of one.
@@ -44,8 +44,8 @@ impl Noted {
 
 impl State {
     /// Whether this mistake is made in this file system.
-    pub(super) fn makes(&self, fault: Fault) -> bool {
-        planted::are_possible() && self.planted == Some(fault)
+    pub(super) fn makes(&self, fault: Bug) -> bool {
+        injected::are_possible() && self.injected == Some(fault)
     }
 
     pub(super) fn note_write(&mut self, inode: Inode, offset: u64) {
@@ -63,7 +63,7 @@ impl State {
     pub(super) fn place_of(&self, inode: Inode, offset: u64, len: usize) -> u64 {
         let is_log = self.files.get(&inode).is_some_and(|file| file.noted.is_log);
         let is_superblock = !is_log && offset < SUPERBLOCKS && len == SUPERBLOCK;
-        if is_superblock && self.makes(Fault::SuperblockInPlace) {
+        if is_superblock && self.makes(Bug::SuperblockInPlace) {
             0
         } else {
             offset
@@ -73,7 +73,7 @@ impl State {
     /// How many operations from the start a sync covers; `None` if it does not happen.
     pub(super) fn sync_covers(&mut self, inode: Inode, kind: SyncKind) -> Option<usize> {
         let position = self.position;
-        let planted = self.planted.filter(|_| planted::are_possible());
+        let injected = self.injected.filter(|_| injected::are_possible());
         let is_behind = |this: &Noted| {
             let newer =
                 |other: &Noted| other.is_log && other.rest_is_unsynced && other.last_write > this.last_write;
@@ -81,14 +81,14 @@ impl State {
         };
         let before = self.files.get(&inode).map(|file| file.noted).unwrap_or_default();
         let (is_log, head, rest) = (before.is_log, before.head_is_unsynced, before.rest_is_unsynced);
-        let (covers, is_left_out) = match planted {
+        let (covers, is_left_out) = match injected {
             _ if kind == SyncKind::All => (position, false),
-            Some(Fault::FlushWithoutSync) => (position, is_log),
-            Some(Fault::SyncBeforeWrite) if is_log => (before.last_sync, false),
-            Some(Fault::OldSegmentNotSynced) => (position, is_log && is_behind(&before)),
-            Some(Fault::SuperblockBeforeData) => (position, !is_log && rest && !head),
-            Some(Fault::SuperblockNotSynced) => (position, !is_log && head && !rest),
-            Some(Fault::SuperblockNotSettled) => (position, !is_log && head && !rest && !before.is_settled),
+            Some(Bug::FlushWithoutSync) => (position, is_log),
+            Some(Bug::SyncBeforeWrite) if is_log => (before.last_sync, false),
+            Some(Bug::OldSegmentNotSynced) => (position, is_log && is_behind(&before)),
+            Some(Bug::SuperblockBeforeData) => (position, !is_log && rest && !head),
+            Some(Bug::SuperblockNotSynced) => (position, !is_log && head && !rest),
+            Some(Bug::SuperblockNotSettled) => (position, !is_log && head && !rest && !before.is_settled),
             _ => (position, false),
         };
         let noted = &mut self.files.entry(inode).or_default().noted;
@@ -105,6 +105,6 @@ impl State {
     /// Whether the names in a directory are not made durable although that was asked for.
     pub(super) fn forgets_names(&self, dir: &Path) -> bool {
         let is_log_dir = dir.to_string_lossy().ends_with("-wal");
-        self.makes(Fault::NamesNotSynced) || !is_log_dir && self.makes(Fault::LogDirectoryNotSynced)
+        self.makes(Bug::NamesNotSynced) || !is_log_dir && self.makes(Bug::LogDirectoryNotSynced)
     }
 }

@@ -78,7 +78,7 @@ impl SqliteFactory {
         }
     }
 
-    /// A planted defect, known by name only: `synchronous = OFF` whatever durability is asked for.
+    /// An injected bug, known by name only: `synchronous = OFF` whatever durability is asked for.
     #[cfg(debug_assertions)]
     pub(crate) fn unsynced() -> Self {
         let mut factory = Self::new();

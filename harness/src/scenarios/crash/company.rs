@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::thread::Scope;
 use std::time::Duration;
 
+use engine::injected::inherit;
 use engine::interleave::Schedule;
-use engine::planted::inherit;
 use engine::vfs::SimulatedVfs;
 use engine::{CommitId, Database, Snapshot};
 use parking_lot::{Condvar, Mutex};

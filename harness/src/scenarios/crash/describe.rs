@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use reports::record::{
-    CrashFailure, CrashPhase, CrashScenario, CrashTest, DamageSweep, DamagedBlock, FaultSweep, PlantedFault,
+    CrashFailure, CrashPhase, CrashScenario, CrashTest, DamageSweep, DamagedBlock, FaultSweep, InjectedBug,
     RandomMixes, Reached, Schedules,
 };
 
@@ -34,7 +34,7 @@ pub(super) fn test(
         mixes,
         schedules,
         reach,
-        planted,
+        injected,
     } = found;
     CrashTest {
         engine: engine.to_owned(),
@@ -44,7 +44,7 @@ pub(super) fn test(
         random: mixes.as_ref().map(random),
         faults: sweeps(faults),
         damage: damage.as_deref().map(damaged),
-        planted: planted.iter().map(proof).collect(),
+        injected: injected.iter().map(proof).collect(),
         schedules: schedules.as_ref().map(scheduled),
         reach: reached(reach),
         failures: kept.iter().map(failure).collect(),
@@ -176,7 +176,7 @@ fn damaged(scripts: &[Damaged]) -> DamageSweep {
     sweep
 }
 
-fn proof(proof: &Proof) -> PlantedFault {
+fn proof(proof: &Proof) -> InjectedBug {
     let Proof {
         fault,
         description,
@@ -189,7 +189,7 @@ fn proof(proof: &Proof) -> PlantedFault {
         .filter_map(|search| search.caught.as_ref())
         .collect();
     let first = caught.first();
-    PlantedFault {
+    InjectedBug {
         name: format!("{fault:?}"),
         description: (*description).to_owned(),
         caught: proof.is_complete(),
@@ -227,7 +227,7 @@ fn scheduled(found: &schedules::Found) -> Schedules {
         threads,
         sum,
         reach,
-        planted,
+        injected,
     } = found;
     let ::schedules::Summary {
         schedules,
@@ -251,20 +251,20 @@ fn scheduled(found: &schedules::Found) -> Schedules {
         duration_ns: nanoseconds(*elapsed),
         failures: failures.len() as u64,
         reach: reached(reach),
-        planted: planted.iter().map(order).collect(),
+        injected: injected.iter().map(order).collect(),
     }
 }
 
 #[cfg(feature = "schedules")]
-fn order((proof, duration): &(::schedules::Proof, Duration)) -> reports::record::PlantedOrder {
+fn order((proof, duration): &(::schedules::Proof, Duration)) -> reports::record::InjectedOrder {
     let ::schedules::Proof {
         fault,
         schedules,
         finding,
     } = proof;
-    let mut all = ::schedules::planted::Fault::ALL.iter();
+    let mut all = ::schedules::injected::Bug::ALL.iter();
     let most = schedules.iter().copied().collect::<Option<Vec<u64>>>();
-    reports::record::PlantedOrder {
+    reports::record::InjectedOrder {
         name: format!("{fault:?}"),
         description: all
             .find(|(other, _)| other == fault)

@@ -58,13 +58,13 @@ impl Failures<'_> {
             }
             Wrong::Schedule {
                 seed,
-                ref planted,
+                ref injected,
                 ref finding,
             } => {
                 let is_schedule = |kept: &&Kept| matches!(kept.wrong, Wrong::Schedule { .. });
                 let number = self.kept.iter().filter(is_schedule).count() + 1;
                 let file = self.out.join(format!("schedule-{number}.json"));
-                ScheduleReplay::new(seed, planted.clone(), finding).write(&file)?;
+                ScheduleReplay::new(seed, injected.clone(), finding).write(&file)?;
                 Kept {
                     wrong,
                     file: Some(file),

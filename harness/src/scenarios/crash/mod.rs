@@ -8,7 +8,7 @@
 //!    promised, its structure is sound, it can be written to, and what is written survives the next power loss.
 //!
 //! Scripts are scripted ([`scripts`]) or random ([`random`]); what fails is made shorter ([`minimise`]) and can be replayed
-//! ([`mod@replay`]). The checks are proven on faults planted in the engine ([`prove`]). Files at rest are damaged as well
+//! ([`mod@replay`]). The checks are proven on bugs injected into the engine ([`prove`]). Files at rest are damaged as well
 //! ([`damage`]), and file operations made to fail ([`faults`]). With `--deep` the threads of the engine are scheduled
 //! ([`schedules`]).
 //!

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use engine::planted::inherit;
+use engine::injected::inherit;
 use engine::vfs::SimulatedVfs;
 use engine::vfs::simulated::OperationKind;
 use engine::{Database, Error};

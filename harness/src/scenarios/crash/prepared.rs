@@ -27,8 +27,8 @@ pub(super) fn large() -> Result<(Image, Ledger), String> {
     static LARGE: OnceLock<Result<(Image, Ledger), String>> = OnceLock::new();
     LARGE
         .get_or_init(|| {
-            // Whatever is planted, this is sound.
-            engine::planted::Inherited::default()
+            // Whatever is injected, this is sound.
+            engine::injected::Inherited::default()
                 .with(|| build().map_err(|error| format!("the large database: {error}")))
         })
         .clone()

@@ -1,4 +1,4 @@
-//! The proof that the checks find what they are for: each of the engine's planted faults is switched on, and the
+//! The proof that the checks find what they are for: each of the engine's injected bugs is switched on, and the
 //! scenarios must fail, with each of several seeds. A fault that is not found is a hole in the checks.
 //!
 //! A fault is looked for first where it should show ([`LIKELY`]), so that the proof is quick, and then everywhere, so that
@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use engine::planted::{self, Fault};
+use engine::injected::{self, Bug};
 
 use super::check::quietly;
 use super::damage;
@@ -53,102 +53,102 @@ impl Check {
 }
 
 /// Where each fault should show.
-const LIKELY: &[(Fault, Check, &str)] = &[
-    (Fault::FlushWithoutSync, Power, "insert"),
-    (Fault::SyncBeforeWrite, Power, "insert"),
-    (Fault::DirectWithoutSync, Power, "direct"),
-    (Fault::OldSegmentNotSynced, Power, "segments"),
-    (Fault::NamesNotSynced, Power, "insert"),
-    (Fault::LogDirectoryNotSynced, Power, "insert"),
-    (Fault::SuperblockBeforeData, Power, "checkpoint"),
-    (Fault::SuperblockNotSynced, Power, "checkpoint"),
-    (Fault::SuperblockInPlace, Power, "checkpoint"),
-    (Fault::FailedSyncIgnored, Power, "insert"),
-    (Fault::ShortWriteIgnored, Operations, "split"),
-    (Fault::NoFrameCrc, Power, "insert"),
-    (Fault::CrcWithoutSalt, Power, "recovery"),
-    (Fault::IncompleteCommitRedone, Power, "split"),
-    (Fault::DamageTruncatesLog, Damage, "insert"),
-    (Fault::RecycleTooEarly, Power, "segments"),
-    (Fault::SpareNotSettled, Recovery, "insert"),
-    (Fault::RecycleTooFar, Power, "half-commits"),
-    (Fault::FailedSyncForgotten, Operations, "insert"),
-    (Fault::WriteOutTakenForFlush, Power, "write-out"),
-    (Fault::PageMissingFromLog, Power, "insert"),
-    (Fault::SyncPromisesNothing, Power, "durabilities"),
-    (Fault::UnchangedCommitNotFlushed, Power, "unchanged"),
-    (Fault::GroupAcknowledgesOneMore, Power, "group-commit"),
-    (Fault::VisibleBeforeDurable, Operations, "insert"),
-    (Fault::RowsNotLocked, Power, "contended"),
-    (Fault::ConflictOverlooked, Power, "contended"),
-    (Fault::LockedRowReadsOldSnapshot, Power, "contended"),
-    (Fault::BeforeImageMissing, Power, "held"),
-    (Fault::VersionOffByOne, Power, "held"),
-    (Fault::HorizonMissesSecondChunk, Power, "held"),
-    (Fault::GhostPurgedTooEarly, Power, "held"),
-    (Fault::DroppedTableFreedTooEarly, Power, "dropped"),
-    (Fault::BoundSearchedUnchecked, Power, "split"),
-    (Fault::SeparatorOffByOne, Power, "split"),
-    (Fault::InnerMergeLosesChild, Power, "large-changes"),
-    (Fault::FormerValueNotFreed, Power, "overflow"),
-    (Fault::HalfCommitCopied, Power, "half-commits"),
-    (Fault::DirtyMarkCleared, Power, "background"),
-    (Fault::EvictionDoesNotWrite, Power, "eviction"),
-    (Fault::DirtyPageForgotten, Power, "checkpoint"),
-    (Fault::RedoPositionTooLate, Power, "half-commits"),
-    (Fault::LogBehindPages, Power, "durabilities"),
-    (Fault::FailedCheckpointForgetsPages, Operations, "tables"),
-    (Fault::FailedCheckpointForgetsMap, Operations, "tables"),
-    (Fault::FailedCheckpointFreesExtents, Operations, "insert"),
-    (Fault::ExtentReusedTooEarly, Power, "checkpoint"),
-    (Fault::OnlyFirstMapChunkWritten, Power, "large-changes"),
-    (Fault::ShrinkCutsTooMuch, Power, "large-drop"),
-    (Fault::NoExtentCrc, Damage, "checkpoint"),
-    (Fault::NoExtentIdentity, Damage, "segments"),
-    (Fault::OlderSuperblockChosen, Power, "insert"),
-    (Fault::EmptyDataFileIsNew, Damage, "insert"),
-    (Fault::RedoSkipsNextCommit, Power, "insert"),
-    (Fault::LastCommitNotRedone, Power, "insert"),
-    (Fault::FreedNotRedone, Power, "merge"),
-    (Fault::RedoneNumberStaysFree, Power, "insert"),
-    (Fault::ParallelRedoLosesBatch, Power, "large-changes"),
-    (Fault::SalvageIgnoresLog, Power, "insert"),
-    (Fault::SalvageHidesLoss, Damage, "half-commits"),
+const LIKELY: &[(Bug, Check, &str)] = &[
+    (Bug::FlushWithoutSync, Power, "insert"),
+    (Bug::SyncBeforeWrite, Power, "insert"),
+    (Bug::DirectWithoutSync, Power, "direct"),
+    (Bug::OldSegmentNotSynced, Power, "segments"),
+    (Bug::NamesNotSynced, Power, "insert"),
+    (Bug::LogDirectoryNotSynced, Power, "insert"),
+    (Bug::SuperblockBeforeData, Power, "checkpoint"),
+    (Bug::SuperblockNotSynced, Power, "checkpoint"),
+    (Bug::SuperblockInPlace, Power, "checkpoint"),
+    (Bug::FailedSyncIgnored, Power, "insert"),
+    (Bug::ShortWriteIgnored, Operations, "split"),
+    (Bug::NoFrameCrc, Power, "insert"),
+    (Bug::CrcWithoutSalt, Power, "recovery"),
+    (Bug::IncompleteCommitRedone, Power, "split"),
+    (Bug::DamageTruncatesLog, Damage, "insert"),
+    (Bug::RecycleTooEarly, Power, "segments"),
+    (Bug::SpareNotSettled, Recovery, "insert"),
+    (Bug::RecycleTooFar, Power, "half-commits"),
+    (Bug::FailedSyncForgotten, Operations, "insert"),
+    (Bug::WriteOutTakenForFlush, Power, "write-out"),
+    (Bug::PageMissingFromLog, Power, "insert"),
+    (Bug::SyncPromisesNothing, Power, "durabilities"),
+    (Bug::UnchangedCommitNotFlushed, Power, "unchanged"),
+    (Bug::GroupAcknowledgesOneMore, Power, "group-commit"),
+    (Bug::VisibleBeforeDurable, Operations, "insert"),
+    (Bug::RowsNotLocked, Power, "contended"),
+    (Bug::ConflictOverlooked, Power, "contended"),
+    (Bug::LockedRowReadsOldSnapshot, Power, "contended"),
+    (Bug::BeforeImageMissing, Power, "held"),
+    (Bug::VersionOffByOne, Power, "held"),
+    (Bug::HorizonMissesSecondChunk, Power, "held"),
+    (Bug::GhostPurgedTooEarly, Power, "held"),
+    (Bug::DroppedTableFreedTooEarly, Power, "dropped"),
+    (Bug::BoundSearchedUnchecked, Power, "split"),
+    (Bug::SeparatorOffByOne, Power, "split"),
+    (Bug::InnerMergeLosesChild, Power, "large-changes"),
+    (Bug::FormerValueNotFreed, Power, "overflow"),
+    (Bug::HalfCommitCopied, Power, "half-commits"),
+    (Bug::DirtyMarkCleared, Power, "background"),
+    (Bug::EvictionDoesNotWrite, Power, "eviction"),
+    (Bug::DirtyPageForgotten, Power, "checkpoint"),
+    (Bug::RedoPositionTooLate, Power, "half-commits"),
+    (Bug::LogBehindPages, Power, "durabilities"),
+    (Bug::FailedCheckpointForgetsPages, Operations, "tables"),
+    (Bug::FailedCheckpointForgetsMap, Operations, "tables"),
+    (Bug::FailedCheckpointFreesExtents, Operations, "insert"),
+    (Bug::ExtentReusedTooEarly, Power, "checkpoint"),
+    (Bug::OnlyFirstMapChunkWritten, Power, "large-changes"),
+    (Bug::ShrinkCutsTooMuch, Power, "large-drop"),
+    (Bug::NoExtentCrc, Damage, "checkpoint"),
+    (Bug::NoExtentIdentity, Damage, "segments"),
+    (Bug::OlderSuperblockChosen, Power, "insert"),
+    (Bug::EmptyDataFileIsNew, Damage, "insert"),
+    (Bug::RedoSkipsNextCommit, Power, "insert"),
+    (Bug::LastCommitNotRedone, Power, "insert"),
+    (Bug::FreedNotRedone, Power, "merge"),
+    (Bug::RedoneNumberStaysFree, Power, "insert"),
+    (Bug::ParallelRedoLosesBatch, Power, "large-changes"),
+    (Bug::SalvageIgnoresLog, Power, "insert"),
+    (Bug::SalvageHidesLoss, Damage, "half-commits"),
 ];
 
 /// Those that this does not look for, and what finds them.
 #[cfg(test)]
-pub(crate) const ELSEWHERE: &[(Fault, &str)] = &[
+pub(crate) const ELSEWHERE: &[(Bug, &str)] = &[
     // It takes a power loss that undoes a superblock, within the first writes of the process that found it.
-    (Fault::SuperblockNotSettled, "engine/tests/suite/checkpoints.rs"),
+    (Bug::SuperblockNotSettled, "engine/tests/suite/checkpoints.rs"),
     // The time lines refuse most of what it leads to.
-    (Fault::AbandonedSegmentRead, "engine/src/wal/chain.rs"),
-    (Fault::LogNotReserved, "engine/tests/suite/nearly_full.rs"),
-    (Fault::ReservationNotHeld, "engine/tests/suite/nearly_full.rs"),
-    (Fault::RoomNotSetAside, "engine/tests/suite/emptied.rs"),
-    (Fault::RetiredFreedTooEarly, "engine/tests/suite/given_back.rs"),
+    (Bug::AbandonedSegmentRead, "engine/src/wal/chain.rs"),
+    (Bug::LogNotReserved, "engine/tests/suite/nearly_full.rs"),
+    (Bug::ReservationNotHeld, "engine/tests/suite/nearly_full.rs"),
+    (Bug::RoomNotSetAside, "engine/tests/suite/emptied.rs"),
+    (Bug::RetiredFreedTooEarly, "engine/tests/suite/given_back.rs"),
     // It takes many changed pages and a page map between checkpoints just before the power loss.
-    (Fault::FreedMapMovesRedo, "engine/src/checkpoint/tests.rs"),
+    (Bug::FreedMapMovesRedo, "engine/src/checkpoint/tests.rs"),
     // It takes a log of more than a batch of redo, or a commit of more than a part of one.
-    (Fault::LongCommitNotAwaited, STEPS),
-    (Fault::RedoBatchLosesLast, STEPS),
-    (Fault::PageFreedInCacheStays, STEPS),
+    (Bug::LongCommitNotAwaited, STEPS),
+    (Bug::RedoBatchLosesLast, STEPS),
+    (Bug::PageFreedInCacheStays, STEPS),
     // It takes two threads in a particular order.
-    (Fault::ReadNotValidated, SCHEDULES),
-    (Fault::LeadNotPassed, SCHEDULES),
-    (Fault::LeadLostWithItsHolder, SCHEDULES),
-    (Fault::QueueNotLookedAtAgain, SCHEDULES),
-    (Fault::WaiterNotWoken, SCHEDULES),
-    (Fault::LocksReleasedTooEarly, SCHEDULES),
-    (Fault::UnsyncedOvertakes, SCHEDULES),
-    (Fault::FlushCoversLaterCommits, SCHEDULES),
-    (Fault::CheckpointDoesNotPause, SCHEDULES),
-    (Fault::PageBroughtInTwice, SCHEDULES),
-    (Fault::ArrivalNotAnnounced, SCHEDULES),
-    (Fault::DroppedTableNotNoticed, SCHEDULES),
-    (Fault::SnapshotLooksOnce, SCHEDULES),
-    (Fault::HorizonLooksBackwards, SCHEDULES),
-    (Fault::EvictionDoesNotLookAgain, SCHEDULES),
+    (Bug::ReadNotValidated, SCHEDULES),
+    (Bug::LeadNotPassed, SCHEDULES),
+    (Bug::LeadLostWithItsHolder, SCHEDULES),
+    (Bug::QueueNotLookedAtAgain, SCHEDULES),
+    (Bug::WaiterNotWoken, SCHEDULES),
+    (Bug::LocksReleasedTooEarly, SCHEDULES),
+    (Bug::UnsyncedOvertakes, SCHEDULES),
+    (Bug::FlushCoversLaterCommits, SCHEDULES),
+    (Bug::CheckpointDoesNotPause, SCHEDULES),
+    (Bug::PageBroughtInTwice, SCHEDULES),
+    (Bug::ArrivalNotAnnounced, SCHEDULES),
+    (Bug::DroppedTableNotNoticed, SCHEDULES),
+    (Bug::SnapshotLooksOnce, SCHEDULES),
+    (Bug::HorizonLooksBackwards, SCHEDULES),
+    (Bug::EvictionDoesNotLookAgain, SCHEDULES),
 ];
 
 #[cfg(test)]
@@ -158,9 +158,9 @@ const STEPS: &str = "engine/src/recovery/tests/steps.rs";
 const SCHEDULES: &str = "harness/schedules/src/prove.rs";
 
 /// The faults that are looked for, with descriptions.
-pub(crate) fn looked_for() -> impl ExactSizeIterator<Item = (Fault, &'static str)> {
+pub(crate) fn looked_for() -> impl ExactSizeIterator<Item = (Bug, &'static str)> {
     LIKELY.iter().map(|(fault, ..)| {
-        let mut all = Fault::ALL.iter();
+        let mut all = Bug::ALL.iter();
         let found = all.find(|(other, _)| other == fault);
         *found.expect("every fault is among them all")
     })
@@ -169,7 +169,7 @@ pub(crate) fn looked_for() -> impl ExactSizeIterator<Item = (Fault, &'static str
 /// How a fault was looked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Proof {
-    pub fault: Fault,
+    pub fault: Bug,
     pub description: &'static str,
     /// With each seed.
     pub searches: Vec<Search>,
@@ -194,7 +194,7 @@ impl Proof {
 /// Looks for one fault with each seed until something finds it. A search that is cut short before it has found anything
 /// says nothing and is left out.
 pub(crate) fn find(
-    fault: Fault,
+    fault: Bug,
     description: &'static str,
     scenarios: &[Scenario],
     effort: &Effort,
@@ -206,7 +206,7 @@ pub(crate) fn find(
         ..*effort
     };
     let searches = seeds.into_iter().map_while(|seed| {
-        let search = planted::with(Some(fault), || search(fault, scenarios, &effort, seed));
+        let search = injected::with(Some(fault), || search(fault, scenarios, &effort, seed));
         (search.caught.is_some() || !(effort.is_over)()).then_some(search)
     });
     Proof {
@@ -217,7 +217,7 @@ pub(crate) fn find(
     }
 }
 
-fn search(fault: Fault, scenarios: &[Scenario], effort: &Effort, seed: u64) -> Search {
+fn search(fault: Bug, scenarios: &[Scenario], effort: &Effort, seed: u64) -> Search {
     let mut search = Search::default();
     let likely = LIKELY.iter().find(|(other, ..)| *other == fault);
     let first = likely.into_iter().flat_map(|(_, check, name)| {

@@ -1,4 +1,4 @@
-//! Panics that are expected and caught are not to be printed: planted faults make the engine's assertions fail.
+//! Panics that are expected and caught are not to be printed: injected bugs make the engine's assertions fail.
 
 use std::cell::Cell;
 use std::sync::Once;

@@ -23,9 +23,9 @@ struct Replay {
     palimpsest_crash_replay: u32,
     /// Seed of the run.
     seed: u64,
-    /// The planted fault under which it failed, if any.
+    /// The injected bug under which it failed, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    planted: Option<String>,
+    injected: Option<String>,
     /// What was found.
     finding: String,
     /// The power losses; empty when the run itself failed.
@@ -38,19 +38,19 @@ struct Replay {
 pub(super) struct ScheduleReplay {
     palimpsest_schedule_replay: u32,
     pub seed: u64,
-    /// The planted fault under which it failed, if any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub planted: Option<String>,
+    /// The injected bug under which it failed, if any.
+    #[serde(default, alias = "planted", skip_serializing_if = "Option::is_none")]
+    pub injected: Option<String>,
     /// What was found.
     pub finding: String,
 }
 
 impl ScheduleReplay {
-    pub(super) fn new(seed: u64, planted: Option<String>, finding: &str) -> Self {
+    pub(super) fn new(seed: u64, injected: Option<String>, finding: &str) -> Self {
         Self {
             palimpsest_schedule_replay: VERSION,
             seed,
-            planted,
+            injected,
             finding: finding.to_owned(),
         }
     }
@@ -79,7 +79,7 @@ pub(crate) fn write(path: &Path, failing: &Failing, seed: u64) -> Result<()> {
     let replay = Replay {
         palimpsest_crash_replay: VERSION,
         seed,
-        planted: engine::planted::current().map(|fault| format!("{fault:?}")),
+        injected: engine::injected::current().map(|fault| format!("{fault:?}")),
         finding: failing.failure.finding.clone(),
         losses: failing.failure.losses.clone(),
         script: failing.script.clone(),
@@ -126,21 +126,21 @@ pub(crate) fn replay(path: &Path) -> Result<Exit> {
             "has a loss without `survival` that is not the first one".into(),
         ));
     }
-    let planted = replay.planted.as_deref().map(|name| {
-        let found = engine::planted::Fault::ALL
+    let injected = replay.injected.as_deref().map(|name| {
+        let found = engine::injected::Bug::ALL
             .iter()
             .find(|(fault, _)| format!("{fault:?}") == name);
         match found {
-            Some((fault, _)) if engine::planted::are_possible() => Ok(*fault),
+            Some((fault, _)) if engine::injected::are_possible() => Ok(*fault),
             Some(_) => Err(usage(format!(
-                "needs the planted fault {name}, which release builds do not have"
+                "needs the injected bug {name}, which release builds do not have"
             ))),
             None => Err(usage(format!(
-                "names the planted fault {name}, which this build does not know"
+                "names the injected bug {name}, which this build does not know"
             ))),
         }
     });
-    let planted = planted.transpose()?;
+    let injected = injected.transpose()?;
     crate::console::tell(format_args!(
         "{}: {} steps, seed {}",
         replay.script.name,
@@ -162,7 +162,7 @@ pub(crate) fn replay(path: &Path) -> Result<Exit> {
     crate::console::tell(format_args!("recorded finding: {}", replay.finding));
     let tries = if replay.script.has_threads() { TRIES } else { 1 };
     for _ in 0..tries {
-        let again = engine::planted::with(planted, || {
+        let again = engine::injected::with(injected, || {
             quietly(|| {
                 let recording = record(&replay.script, replay.seed)?;
                 check_losses(&recording, &replay.script.settings, &replay.losses, replay.seed)

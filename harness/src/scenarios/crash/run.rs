@@ -1,4 +1,4 @@
-//! The scenario as the command line asks for it: scripts, random mixes, damage, planted faults; with `--deep` as many
+//! The scenario as the command line asks for it: scripts, random mixes, damage, injected bugs; with `--deep` as many
 //! random mixes as the time allows, and real processes that are killed. Shows how far it is, and listens for Ctrl-C.
 
 use std::sync::Mutex;
@@ -93,13 +93,13 @@ fn run(directories: &Directories, request: &Request) -> Result<RunRecord> {
     }
     if let Some(test) = &record.crash {
         let outcome = format!(
-            "{} images, {} recoveries ({}/s), {} failures; planted faults found: {} of {}",
+            "{} images, {} recoveries ({}/s), {} failures; injected bugs found: {} of {}",
             units::count(test.images()),
             units::count(test.recoveries()),
             units::or_missing(test.recoveries_per_second(), |rate| units::count(rate as u64)),
             test.failure_count(),
-            test.planted_caught(),
-            test.planted.len(),
+            test.injected_caught(),
+            test.injected.len(),
         );
         with(&display, |display| display.finish(&outcome));
     }

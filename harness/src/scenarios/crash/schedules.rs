@@ -1,11 +1,11 @@
 //! The engine under controlled schedules (the crate `schedules`), as part of the deep run: as many schedules as the time
-//! allows, then the proof on planted faults that they find what takes two threads in a particular order.
+//! allows, then the proof on injected bugs that they find what takes two threads in a particular order.
 //!
 //! A schedule is a number. One that fails is handed over; the search goes on with the next number.
 
 use std::time::{Duration, Instant};
 
-use ::schedules::planted::{self, Fault};
+use ::schedules::injected::{self, Bug};
 use ::schedules::{Limit, Proof, QUICK, REACHED_AFTER, Summary, prove, reached, watched};
 
 use super::replay::ScheduleReplay;
@@ -17,7 +17,7 @@ use crate::error::{HarnessError, Result};
 const FEW: u64 = 100;
 /// With so many failures the search ends.
 const FAILURES_MAX: usize = 10;
-/// First seeds from each of which a planted fault must be found, and how far they are apart.
+/// First seeds from each of which an injected bug must be found, and how far they are apart.
 const FIRST_SEEDS: u64 = 3;
 const APART: u64 = 1_000_000;
 /// From one seed of the run to the next.
@@ -32,7 +32,7 @@ pub(crate) struct Found {
     /// What they went through; none where that is not counted or there were too few of them.
     pub reach: Vec<Reach>,
     /// Faults that were looked for to the end, and for how long.
-    pub planted: Vec<(Proof, Duration)>,
+    pub injected: Vec<(Proof, Duration)>,
 }
 
 impl Found {
@@ -48,11 +48,11 @@ impl Found {
 pub(super) fn run(asked: &Asked, watch: Watch<'_>, keep: &mut Keep<'_>) -> Result<Option<Found>> {
     let mut found = search(asked, None, watch, keep)?;
     if asked.deep.is_some() && !(watch.is_over)() {
-        if planted::are_possible() {
-            found.planted = proofs(asked, watch);
+        if injected::are_possible() {
+            found.injected = proofs(asked, watch);
         } else {
             (watch.tell)(Progress::LeftOut(
-                "planted faults that take two threads are left out in builds without debug assertions",
+                "injected bugs that take two threads are left out in builds without debug assertions",
             ));
         }
     }
@@ -60,7 +60,7 @@ pub(super) fn run(asked: &Asked, watch: Watch<'_>, keep: &mut Keep<'_>) -> Resul
 }
 
 /// As many schedules as there is time for, with a fault in the engine or without.
-fn search(asked: &Asked, fault: Option<Fault>, watch: Watch<'_>, keep: &mut Keep<'_>) -> Result<Found> {
+fn search(asked: &Asked, fault: Option<Bug>, watch: Watch<'_>, keep: &mut Keep<'_>) -> Result<Found> {
     let (total, unit) = match asked.deep {
         Some(time) => (time.as_millis() as u64, "ms"),
         None => (FEW, "schedules"),
@@ -74,7 +74,7 @@ fn search(asked: &Asked, fault: Option<Fault>, watch: Watch<'_>, keep: &mut Keep
         threads: asked.threads,
         sum: Summary::default(),
         reach: Vec::new(),
-        planted: Vec::new(),
+        injected: Vec::new(),
     };
     loop {
         let sum = &mut found.sum;
@@ -92,7 +92,7 @@ fn search(asked: &Asked, fault: Option<Fault>, watch: Watch<'_>, keep: &mut Keep
         for (seed, finding) in summary.failures.iter().take(kept) {
             keep(Wrong::Schedule {
                 seed: *seed,
-                planted: fault.map(|fault| format!("{fault:?}")),
+                injected: fault.map(|fault| format!("{fault:?}")),
                 finding: finding.clone(),
             })?;
         }
@@ -130,7 +130,7 @@ fn show(asked: &Asked, total: u64, sum: &Summary, more: &Summary, elapsed: Durat
 }
 
 fn proofs(asked: &Asked, watch: Watch<'_>) -> Vec<(Proof, Duration)> {
-    watch.phase("planted faults, by schedules", QUICK.len() as u64, "faults");
+    watch.phase("injected bugs, by schedules", QUICK.len() as u64, "faults");
     let first: Vec<u64> = (0..FIRST_SEEDS)
         .map(|nth| asked.seed.wrapping_add(nth * APART))
         .collect();
@@ -154,14 +154,14 @@ fn proofs(asked: &Asked, watch: Watch<'_>) -> Vec<(Proof, Duration)> {
 /// Usage, when the fault is none of this build.
 pub(super) fn again(replay: &ScheduleReplay) -> Result<impl FnOnce() -> Result<String, String>> {
     let named = |name: &String| {
-        let mut all = Fault::ALL.iter();
+        let mut all = Bug::ALL.iter();
         let found = all.find(|(fault, _)| format!("{fault:?}") == *name);
         found
-            .filter(|_| planted::are_possible())
+            .filter(|_| injected::are_possible())
             .map(|(fault, _)| *fault)
-            .ok_or_else(|| HarnessError::Usage(format!("this build does not have the planted fault {name}")))
+            .ok_or_else(|| HarnessError::Usage(format!("this build does not have the injected bug {name}")))
     };
-    let (seed, fault) = (replay.seed, replay.planted.as_ref().map(named).transpose()?);
+    let (seed, fault) = (replay.seed, replay.injected.as_ref().map(named).transpose()?);
     Ok(move || {
         ::schedules::replay(seed, fault).map(|outcome| {
             let (points, commits, images) = (outcome.points, outcome.commits, outcome.images);
@@ -193,7 +193,7 @@ mod tests {
             seed: asked.seed,
             kept: Vec::new(),
         };
-        let fault = Some(Fault::RowsNotLocked);
+        let fault = Some(Bug::RowsNotLocked);
         let found = search(&asked, fault, Watch::NONE, &mut |wrong| failures.keep(wrong)).unwrap();
         assert!(found.failure_count() >= FAILURES_MAX as u64);
         assert_eq!(failures.kept.len(), FAILURES_MAX);
@@ -245,7 +245,7 @@ mod tests {
             .unwrap()
             .unwrap();
         assert_eq!((found.sum.schedules, found.first_seed), (FEW, 3 * STEP));
-        assert!(found.planted.is_empty() && found.reach.is_empty());
+        assert!(found.injected.is_empty() && found.reach.is_empty());
         let schedules = crash::search::Found {
             schedules: Some(found),
             ..crash::search::Found::default()
@@ -275,7 +275,7 @@ mod tests {
         let found = run(&asked, watch, &mut |wrong| panic!("{wrong:?}"))
             .unwrap()
             .unwrap();
-        assert!(found.planted.is_empty() && proofs(&asked, watch).is_empty());
+        assert!(found.injected.is_empty() && proofs(&asked, watch).is_empty());
         assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
     }
 }

@@ -1,9 +1,9 @@
 //! All that is tried, one part after another: failing operations, scripts with power losses and damage, random mixes,
-//! schedules, and the proof on planted faults. What goes wrong is handed over as it is found; the rest is in [`Found`].
+//! schedules, and the proof on injected bugs. What goes wrong is handed over as it is found; the rest is in [`Found`].
 
 use std::time::{Duration, Instant};
 
-use engine::planted;
+use engine::injected;
 use engine::reach::{self, Mechanism};
 
 use super::check::quietly;
@@ -28,7 +28,7 @@ const DAMAGES: (usize, usize) = (24, 1_000);
 /// Places at which an operation fails, for each script and kind of operation, and ways to fail at each, when not deep and
 /// when deep.
 const PLACES_AND_WAYS: ((u64, usize), (u64, usize)) = ((3, 1), (40, usize::MAX));
-/// Seeds with which each planted fault must be found.
+/// Seeds with which each injected bug must be found.
 const SEEDS: u64 = 3;
 /// How often a script with threads is run until they have met as they are to: that is up to the machine.
 const TRIES: usize = 20;
@@ -56,14 +56,14 @@ pub(crate) enum Wrong {
     Fault(faults::Run),
     /// What a power loss led to.
     Power(Failing),
-    /// A schedule of threads, with the fault that was planted.
+    /// A schedule of threads, with the fault that was injected.
     #[cfg_attr(
         not(feature = "schedules"),
         expect(dead_code, reason = "only builds with schedules have any")
     )]
     Schedule {
         seed: u64,
-        planted: Option<String>,
+        injected: Option<String>,
         finding: String,
     },
 }
@@ -84,9 +84,9 @@ pub(crate) struct Found<'a> {
     /// How many, and what all of them came to.
     pub mixes: Option<(u64, Tally)>,
     pub schedules: Option<schedules::Found>,
-    /// Without what planted faults lead to; none in a build that does not count, and when it was over before.
+    /// Without what injected bugs lead to; none in a build that does not count, and when it was over before.
     pub reach: Vec<Reach>,
-    pub planted: Vec<Proof>,
+    pub injected: Vec<Proof>,
 }
 
 /// The search.
@@ -139,7 +139,7 @@ impl<'a> Search<'a> {
         Self::scripts,
         Self::mixes,
         Self::schedules,
-        Self::planted,
+        Self::injected,
     ];
 
     pub(crate) fn new(asked: Asked, scripted: &'a [Scenario], watch: Watch<'a>) -> Self {
@@ -266,15 +266,15 @@ impl<'a> Search<'a> {
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "it is one of the parts")]
-    fn planted(&mut self, _: &mut Keep<'_>) -> Result<()> {
-        if !planted::are_possible() {
+    fn injected(&mut self, _: &mut Keep<'_>) -> Result<()> {
+        if !injected::are_possible() {
             (self.watch.tell)(Progress::LeftOut(
-                "planted faults are left out: they exist only in builds with debug assertions (plain `cargo run`)",
+                "injected bugs are left out: they exist only in builds with debug assertions (plain `cargo run`)",
             ));
             return Ok(());
         }
         self.watch
-            .phase("planted faults", looked_for().len() as u64, "faults");
+            .phase("injected bugs", looked_for().len() as u64, "faults");
         for (at, (fault, description)) in looked_for().enumerate() {
             if (self.watch.is_over)() {
                 break;
@@ -283,7 +283,7 @@ impl<'a> Search<'a> {
             let proof = find(fault, description, self.scripted, &self.effort, seeds);
             // One that was cut short before it came to anything is none.
             if !proof.searches.is_empty() {
-                self.found.planted.push(proof);
+                self.found.injected.push(proof);
             }
             self.show(at as u64 + 1);
         }

@@ -2,7 +2,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use engine::planted::{self, Fault};
+use engine::injected::{self, Bug};
 
 use super::effort::Effort;
 use super::explore::{PhaseTally, Tally, check_losses, explore};
@@ -82,8 +82,8 @@ fn damage_at_rest_is_never_taken_for_data() {
 }
 
 #[test]
-fn every_planted_fault_is_found() {
-    if !planted::are_possible() {
+fn every_injected_bug_is_found() {
+    if !injected::are_possible() {
         return;
     }
     let scripted = scenarios();
@@ -110,8 +110,8 @@ fn every_planted_fault_is_found() {
 }
 
 #[test]
-fn every_planted_fault_is_looked_for_somewhere() {
-    for (fault, _) in Fault::ALL {
+fn every_injected_bug_is_looked_for_somewhere() {
+    for (fault, _) in Bug::ALL {
         let here = looked_for().filter(|(other, _)| other == fault).count();
         let elsewhere = ELSEWHERE.iter().filter(|(other, _)| other == fault).count();
         assert_eq!(here + elsewhere, 1, "{fault:?}");
@@ -120,14 +120,14 @@ fn every_planted_fault_is_looked_for_somewhere() {
 
 #[test]
 fn a_failure_is_made_short_and_can_be_replayed() {
-    if !planted::are_possible() {
+    if !injected::are_possible() {
         return;
     }
     let script = (0..)
         .map(mix)
         .find(|script| !script.settings.direct)
         .expect("one with flushes");
-    planted::with(Some(Fault::FlushWithoutSync), || {
+    injected::with(Some(Bug::FlushWithoutSync), || {
         let failure = failure_of(&script, &Effort::QUICK, 3).expect("the fault shows");
         let failing = Failing {
             script: script.clone(),
@@ -333,8 +333,8 @@ fn every_count_of_the_search_is_in_the_record() {
         mixes: Some((50, tally(60))),
         schedules: None,
         reach: vec![("Reached".into(), "what", 70)],
-        planted: vec![prove::Proof {
-            fault: Fault::NoFrameCrc,
+        injected: vec![prove::Proof {
+            fault: Bug::NoFrameCrc,
             description: "what",
             searches: vec![search(80), search(81), prove::Search::default()],
             duration: Duration::from_nanos(82),

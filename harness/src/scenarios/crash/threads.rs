@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Barrier;
 
-use engine::planted::inherit;
+use engine::injected::inherit;
 use engine::vfs::SimulatedVfs;
 use engine::{Database, Error};
 

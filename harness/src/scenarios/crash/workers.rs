@@ -1,11 +1,11 @@
-//! The same work in several threads, each with the faults of the engine that are planted where it was begun.
+//! The same work in several threads, each with the faults of the engine that are injected where it was begun.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What each of so many threads came to, of which there is at least one. The work catches panics.
 pub(crate) fn in_threads<T: Send>(threads: usize, work: impl Fn() -> T + Sync) -> Vec<T> {
     let threads = threads.max(1);
-    let inherited = engine::planted::inherit().scheduled(None);
+    let inherited = engine::injected::inherit().scheduled(None);
     let results: Vec<T> = std::thread::scope(|scope| {
         let begun: Vec<_> = (0..threads)
             .map(|_| scope.spawn(|| inherited.with(&work)))

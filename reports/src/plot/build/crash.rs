@@ -19,7 +19,7 @@ pub(super) fn plots(record: &RunRecord) -> Vec<Plot> {
     let Some(crash) = &record.crash else {
         return Vec::new();
     };
-    [points(crash), rates(crash), planted(crash)]
+    [points(crash), rates(crash), injected(crash)]
         .into_iter()
         .flatten()
         .collect()
@@ -155,13 +155,13 @@ fn rates(crash: &CrashTest) -> Option<Plot> {
     })
 }
 
-/// How many images it took to find each planted fault.
-fn planted(crash: &CrashTest) -> Option<Plot> {
-    if crash.planted.is_empty() {
+/// How many images it took to find each injected bug.
+fn injected(crash: &CrashTest) -> Option<Plot> {
+    if crash.injected.is_empty() {
         return None;
     }
     let rows = crash
-        .planted
+        .injected
         .iter()
         .map(|fault| {
             let images = units::count(fault.images);
@@ -181,7 +181,7 @@ fn planted(crash: &CrashTest) -> Option<Plot> {
         })
         .collect();
     let missed: Vec<&str> = crash
-        .planted
+        .injected
         .iter()
         .filter(|fault| !fault.caught)
         .map(|fault| fault.name.as_str())
@@ -192,14 +192,14 @@ fn planted(crash: &CrashTest) -> Option<Plot> {
         format!("not found: {}", missed.join(", "))
     };
     Some(Plot {
-        id: "crash-planted-faults".to_owned(),
-        title: "Planted faults: images until found".to_owned(),
-        caption: "Mistakes that were planted in the engine, one at a time: the images checked, and the time, until the \
+        id: "crash-injected-faults".to_owned(),
+        title: "Injected bugs: images until found".to_owned(),
+        caption: "Mistakes that were injected in the engine, one at a time: the images checked, and the time, until the \
                   checks found each; logarithmic."
             .to_owned(),
         alt: format!(
-            "Bars of the images it took to find each of {} planted faults; {missed}.",
-            crash.planted.len()
+            "Bars of the images it took to find each of {} injected bugs; {missed}.",
+            crash.injected.len()
         ),
         chart: Chart::Rows(RowChart {
             kind: Kind::Log,

@@ -227,7 +227,7 @@ fn a_full_record_has_every_table_and_no_empty_column() {
         "crash_damage",
         "crash_faults",
         "crash_orders",
-        "crash_planted",
+        "crash_injected",
         "crash_reach",
         "crash_scenarios",
         "criteria",

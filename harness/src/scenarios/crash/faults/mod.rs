@@ -172,7 +172,7 @@ fn watched<T: Send + 'static>(
     run: impl FnOnce(&Target) -> Result<T, String> + Send + 'static,
 ) -> Result<T, String> {
     let (tell, told) = channel();
-    let (target, inherited) = (Arc::clone(target), engine::planted::inherit());
+    let (target, inherited) = (Arc::clone(target), engine::injected::inherit());
     let thread = std::thread::spawn(move || {
         let outcome = inherited.with(|| quietly(|| run(&target)));
         // Nobody listens any more when this took too long.

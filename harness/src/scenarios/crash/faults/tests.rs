@@ -1,6 +1,6 @@
 //! The sweeps, reduced; and the proof that they see what they are for.
 
-use engine::planted::{self, Fault as Planted};
+use engine::injected::{self, Bug};
 
 use super::super::scripts::scenarios;
 use super::*;
@@ -66,10 +66,10 @@ fn of_kind<'r>(runs: &'r [Run], kind: &str) -> impl Iterator<Item = &'r Outcome>
 
 #[test]
 fn a_failed_sync_that_is_tried_again_is_found() {
-    if !planted::are_possible() {
+    if !injected::are_possible() {
         return;
     }
-    let found = planted::with(Some(Planted::FailedSyncForgotten), || failures("insert", 40));
+    let found = injected::with(Some(Bug::FailedSyncForgotten), || failures("insert", 40));
     let is_it = |run: &Run| {
         let finding = run.outcome.as_ref().err();
         run.injection.effect().starts_with("failed sync")
@@ -80,12 +80,12 @@ fn a_failed_sync_that_is_tried_again_is_found() {
 
 #[test]
 fn a_script_that_goes_wrong_by_itself_is_an_error() {
-    if !planted::are_possible() {
+    if !injected::are_possible() {
         return;
     }
     let scripted = scenarios();
     let script = scripted.iter().find(|one| one.script.name == "checkpoint");
-    let result = planted::with(Some(Planted::DirtyPageForgotten), || {
+    let result = injected::with(Some(Bug::DirtyPageForgotten), || {
         sweep(script.map(|one| &one.script), (3, 1), 1)
     });
     assert!(result.is_err_and(|what| what.starts_with("checkpoint: ")));

@@ -1,4 +1,4 @@
-//! Planted faults: mistakes that a storage engine can make, each behind a switch, so that the checks can be shown to find
+//! Injected bugs: mistakes that a storage engine can make, each behind a switch, so that the checks can be shown to find
 //! every one of them.
 //!
 //! A fault is switched on for the calling thread and what it calls; threads that the engine or a check starts take it
@@ -16,13 +16,13 @@ macro_rules! faults {
         /// A mistake.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
-        pub enum Fault {
+        pub enum Bug {
             $(#[doc = $what] $name,)*
         }
 
-        impl Fault {
+        impl Bug {
             /// All of them, with a description each.
-            pub const ALL: &'static [(Fault, &'static str)] = &[$((Fault::$name, $what),)*];
+            pub const ALL: &'static [(Bug, &'static str)] = &[$((Bug::$name, $what),)*];
         }
     };
 }
@@ -125,11 +125,11 @@ faults! {
 }
 
 thread_local! {
-    static PLANTED: Cell<Option<Fault>> = const { Cell::new(None) };
+    static INJECTED: Cell<Option<Bug>> = const { Cell::new(None) };
     static SCHEDULE: RefCell<Option<Arc<Schedule>>> = const { RefCell::new(None) };
 }
 
-/// Whether faults can be planted in this build.
+/// Whether faults can be injected in this build.
 #[must_use]
 pub const fn are_possible() -> bool {
     cfg!(debug_assertions)
@@ -137,8 +137,8 @@ pub const fn are_possible() -> bool {
 
 /// The fault that this thread has.
 #[must_use]
-pub fn current() -> Option<Fault> {
-    PLANTED.get()
+pub fn current() -> Option<Bug> {
+    INJECTED.get()
 }
 
 /// The schedule that this thread has.
@@ -149,7 +149,7 @@ pub(crate) fn schedule() -> Option<Arc<Schedule>> {
 /// What a thread has switched on, to be taken over by another.
 #[derive(Clone, Debug, Default)]
 pub struct Inherited {
-    fault: Option<Fault>,
+    fault: Option<Bug>,
     schedule: Option<Arc<Schedule>>,
 }
 
@@ -174,26 +174,26 @@ impl Inherited {
         struct Restore(Inherited);
         impl Drop for Restore {
             fn drop(&mut self) {
-                PLANTED.set(self.0.fault);
+                INJECTED.set(self.0.fault);
                 SCHEDULE.set(self.0.schedule.take());
             }
         }
         let _restore = Restore(Inherited {
-            fault: PLANTED.replace(self.fault),
+            fault: INJECTED.replace(self.fault),
             schedule: SCHEDULE.replace(self.schedule.clone()),
         });
         f()
     }
 }
 
-/// Runs `f` with this fault planted, or with none.
-pub fn with<T>(fault: Option<Fault>, f: impl FnOnce() -> T) -> T {
+/// Runs `f` with this fault injected, or with none.
+pub fn with<T>(fault: Option<Bug>, f: impl FnOnce() -> T) -> T {
     let inherited = Inherited { fault, ..inherit() };
     inherited.with(f)
 }
 
 /// Whether the engine makes this mistake now.
 #[inline]
-pub(crate) fn makes(fault: Fault) -> bool {
-    are_possible() && PLANTED.get() == Some(fault)
+pub(crate) fn makes(fault: Bug) -> bool {
+    are_possible() && INJECTED.get() == Some(fault)
 }
