@@ -23,7 +23,7 @@ cargo fmt --all --check
 step "dependencies: licences, sources"
 deny=(cargo deny)
 if ! cargo deny --version >/dev/null 2>&1; then
-  [ -x target/tools/bin/cargo-deny ] || cargo install --locked --debug --quiet --root target/tools cargo-deny
+  [ -x target/tools/bin/cargo-deny ] || cargo install --locked --debug --quiet --root target/tools --version 0.20.2 cargo-deny
   deny=(target/tools/bin/cargo-deny)
 fi
 "${deny[@]}" --locked --config .github/deny.toml --log-level error check bans licenses sources

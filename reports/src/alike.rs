@@ -3,7 +3,7 @@
 //!
 //! What is meant to differ is not looked at: the revision, and what can be set of an engine (its cache, page size, compression).
 
-use crate::record::RunRecord;
+use crate::record::{RunRecord, Settings, Survival};
 use crate::summary::EngineSummary;
 
 /// Keys of a specification that are settings of their own, or change no figure.
@@ -37,7 +37,14 @@ pub fn unlike(
         ("value size", a.value_size_bytes != b.value_size_bytes),
         ("offered rate", a.offered_per_second != b.offered_per_second),
         ("isolation", a.isolation != b.isolation),
-        ("durability", a.durability_words() != b.durability_words()),
+        (
+            "durability",
+            a.durability != b.durability || survives(a).zip(survives(b)).is_some_and(|(a, b)| a != b),
+        ),
+        (
+            "checkpoints asked for",
+            checkpoints(record) != checkpoints(other_record),
+        ),
         (
             "machine",
             (&here.cpu_model, here.cpu_cores, here.memory_bytes)
@@ -53,6 +60,15 @@ pub fn unlike(
     .into_iter()
     .filter_map(|(what, differs)| differs.then_some(what))
     .collect()
+}
+
+/// What commits survive where it was measured.
+fn survives(settings: &Settings) -> Option<&'static str> {
+    settings.survival.as_ref().map(Survival::survives)
+}
+
+fn checkpoints(record: &RunRecord) -> Option<&String> {
+    record.workload.overrides.get("checkpoint-every")
 }
 
 /// The specification without what the settings say; as it is where it is no TOML.

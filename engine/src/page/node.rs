@@ -9,7 +9,7 @@
 use std::cmp::Ordering;
 
 use super::layout::{GHOST, HEADER_WORDS, INNER_CELL_HEADER, KIND_LEAF};
-use super::layout::{HEADER, LEAF_CELL_HEADER, NO_BOUND, OVERFLOW, Slot, key_head};
+use super::layout::{HEADER, LEAF_CELL_HEADER, MAX_VALUE, NO_BOUND, OVERFLOW, Slot, key_head};
 use super::words::Words;
 use crate::ids::{CommitId, PageNumber, TableId};
 
@@ -46,12 +46,15 @@ impl OverflowRef {
         out
     }
 
+    /// `None` also for a length that no value has: it is what readers ask memory for.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let (len, rest) = bytes.split_first_chunk::<4>()?;
         let (first, rest) = rest.split_first_chunk::<4>()?;
         let (commit, rest) = rest.split_first_chunk::<8>()?;
-        rest.is_empty().then_some(Self {
-            len: u32::from_le_bytes(*len),
+        let len = u32::from_le_bytes(*len);
+        let is_possible = rest.is_empty() && (1..=MAX_VALUE).contains(&(len as usize));
+        is_possible.then_some(Self {
+            len,
             first: PageNumber(u32::from_le_bytes(*first)),
             commit: CommitId(u64::from_le_bytes(*commit)),
         })

@@ -12,6 +12,8 @@ use crate::request::Request;
 
 /// The file in a data directory that is locked as long as its run lives.
 const RUNNING: &str = "running";
+/// What a run reports, apart from failures.
+const REPORT: [&str; 4] = [RECORD_FILE_NAME, "run.json.partial", "report.html", "plots"];
 /// Where runs go without `--out`.
 const RUNS: &str = "target/harness";
 
@@ -39,16 +41,18 @@ impl Directories {
         let workload = request.workload.as_deref().unwrap_or_default();
         let stem = Path::new(workload)
             .file_stem()
-            .map_or_else(|| "run".into(), |stem| stem.to_string_lossy());
+            .map_or_else(|| "run".into(), |stem| stem.to_string_lossy())
+            .replace(char::is_control, "_");
         let name = format!("{stem}-{}", reports::time::compact(SystemTime::now()));
         let mut is_new = true;
         let (run_id, out) = match request.out.as_deref() {
             Some(out) => {
                 is_new = !out.exists();
                 std::fs::create_dir_all(out).map_err(|error| cannot_use("--out", out, &error))?;
-                if out.join(RECORD_FILE_NAME).exists() && !request.overwrite {
+                let found = REPORT.iter().find(|name| out.join(name).exists());
+                if let Some(found) = found.filter(|_| !request.overwrite) {
                     return Err(HarnessError::Usage(format!(
-                        "{} has the record of another run; choose another directory with --out, or replace it with --overwrite",
+                        "{} has the {found} of another run; choose another directory with --out, or replace it with --overwrite",
                         out.display()
                     )));
                 }
@@ -136,7 +140,7 @@ fn remove_report(out: &Path) -> std::io::Result<()> {
         let is_failure = name.starts_with("failure-") && name.ends_with(".json");
         if name == "plots" {
             std::fs::remove_dir_all(entry.path())?;
-        } else if is_failure || ["run.json", "run.json.partial", "report.html"].contains(&&*name) {
+        } else if is_failure || REPORT.contains(&&*name) {
             std::fs::remove_file(entry.path())?;
         }
     }

@@ -37,6 +37,8 @@ pub(crate) fn new_record(directories: &Directories, workload: Workload) -> RunRe
         idle_hiccup: idle_hiccup(),
         clock_read_ns: Some(clock_read_ns()),
     };
+    // A run that is killed before anything is measured was still a run.
+    super::save(&record, directories);
     record
 }
 

@@ -2,7 +2,8 @@
 //!
 //! All distributions but `latest` choose among the rows that were loaded, so that the hot rows stay where they are for
 //! the whole run. `latest` prefers rows inserted lately, by any thread: it draws a rank from a growing Zipf distribution
-//! and steps back that far from the newest rows. The draws themselves never depend on timing; only where "newest"
+//! and steps back that far from the newest rows, as its thread sees them: its own newest insert counts as the newest of all, then
+//! those of the other threads in turn. The draws themselves never depend on timing; only where "newest"
 //! is does, because that is the point of the distribution. With one thread everything is reproducible.
 
 use serde::Serialize;
@@ -188,13 +189,16 @@ impl Chooser {
             }
             Kind::Latest { ranks } => {
                 let threads = u64::from(frontier.threads());
-                ranks.grow(loaded + threads * frontier.inserted(self.table, thread));
+                let inserted = threads * frontier.inserted(self.table, thread);
+                ranks.grow(loaded + inserted);
                 let rank = ranks.rank(random);
                 let author = ((u64::from(thread) + rank) % threads) as u16;
                 let depth = rank / threads;
                 match frontier.inserted(self.table, author).checked_sub(depth + 1) {
                     Some(index) => frontier.row(loaded, author, index),
-                    None => loaded - 1 - rank % loaded,
+                    // Behind all that were inserted come the loaded ones, the last first. An author who has inserted less
+                    // than this thread has one of them drawn instead.
+                    None => loaded - 1 - rank.saturating_sub(inserted) % loaded,
                 }
             }
             Kind::Hotspot {
@@ -312,6 +316,29 @@ mod tests {
             .map(|_| chooser.choose(&mut random, &frontier, 3))
             .collect();
         assert_eq!(rows, [6, 7, 0, 1, 2, 3, 4, 5, 6]);
+    }
+
+    #[test]
+    fn latest_is_by_age_over_inserted_and_loaded_rows() {
+        let frontier = Frontier::new(1, 1);
+        frontier.publish(0, 0, 500);
+        let mut chooser = Chooser::new(0, 1000, Distribution::Latest { theta: 0.5 });
+        let mut random = Random::new(2, 0);
+        let draws = 1_000_000;
+        let mut counts = vec![0_u64; 1500];
+        for _ in 0..draws {
+            counts[chooser.choose(&mut random, &frontier, 0) as usize] += 1;
+        }
+        // With one thread row 1499 is the newest, and row 0 the oldest.
+        let zeta: f64 = (1..=1500).rev().map(|i| f64::from(i).powf(-0.5)).sum();
+        for row in [1499, 1000, 999, 998, 499, 0] {
+            let mean = f64::from(1500 - row).powf(-0.5) / zeta * f64::from(draws);
+            let counted = counts[row as usize] as f64;
+            assert!(
+                (counted - mean).abs() < 5.0 * mean.sqrt(),
+                "row {row}: {counted} and not {mean}"
+            );
+        }
     }
 
     #[test]

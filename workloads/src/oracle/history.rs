@@ -73,7 +73,7 @@ impl History {
         for mut log in logs {
             log.fold_all();
             log.assert_belongs_to(plan);
-            history.writes.extend(log.folded.values().copied());
+            history.writes.extend(log.folded.writes().copied());
             let mut fates = Fates {
                 otherwise: Some(Fate::Committed),
                 ..Fates::default()

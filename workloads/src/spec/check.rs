@@ -89,8 +89,8 @@ pub(super) fn check(spec: &Spec) -> Result<(), Problem> {
         format!("`repeat` is {}, expected 1 to 1000", spec.repeat)
     })?;
     if let Some(rate) = spec.rate {
-        field("rate").require(rate > 0.0 && rate <= 1e9, || {
-            format!("`rate` is {rate}, expected transactions per second, more than 0 and at most 1000000000")
+        field("rate").require((0.001..=1e9).contains(&rate), || {
+            format!("`rate` is {rate}, expected transactions per second, 0.001 to 1000000000")
         })?;
     }
     if let Some(bytes) = spec.cache_size_bytes {

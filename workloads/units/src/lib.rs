@@ -1,6 +1,6 @@
 //! Sizes, durations and numbers as people write and read them: in specifications, on command lines, in tables and on pages.
 //!
-//! There is one grammar. Whatever is printed here is read here, to the last digit that was printed:
+//! There is one grammar. Whatever is printed here is read here (up to 15 EiB and 500 years), to the last digit that was printed:
 //!
 //! ```text
 //! size     = number [space] [EiB PiB TiB GiB MiB KiB TB GB MB kB B]            64MiB   1.25 KiB   4096

@@ -14,6 +14,7 @@ use workloads::driver::{Durability, Isolation, OpenOptions, TableRef, TargetErro
 
 use super::Job;
 use crate::child::directories::Directories;
+use crate::child::interrupt::{Interrupt, requested};
 use crate::child::process::{ChildProcess, Closed, follow_parent};
 use crate::drivers::factory;
 use crate::error::{HarnessError, Result};
@@ -24,8 +25,8 @@ const KILLS: u32 = 3;
 const ENOUGH: u64 = 100;
 /// More than can be committed until it is.
 const ROWS_MAX: usize = 1 << 24;
-/// One that says nothing for so long is stuck.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// One that takes longer is stuck.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a child of the probe has to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -88,27 +89,35 @@ fn rows_of(
     let content = Job::Survive(job.clone());
     let mut child: ChildProcess<Row> = ChildProcess::start(&file, super::SCENARIO.name, &content)?;
     let mut told = Vec::new();
+    let begun = Instant::now();
+    // Why it was killed before it had told enough.
+    let mut given_up = None;
     let mut killed = false;
-    let mut heard = Instant::now();
     loop {
         match child.next_event(Duration::from_millis(50)) {
             // What it told before it died counts, also if it is read only now.
-            Ok(Some(row)) => {
-                heard = Instant::now();
-                told.push(row);
-            }
+            Ok(Some(row)) => told.push(row),
             Ok(None) => {}
             Err(Closed) => break,
         }
-        let stuck = heard.elapsed() > PATIENCE;
-        if !killed && (told.len() as u64 >= enough || stuck) {
+        if killed {
+            continue;
+        }
+        killed = told.len() as u64 >= enough;
+        if requested() != Interrupt::None {
+            given_up = Some("it was interrupted".to_owned());
+        } else if begun.elapsed() > PATIENCE {
+            given_up = Some(format!("it took longer than {} s", PATIENCE.as_secs()));
+        }
+        killed |= given_up.is_some();
+        if killed {
             child.kill();
-            killed = true;
         }
     }
     let ended = child.wait()?;
-    Ok(match ended.failure() {
-        Some(failure) if !killed || (told.len() as u64) < enough => Err(failure),
+    Ok(match (given_up, ended.failure()) {
+        (Some(why), _) => Err(why),
+        (None, Some(failure)) if !killed => Err(failure),
         _ => Ok(told),
     })
 }

@@ -152,21 +152,21 @@ pub(crate) fn timed_run(
             begin,
             series: &mut timed.series,
         };
-        timed.interrupted |= sampler.phase("warm-up", Phase::Warmup, planned.run_start);
-        let run_start = Instant::now();
+        timed.interrupted |= sampler.phase("warm-up", Phase::Warmup, begin, planned.run_start);
         let device = Device::below(&job.directory);
         let (stats, usage) = (target.stats(), usage_now(device));
         let hiccup = HiccupMeter::start().ok();
-        if !timed.interrupted {
-            timed.interrupted |= sampler.phase("run", Phase::Run, planned.run_end);
-            timed.length = run_start
-                .elapsed()
-                .min(planned.run_end.saturating_duration_since(planned.run_start));
+        let is_run = !timed.interrupted;
+        if is_run {
+            timed.interrupted |= sampler.phase("run", Phase::Run, planned.run_start, planned.run_end);
         }
         // Before the workers end, because the kernel forgets the context switches of threads that have.
         timed.usage = usage_now(device).since(&usage);
         timed.stats = target.stats().since(&stats);
         over.store(true, Ordering::Relaxed);
+        if is_run {
+            timed.length = planned.length_until(Instant::now());
+        }
         timed.hiccup = hiccup.map(HiccupMeter::stop).unwrap_or_default();
         for handle in handles {
             let result = handle
@@ -222,11 +222,11 @@ struct Sampler<'a> {
 }
 
 impl Sampler<'_> {
-    /// Samples until `end`; `true` when the user asked to stop. An interrupted phase ends with its interval.
-    fn phase(&mut self, name: &str, phase: Phase, end: Instant) -> bool {
-        let start = Instant::now();
+    /// Samples until `end`; `true` when the user asked to stop. An interrupted phase ends with its interval. Who is woken so late
+    /// that the phase is over by then still ends an interval for it.
+    fn phase(&mut self, name: &str, phase: Phase, start: Instant, end: Instant) -> bool {
         let total = end.saturating_duration_since(start).as_millis() as u64;
-        if total == 0 {
+        if end == start {
             return false;
         }
         progress::phase(name, total, "ms");
@@ -241,9 +241,10 @@ impl Sampler<'_> {
                     .series
                     .end_interval(now - self.begin, phase, self.slots, stats);
                 committed += interval.committed;
-                let done = (now - start).as_millis() as u64;
+                let done = now.saturating_duration_since(start).as_millis() as u64;
                 let shown = if last {
-                    Some(committed as f64 / (now - start).as_secs_f64())
+                    let length = now.min(end).saturating_duration_since(start).as_secs_f64();
+                    (length > 0.0).then(|| committed as f64 / length)
                 } else {
                     interval.throughput()
                 };

@@ -35,6 +35,11 @@ pub(crate) struct Window {
 }
 
 impl Window {
+    /// How much of the timed run is over at `now`: what rates are divided by, since it is in this time that workers count.
+    pub(super) fn length_until(&self, now: Instant) -> Duration {
+        now.min(self.run_end).saturating_duration_since(self.run_start)
+    }
+
     /// The phase in which something ended; none after the end, planned or not.
     fn phase(&self, ended: Instant, stop: &AtomicBool) -> Option<Phase> {
         if ended >= self.run_end || stop.load(Ordering::Relaxed) {
@@ -310,6 +315,10 @@ mod tests {
         assert_eq!(phase(window.run_end), None);
         stop.store(true, Ordering::Relaxed);
         assert_eq!(window.phase(window.run_start, &stop), None);
+        // Rates are divided by the time in which workers count, whenever somebody looks.
+        let length = |ms| window.length_until(window.run_start + Duration::from_millis(ms));
+        assert_eq!(length(500), Duration::from_millis(500));
+        assert_eq!(length(5_000_000), window.run_end - window.run_start);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What one worker remembers of its transactions, cheaply enough to stay on in every measured run.
 //!
 //! - **Writes.** Each committed write is appended to a chunk (a few nanoseconds, no search). When the chunks pass their
-//!   budget the oldest is folded into a map from row to the thread's last write to it, so memory is bounded by the
+//!   budget the oldest write is folded for each that comes, into a map from row to the thread's last write to it, so memory is bounded by the
 //!   rows written, not by the length of the run.
 //! - **Outcomes.** Sequences rise with every attempt, so it is enough to note the ranges that were rolled back or whose
 //!   end is unknown; all others below the last are committed.
@@ -9,6 +9,7 @@
 //!   the writer committed is known only at the end.
 //! - **Read-modify-writes.** For a sample of the rows, which version was read and which was written.
 
+mod folded;
 mod options;
 mod reads;
 mod record;

@@ -2,20 +2,15 @@
 
 use std::collections::VecDeque;
 
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
-
 use crate::oracle::violation::{ViolationKind, Violations};
 use crate::stream::{Plan, Transaction};
 use crate::version::{RowRef, Version};
 
+use super::folded::Folded;
 use super::options::LogOptions;
 use super::record::{LoggedWrite, Outcomes, ReadRecord, UncertainTransaction, UpdateRecord};
 
 pub(super) const CHUNK_LEN: usize = 4096;
-
-/// Last write of this thread to each row.
-pub(in crate::oracle) type LastWrites = HashMap<RowRef, LoggedWrite, FixedState>;
 
 /// What one worker remembers.
 #[derive(Debug)]
@@ -23,7 +18,13 @@ pub struct ThreadLog {
     pub(in crate::oracle) thread: u16,
     pub(super) options: LogOptions,
     pub(super) chunks: VecDeque<Vec<LoggedWrite>>,
-    pub(in crate::oracle) folded: LastWrites,
+    /// Writes in the chunks that have not been folded.
+    kept: usize,
+    /// Of the oldest chunk, the first write that has not been folded.
+    next_to_fold: usize,
+    /// An empty chunk.
+    spare: Vec<LoggedWrite>,
+    pub(in crate::oracle) folded: Folded,
     /// First sequence used and the one after the last.
     pub(in crate::oracle) issued: Option<(u64, u64)>,
     /// Sequences of attempts that were rolled back: first, and the one after the last.
@@ -50,7 +51,10 @@ impl ThreadLog {
             thread,
             options,
             chunks: VecDeque::new(),
-            folded: LastWrites::default(),
+            kept: 0,
+            next_to_fold: 0,
+            spare: Vec::new(),
+            folded: Folded::default(),
             issued: None,
             rolled_back: Vec::new(),
             uncertain: Vec::new(),
@@ -148,16 +152,17 @@ impl ThreadLog {
         }
     }
 
+    /// Past the budget the oldest is folded for each that comes, so that no transaction bears the work of many.
     #[inline]
     fn push(&mut self, write: LoggedWrite) {
+        if self.kept >= self.options.writes_max {
+            self.fold_oldest();
+        }
+        self.kept += 1;
         match self.chunks.back_mut() {
             Some(chunk) if chunk.len() < CHUNK_LEN => chunk.push(write),
             _ => {
-                let mut chunk = if (self.chunks.len() + 1) * CHUNK_LEN > self.options.writes_max {
-                    self.fold_oldest().unwrap_or_default()
-                } else {
-                    Vec::new()
-                };
+                let mut chunk = std::mem::take(&mut self.spare);
                 chunk.reserve(CHUNK_LEN);
                 chunk.push(write);
                 self.chunks.push_back(chunk);
@@ -165,13 +170,24 @@ impl ThreadLog {
         }
     }
 
-    /// Moves the oldest chunk into the map, and gives its memory back empty.
-    fn fold_oldest(&mut self) -> Option<Vec<LoggedWrite>> {
-        let mut chunk = self.chunks.pop_front()?;
-        for write in chunk.drain(..) {
-            self.folded.insert(write.row, write);
+    /// Moves the oldest write into the map; `false` if there is none.
+    fn fold_oldest(&mut self) -> bool {
+        let Some(write) = self.chunks.front().and_then(|chunk| chunk.get(self.next_to_fold)) else {
+            return false;
+        };
+        self.folded.insert(*write);
+        self.kept -= 1;
+        self.next_to_fold += 1;
+        if self
+            .chunks
+            .front()
+            .is_some_and(|chunk| chunk.len() == self.next_to_fold)
+        {
+            self.next_to_fold = 0;
+            self.spare = self.chunks.pop_front().unwrap_or_default();
+            self.spare.clear();
         }
-        Some(chunk)
+        true
     }
 
     /// The current attempt was rolled back, or its commit was refused.
@@ -200,15 +216,15 @@ impl ThreadLog {
 
     /// Folds everything; afterwards `folded` is complete.
     pub(in crate::oracle) fn fold_all(&mut self) {
-        while self.fold_oldest().is_some() {}
+        while self.fold_oldest() {}
     }
 
     /// Checks that the log was used with this plan's tables only.
     pub(in crate::oracle) fn assert_belongs_to(&self, plan: &Plan) {
         debug_assert!(
             self.folded
-                .keys()
-                .all(|row| row.table().index() < plan.tables().len()),
+                .writes()
+                .all(|write| write.row.table().index() < plan.tables().len()),
             "the log of thread {} names tables that the plan does not have",
             self.thread
         );
