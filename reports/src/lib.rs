@@ -35,6 +35,9 @@
 
 pub mod alike;
 pub mod criteria;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod html;
 pub mod plot;
 pub mod record;

@@ -86,6 +86,14 @@ fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     })
 }
 
+pub(super) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    deserializer.deserialize_any(Text {
+        expected: "a whole number from 0, such as 1000 or \"100k\"",
+        parse: units::parse_count,
+        number: Some(|count| count),
+    })
+}
+
 pub(super) fn some_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     size(deserializer).map(Some)
 }

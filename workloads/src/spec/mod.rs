@@ -90,6 +90,7 @@ pub struct TableSpec {
     /// Its name.
     pub name: String,
     /// Rows that are loaded before the run.
+    #[serde(deserialize_with = "file::count")]
     pub rows: u64,
     /// Its keys.
     #[serde(default)]

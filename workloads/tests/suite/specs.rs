@@ -106,7 +106,7 @@ fn what_is_wrong_is_said_with_its_place() {
         (
             "rows = 10",
             "rows = -1",
-            "my.toml:5:8: `rows`: found the number -1, expected a whole number from 0",
+            "my.toml:5:8: `rows`: found the number -1, expected a whole number from 0, such as 1000 or \"100k\"",
         ),
         (
             "rows = 10",
@@ -549,4 +549,11 @@ proptest! {
         changed.insert(at, byte);
         let _ = Spec::parse("x", "x.toml", &changed);
     }
+}
+
+#[test]
+fn counts_are_read_as_on_the_command_line() {
+    let text = "title = \"t\"\n[[table]]\nname = \"a\"\nrows = \"1.5k\"\n[[transaction]]\nname = \"x\"\noperations = [{ op = \"update\" }]\n";
+    let spec = Spec::parse("counts", "counts.toml", text).unwrap();
+    assert_eq!(spec.tables[0].rows, 1500);
 }
