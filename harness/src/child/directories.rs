@@ -70,8 +70,7 @@ impl Directories {
         let data = parent.join(data_name(&run_id, std::process::id(), request.keep));
         let running = std::fs::create_dir_all(parent)
             .and_then(|()| std::fs::create_dir(&data))
-            .and_then(|()| File::create(data.join(RUNNING)))
-            .and_then(|file| file.lock().map(|()| file))
+            .and_then(|()| lock_of(&data))
             .map_err(|error| {
                 if is_new {
                     // It has nothing in it, and is not removed if it has.
@@ -123,6 +122,16 @@ impl Drop for Directories {
     }
 }
 
+/// The file that tells that a run lives, locked before others can see it by its name. Where there are no locks nobody can tell,
+/// and nothing is called left over.
+fn lock_of(data: &Path) -> std::io::Result<File> {
+    let unseen = data.join("starting");
+    let file = File::create(&unseen)?;
+    let _ = file.lock();
+    std::fs::rename(unseen, data.join(RUNNING))?;
+    Ok(file)
+}
+
 /// Databases that are to stay have another name.
 fn data_name(run_id: &str, process: u32, keep: bool) -> String {
     if keep {
@@ -137,7 +146,10 @@ fn remove_report(out: &Path) -> std::io::Result<()> {
     for entry in std::fs::read_dir(out)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let is_failure = name.starts_with("failure-") && name.ends_with(".json");
+        let is_failure = ["failure-", "schedule-"]
+            .iter()
+            .any(|kind| name.starts_with(kind));
+        let is_failure = is_failure && name.ends_with(".json");
         if name == "plots" {
             std::fs::remove_dir_all(entry.path())?;
         } else if is_failure || REPORT.contains(&&*name) {
@@ -246,7 +258,7 @@ mod tests {
         let message = Directories::create(&request).unwrap_err().to_string();
         assert!(message.contains("--overwrite"), "{message}");
         request.overwrite = true;
-        for name in ["report.html", "failure-1.json", "mine.txt"] {
+        for name in ["report.html", "failure-1.json", "schedule-1.json", "mine.txt"] {
             std::fs::write(parent.path().join(name), "").unwrap();
         }
         drop(directories);

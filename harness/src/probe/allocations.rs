@@ -1,7 +1,8 @@
 //! How often a thread asks for memory, counted only while somebody wants to know.
 //!
 //! The measuring loop must not allocate: what it allocates is charged to every engine. So the program has an allocator that
-//! can count. Outside of a [`Counting`] it costs one look at a flag for each allocation, for every engine the same.
+//! can count. Outside of a [`Counting`] it costs one look at a flag for each allocation. Engines in
+//! other languages have allocators of their own, and are not counted.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

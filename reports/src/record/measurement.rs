@@ -94,7 +94,7 @@ pub struct TransactionType {
 /// every latency.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct LoopCost {
-    /// Nanoseconds for each transaction on one thread.
+    /// Nanoseconds of processor time for each transaction on one thread.
     #[serde(default)]
     pub transaction_ns: Option<f64>,
     /// Nanoseconds for each operation on one thread.
