@@ -199,7 +199,7 @@ fn runs_that_cannot_be_compared_are_not() {
             }
         }
     };
-    let changes: [(&str, Change); 10] = [
+    let changes: [(&str, Change); 11] = [
         ("threads", Box::new(settings(|of| of.threads = Some(99)))),
         ("rows", Box::new(settings(|of| of.rows = Some(99)))),
         (
@@ -217,6 +217,13 @@ fn runs_that_cannot_be_compared_are_not() {
         (
             "durability",
             Box::new(settings(|of| of.durability = Some("x".into()))),
+        ),
+        (
+            "checkpoints asked for",
+            Box::new(|of| {
+                let overrides = &mut of.workload.overrides;
+                overrides.insert("checkpoint-every".into(), "50ms".into());
+            }),
         ),
         ("machine", Box::new(|of| of.environment.cpu_cores = Some(99))),
         (
