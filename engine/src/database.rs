@@ -12,7 +12,7 @@ use crate::ids::{CommitId, PageNumber, TableId};
 use crate::injected::{self, Bug};
 use crate::metrics::{Metrics, StorageMetrics};
 use crate::opening::{self, FirstCheckpoint};
-use crate::options::Options;
+use crate::options::{Options, WalSync};
 use crate::recovery::RecoveryReport;
 use crate::store::StoreStats;
 use crate::sync::Mutex;
@@ -358,6 +358,9 @@ impl Database {
             free_bytes: store.free_bytes,
             pending_bytes: store.pending_bytes,
             compression: self.manager().pool.store().codec().0.name(),
+            wal_sync: Some(self.manager().wal.stats().sync)
+                .filter(|sync| *sync != WalSync::Auto)
+                .map(WalSync::name),
         }
     }
 

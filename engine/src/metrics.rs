@@ -72,6 +72,8 @@ pub struct StorageMetrics {
     pub pending_bytes: u64,
     /// Name of the codec for new pages.
     pub compression: &'static str,
+    /// How the log is made durable: `fdatasync` or `direct`. `None` for a database that is open for reading only.
+    pub wal_sync: Option<&'static str>,
 }
 
 /// Counters of a database since it was opened.

@@ -215,7 +215,47 @@ impl Options {
         Database::open_with(path.as_ref(), self)
     }
 
-    fn check(&self) -> Result<()> {
+    /// Every option but the file system with its value, by the names of the methods here: sizes in bytes, times in
+    /// milliseconds, `never` for no limit. For records of what a database ran with.
+    #[must_use]
+    pub fn values(&self) -> Vec<(&'static str, String)> {
+        let number = |value: usize| value.to_string();
+        let limit = |value: u64| match value {
+            u64::MAX => "never".to_owned(),
+            value => value.to_string(),
+        };
+        let level = match self.codec_level {
+            0 => String::new(),
+            level => format!(":{level}"),
+        };
+        vec![
+            ("page_size", number(self.page_size)),
+            ("cache_size", number(self.cache_size)),
+            ("compression", format!("{}{level}", self.codec.name())),
+            ("busy_timeout", self.busy_timeout.as_millis().to_string()),
+            ("max_transaction_size", number(self.max_transaction_size)),
+            ("version_budget", number(self.version_budget)),
+            ("keep_versions", number(self.keep_versions)),
+            ("wal_segment_size", self.wal_segment_size.to_string()),
+            ("wal_sync", self.wal_sync.name().to_owned()),
+            ("checkpoint_pages", limit(self.checkpoint_pages as u64)),
+            ("checkpoint_wal_bytes", limit(self.checkpoint_wal_bytes)),
+            (
+                "checkpoint_interval",
+                self.checkpoint_interval
+                    .map_or_else(|| "never".to_owned(), |interval| interval.as_millis().to_string()),
+            ),
+            ("background", self.background.to_string()),
+            ("redo_threads", number(self.redo_threads)),
+            ("read_only", self.read_only.to_string()),
+        ]
+    }
+
+    /// Checks the ranges, as [`Options::open`] does first.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] naming the option, its value and what was expected.
+    pub fn check(&self) -> Result<()> {
         let invalid = |name, value: String, expected: &str| Error::InvalidOption {
             name,
             value,

@@ -8,10 +8,12 @@ mod child;
 mod cli;
 mod console;
 mod drivers;
+mod engine_options;
 mod error;
 mod probe;
 mod request;
 mod scenarios;
+mod values;
 
 use std::process::ExitCode;
 

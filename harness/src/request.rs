@@ -11,7 +11,9 @@ use workloads::driver::{Durability, Isolation};
 use workloads::spec::Overrides;
 
 use crate::drivers::factory;
+use crate::engine_options::{EngineOptions, Setting};
 use crate::error::{HarnessError, Result};
+use crate::values::{Values, first, list};
 
 /// A run and what to change about its specification.
 #[derive(Clone, Debug, Default, Args)]
@@ -28,15 +30,16 @@ pub(crate) struct Request {
         default_value = "palimpsest,memory"
     )]
     pub engine: Vec<String>,
-    /// Concurrent sessions, each on its own thread [default: the specification's].
-    #[arg(short, long, value_name = "N")]
-    pub threads: Option<u32>,
-    /// Rows to load into each table [default: the specification's].
-    #[arg(short, long, value_name = "N", value_parser = parse_count)]
-    pub rows: Option<u64>,
-    /// Bytes of a value, for instance 100 or 1KiB [default: the specification's].
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
-    pub value_size: Option<u64>,
+    /// Concurrent sessions, each on its own thread; several values, as in 1,2,4, make a run of each, drawn as curves
+    /// [default: the specification's].
+    #[arg(short, long, value_name = "N,..", value_parser = list(parse_threads))]
+    pub threads: Option<Values<u16>>,
+    /// Rows to load into each table; several values make a run of each [default: the specification's].
+    #[arg(short, long, value_name = "N,..", value_parser = list(parse_count))]
+    pub rows: Option<Values<u64>>,
+    /// Bytes of a value, for instance 100 or 1KiB; several values make a run of each [default: the specification's].
+    #[arg(long, value_name = "SIZE,..", value_parser = list(parse_size))]
+    pub value_size: Option<Values<u64>>,
     /// Length of the timed run, for instance 10s or 2m [default: the specification's].
     #[arg(short, long, value_name = "TIME", value_parser = parse_duration)]
     pub duration: Option<Duration>,
@@ -47,21 +50,30 @@ pub(crate) struct Request {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub repeat: Option<u32>,
     /// Open loop: transactions offered each second over all threads, at random (Poisson) times; latency then counts
-    /// from the intended start. Without it each thread starts its next transaction when the last has ended.
-    #[arg(long, value_name = "PER_SECOND", value_parser = parse_rate)]
-    pub rate: Option<f64>,
+    /// from the intended start. Without it each thread starts its next transaction when the last has ended. Several values
+    /// make a run of each.
+    #[arg(long, value_name = "PER_SECOND,..", value_parser = list(parse_rate))]
+    pub rate: Option<Values<f64>>,
     /// What a commit must survive before it is acknowledged: sync, no-sync [default: the specification's].
     #[arg(long, value_name = "LEVEL", value_parser = parse_durability)]
     pub durability: Option<Durability>,
     /// Isolation level: read-committed, snapshot, ... [default: the specification's].
     #[arg(long, value_name = "LEVEL", value_parser = parse_isolation)]
     pub isolation: Option<Isolation>,
-    /// Memory for the engine's page cache, for instance 64MiB [default: the specification's, else the engine's].
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
-    pub cache_size: Option<u64>,
+    /// Memory for the engine's page cache, for instance 64MiB; several values make a run of each [default: the
+    /// specification's, else the engine's].
+    #[arg(long, value_name = "SIZE,..", value_parser = list(parse_size))]
+    pub cache_size: Option<Values<u64>>,
     /// Compression of stored data, where the engine has it: NONE, LZ4, ZSTD [default: the engine's].
     #[arg(long, value_name = "CODEC")]
     pub compression: Option<String>,
+    /// How long a transaction waits for another's lock, for instance 100ms [default: 1s].
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub busy_timeout: Option<Duration>,
+    /// A setting of one engine, for instance palimpsest.page-size=8KiB; `harness list` has all of them. It outweighs what
+    /// is asked of all engines. Several values, as in palimpsest.page-size=4KiB,16KiB, make a run of each. Can be repeated.
+    #[arg(long = "set", value_name = "ENGINE.KEY=VALUE,..", value_parser = Setting::parse)]
+    pub set: Vec<Setting>,
     /// How often to ask the engine for a checkpoint during the timed run; 0 never, which leaves them to the engine
     /// [default: once, in the middle, so that no figure is free of the work that was put off].
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
@@ -93,9 +105,17 @@ pub(crate) struct Request {
     /// Write the record as JSON to standard output; text for people goes to standard error.
     #[arg(long)]
     pub json: bool,
-    /// Keep the databases after the run.
+    /// Keep the databases after the run, as it left them; where, is told at the end. `harness inspect`, `verify` and `salvage`
+    /// take them. For one to begin runs with, see --prepare.
     #[arg(long)]
     pub keep: bool,
+    /// Only load the database of each engine, into this new directory, for runs with --use.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["use", "out", "keep", "json", "data_dir"])]
+    pub prepare: Option<PathBuf>,
+    /// Begin with databases that --prepare has loaded, in place of loading them: each repetition copies one. Workload,
+    /// rows, sizes and seed must be those of --prepare.
+    #[arg(id = "use", long, value_name = "DIR")]
+    pub use_prepared: Option<PathBuf>,
 }
 
 impl Request {
@@ -103,18 +123,30 @@ impl Request {
     pub(crate) fn settings(&self) -> BTreeMap<String, String> {
         let (duration, size) = (units::exact_duration, units::exact_size);
         let entries = [
-            ("threads", self.threads.map(|value| value.to_string())),
-            ("rows", self.rows.map(|value| value.to_string())),
-            ("value-size", self.value_size.map(size)),
+            ("threads", text(&self.threads)),
+            ("rows", text(&self.rows)),
+            (
+                "value-size",
+                self.value_size.as_ref().map(|values| values.text(size)),
+            ),
             ("duration", self.duration.map(duration)),
             ("warmup", self.warmup.map(duration)),
             ("repeat", self.repeat.map(|value| value.to_string())),
-            ("rate", self.rate.map(|value| value.to_string())),
+            ("rate", text(&self.rate)),
             ("durability", self.durability.map(|value| value.to_string())),
             ("isolation", self.isolation.map(|value| value.to_string())),
-            ("cache-size", self.cache_size.map(size)),
+            (
+                "cache-size",
+                self.cache_size.as_ref().map(|values| values.text(size)),
+            ),
             ("compression", self.compression.clone()),
+            ("busy-timeout", self.busy_timeout.map(duration)),
+            ("set", (!self.set.is_empty()).then(|| self.set_text())),
             ("checkpoint-every", self.checkpoint_every.map(duration)),
+            (
+                "use",
+                self.use_prepared.as_ref().map(|path| path.display().to_string()),
+            ),
             ("seed", self.seed.map(|value| value.to_string())),
             ("deep", self.deep.then(|| "yes".into())),
             ("rounds", self.rounds.map(|value| value.to_string())),
@@ -126,33 +158,74 @@ impl Request {
             .collect()
     }
 
-    /// What it changes in a specification.
-    ///
-    /// # Errors
-    /// Usage, when a number does not fit.
-    pub(crate) fn overrides(&self) -> Result<Overrides> {
-        let threads = self
-            .threads
-            .map(|threads| {
-                u16::try_from(threads).map_err(|_| {
-                    HarnessError::Usage(format!("--threads {threads}: at most {} are possible", u16::MAX))
-                })
-            })
-            .transpose()?;
-        Ok(Overrides {
-            rows: self.rows,
-            value_size: self.value_size,
-            threads,
+    /// All of `--set`, as it is recorded.
+    fn set_text(&self) -> String {
+        let all = self.set.iter();
+        all.map(|setting| format!("{}={}", setting.full_name(), setting.values.join(",")))
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    /// What it changes in a specification, with the first of several values.
+    pub(crate) fn overrides(&self) -> Overrides {
+        Overrides {
+            rows: first(&self.rows),
+            value_size: first(&self.value_size),
+            threads: first(&self.threads),
             run: self.duration,
             warmup: self.warmup,
             repeat: self.repeat,
-            rate: self.rate.map(Some),
+            rate: first(&self.rate).map(Some),
             isolation: self.isolation,
             durability: self.durability,
-            cache_size_bytes: self.cache_size,
+            cache_size_bytes: first(&self.cache_size),
             seed: self.seed,
             ..Overrides::default()
-        })
+        }
+    }
+
+    /// The options that were given several values.
+    pub(crate) fn lists(&self) -> Vec<String> {
+        let several = [
+            (
+                "--threads",
+                self.threads.as_ref().is_some_and(Values::are_several),
+            ),
+            ("--rows", self.rows.as_ref().is_some_and(Values::are_several)),
+            (
+                "--value-size",
+                self.value_size.as_ref().is_some_and(Values::are_several),
+            ),
+            (
+                "--cache-size",
+                self.cache_size.as_ref().is_some_and(Values::are_several),
+            ),
+            ("--rate", self.rate.as_ref().is_some_and(Values::are_several)),
+        ];
+        let options = several.into_iter().filter(|(_, several)| *several);
+        let set = self.set.iter().filter(|setting| setting.values.len() > 1);
+        options
+            .map(|(name, _)| name.to_owned())
+            .chain(set.map(|setting| format!("--set {}", setting.full_name())))
+            .collect()
+    }
+
+    /// How databases of `engine` are opened, with the first of several values.
+    ///
+    /// # Errors
+    /// Usage, when the engine does not have what is asked for.
+    pub(crate) fn engine_options(&self, engine: &str) -> Result<EngineOptions> {
+        let mut options = EngineOptions::of_all(
+            engine,
+            first(&self.cache_size),
+            self.compression.as_deref(),
+            self.busy_timeout,
+        )?;
+        for setting in self.set.iter().filter(|setting| setting.engine == engine) {
+            options.set(engine, &setting.name, &setting.values[0])?;
+        }
+        options.check(engine)?;
+        Ok(options)
     }
 
     /// The one engine beside the in-memory bound.
@@ -188,8 +261,33 @@ impl Request {
                 )));
             }
         }
+        for (at, setting) in self.set.iter().enumerate() {
+            let name = setting.full_name();
+            if !self.engine.contains(&setting.engine) {
+                return Err(HarnessError::Usage(format!(
+                    "--set {name}: the run has no engine `{}`, but {}",
+                    setting.engine,
+                    self.engine.join(", ")
+                )));
+            }
+            if self.set[..at].iter().any(|other| other.full_name() == name) {
+                return Err(HarnessError::Usage(format!("--set {name} is given twice")));
+            }
+        }
         Ok(())
     }
+}
+
+/// The values of an option as they are recorded.
+fn text<T: Copy + ToString>(values: &Option<Values<T>>) -> Option<String> {
+    Some(values.as_ref()?.text(|value| value.to_string()))
+}
+
+fn parse_threads(text: &str) -> Result<u16, String> {
+    text.parse()
+        .ok()
+        .filter(|threads| *threads > 0)
+        .ok_or_else(|| format!("`{text}` is not a number of threads; expected 1 to {}", u16::MAX))
 }
 
 fn parse_rate(text: &str) -> Result<f64, String> {
@@ -242,8 +340,14 @@ impl Request {
             "1",
             "--compression",
             "NONE",
+            "--busy-timeout",
+            "1s",
+            "--set",
+            "palimpsest.page-size=8KiB",
             "--checkpoint-every",
             "1s",
+            "--use",
+            "prepared",
             "--seed",
             "1",
             "--deep",
@@ -293,12 +397,12 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(request.engine, ["memory", "palimpsest"]);
-        assert_eq!(request.rows, Some(10_000));
-        assert_eq!(request.value_size, Some(1024));
+        assert_eq!(request.rows, Some(Values::from(10_000)));
+        assert_eq!(request.value_size, Some(Values::from(1024)));
         assert_eq!(request.duration, Some(Duration::from_secs(90)));
         assert_eq!(request.durability, Some(Durability::NoSync));
         assert_eq!(request.isolation, Some(Isolation::ReadCommitted));
-        assert_eq!(request.rate, Some(5000.0));
+        assert_eq!(request.rate, Some(Values::from(5000.0)));
         assert_eq!(super::parse_rate("20k"), Ok(20_000.0));
         let settings = request.settings();
         assert_eq!(
@@ -314,21 +418,64 @@ mod tests {
             ["--rows", "many"],
             ["--rate", "-1"],
             ["--rate", "inf"],
-            ["--rate", "1,5"],
             ["--repeat", "0"],
+            ["--threads", "0"],
+            ["--threads", "70000"],
+            ["--threads", "1,1"],
+            ["--set", "page-size=4096"],
             ["--duration", "10"],
             ["--durability", "maybe"],
             ["--rows", "99999999999999999M"],
         ] {
             assert!(request(&bad).is_err(), "{bad:?}");
         }
-        let many = request(&["--threads", "70000"]).unwrap();
-        assert!(
-            many.overrides()
+    }
+
+    #[test]
+    fn several_values_and_settings_are_recorded_as_they_were_given() {
+        let request = request(&[
+            "--threads=1,2,4",
+            "--cache-size=1MiB,8MiB",
+            "--set=palimpsest.page-size=4KiB,8KiB",
+            "--set",
+            "palimpsest.wal-sync=direct",
+        ])
+        .unwrap();
+        let settings = request.settings();
+        assert_eq!(
+            (&*settings["threads"], &*settings["cache-size"]),
+            ("1,2,4", "1MiB,8MiB")
+        );
+        assert_eq!(
+            settings["set"],
+            "palimpsest.page-size=4KiB,8KiB palimpsest.wal-sync=direct"
+        );
+        assert_eq!(
+            request.lists(),
+            ["--threads", "--cache-size", "--set palimpsest.page-size"]
+        );
+        let options = request.engine_options("palimpsest").unwrap();
+        assert_eq!(options.cache_size_bytes, Some(1 << 20));
+        assert_eq!(options.settings.len(), 2);
+    }
+
+    #[test]
+    fn settings_go_to_engines_of_the_run_once() {
+        let refusal = |arguments: &[&str]| {
+            request(arguments)
+                .unwrap()
+                .check_engines()
                 .unwrap_err()
                 .to_string()
-                .contains("--threads 70000")
-        );
+        };
+        assert!(refusal(&["--set", "sqlite.page-size=4096"]).contains("no engine `sqlite`"));
+        let twice = [
+            "--set",
+            "palimpsest.background=on",
+            "--set",
+            "palimpsest.background=off",
+        ];
+        assert!(refusal(&twice).contains("twice"));
     }
 
     #[test]
@@ -353,6 +500,7 @@ mod tests {
             "data-dir",
             "json",
             "keep",
+            "prepare",
             "help",
         ];
         let command = <Line as clap::CommandFactory>::command();

@@ -1,6 +1,7 @@
 //! What can be chosen about the log, and what it counts.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use super::block::BLOCK_BYTES;
 use super::frame::FRAME_BYTES_MAX_BESIDE_BODY;
@@ -18,6 +19,34 @@ pub enum WalSync {
     Fdatasync,
     /// Write with `O_DIRECT | O_DSYNC`: one system call, no page cache.
     Direct,
+}
+
+impl WalSync {
+    /// Every way.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Fdatasync, Self::Direct];
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Fdatasync => "fdatasync",
+            Self::Direct => "direct",
+        }
+    }
+}
+
+impl FromStr for WalSync {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|sync| sync.name() == text);
+        found.ok_or_else(|| Error::InvalidOption {
+            name: "wal_sync",
+            value: text.to_owned(),
+            expected: "auto, fdatasync or direct".to_owned(),
+        })
+    }
 }
 
 /// Where the log is and how it is laid out.
@@ -142,6 +171,14 @@ pub struct WalStats {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ways_to_sync_are_read_as_they_are_shown() {
+        for sync in WalSync::ALL {
+            assert_eq!(sync.name().parse::<WalSync>().ok(), Some(sync));
+        }
+        assert!("fsync".parse::<WalSync>().is_err());
+    }
 
     #[test]
     fn segment_sizes_are_checked() {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use workloads::spec::{BUILTIN_NAMES, builtin};
 
 use crate::drivers::factories;
+use crate::engine_options::COMMON;
 use crate::error::{HarnessError, Result};
 use crate::scenarios;
 
@@ -49,6 +50,16 @@ pub(crate) fn list() -> Result<String> {
             durabilities.join(", "),
             isolations.join(", ")
         );
+        for setting in factory.settings() {
+            let name = format!("{}={}", setting.name, setting.values);
+            let _ = writeln!(text, "  {:<18}   {name:<34} {}", "", setting.about);
+        }
+    }
+    text.push_str(
+        "\nSettings of an engine are given with --set ENGINE.KEY=VALUE; every engine also takes:\n",
+    );
+    for (name, about) in COMMON {
+        let _ = writeln!(text, "  {:<18}   {name:<34} {about}", "");
     }
     Ok(text)
 }

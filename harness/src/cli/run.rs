@@ -17,6 +17,9 @@ use crate::scenarios;
 /// # Errors
 /// Usage, or what kept the run from being made.
 pub(super) fn run(request: &Request) -> Result<Exit> {
+    if let Some(directory) = &request.prepare {
+        return scenarios::load_only(request, directory).map(|()| Exit::Good);
+    }
     let run = scenarios::prepare(request)?;
     let directories = Directories::create(request)?;
     interrupt::install()?;

@@ -68,16 +68,7 @@ impl TargetFactory for MemoryFactory {
                 "memory keeps nothing, so there is no database to open again",
             ));
         }
-        if let Some(codec) = &options.compression {
-            return Err(TargetError::unsupported(format!(
-                "memory does not compress (asked for {codec})"
-            )));
-        }
-        if let Some((name, _)) = options.engine_settings.first() {
-            return Err(TargetError::unsupported(format!(
-                "memory has no setting `{name}`"
-            )));
-        }
+        self.check(options)?;
         Ok(Box::new(MemoryTarget {
             capabilities: self.capabilities.clone(),
             tables: options.tables.iter().map(|_| RwLock::new(Rows::new())).collect(),

@@ -5,21 +5,23 @@
 //! After a write conflict the next `begin` waits until the winner is visible, as the engine's documentation asks of
 //! whoever retries.
 
+mod options;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use engine::{CommitId, Database, Error, IsolationLevel, Options, Snapshot, Table, Transaction};
 use workloads::driver::{
-    Capabilities, Committed, Direction, Durability, EffectiveSettings, ErrorKind, GroupSize, Isolation,
-    OpenMode, OpenOptions, RowBuffer, Session, TableRef, Target, TargetError, TargetFactory, TargetStats,
-    TxOptions,
+    Capabilities, Committed, Direction, Durability, EffectiveSettings, EngineSetting, ErrorKind, GroupSize,
+    Isolation, OpenMode, OpenOptions, RowBuffer, Session, TableRef, Target, TargetError, TargetFactory,
+    TargetStats, TxOptions, refuse_undeclared,
 };
+
+use options::{SETTINGS, effective, engine_options};
 
 /// The database file's name in its directory.
 pub(crate) const FILE_NAME: &str = "palimpsest.db";
-/// Level for ZSTD when none is given, the library's own default.
-const ZSTD_LEVEL: i32 = 3;
 
 /// Makes [`PalimpsestTarget`]s.
 #[derive(Debug)]
@@ -73,54 +75,6 @@ fn database_file(path: &Path) -> PathBuf {
     }
 }
 
-fn engine_options(options: &OpenOptions) -> Result<Options, TargetError> {
-    let mut engine = Options::new().busy_timeout(options.busy_timeout);
-    if let Some(bytes) = options.cache_size_bytes {
-        engine = engine.cache_size(usize::try_from(bytes).unwrap_or(usize::MAX));
-    }
-    if let Some(codec) = &options.compression {
-        let (name, level) = match codec.split_once(':') {
-            Some((name, level)) => {
-                let level = level.parse().map_err(|_| {
-                    TargetError::unsupported(format!("compression {codec}: the level is no number"))
-                })?;
-                (name, level)
-            }
-            None if codec.eq_ignore_ascii_case("ZSTD") => (codec.as_str(), ZSTD_LEVEL),
-            None => (codec.as_str(), 0),
-        };
-        engine = engine.compression(&name.to_uppercase(), level).map_err(failed)?;
-    }
-    for (name, value) in &options.engine_settings {
-        let number = || {
-            value
-                .parse::<usize>()
-                .map_err(|_| TargetError::unsupported(format!("{name} = {value}: expected a number")))
-        };
-        engine = match (name.as_str(), value.as_str()) {
-            ("page_size", _) => engine.page_size(number()?),
-            ("redo_threads", _) => engine.redo_threads(number()?),
-            ("version_budget", _) => engine.version_budget(number()?),
-            ("checkpoint", "automatic") => engine,
-            ("checkpoint", "manual") => engine
-                .checkpoint_pages(usize::MAX)
-                .checkpoint_wal_bytes(u64::MAX)
-                .checkpoint_interval(None),
-            ("checkpoint", _) => {
-                return Err(TargetError::unsupported(format!(
-                    "checkpoint = {value}: expected automatic or manual"
-                )));
-            }
-            _ => {
-                return Err(TargetError::unsupported(format!(
-                    "palimpsest has no setting `{name}` (there are page_size, redo_threads, version_budget, checkpoint)"
-                )));
-            }
-        };
-    }
-    Ok(engine)
-}
-
 impl TargetFactory for PalimpsestFactory {
     fn name(&self) -> &str {
         &self.capabilities.name
@@ -128,6 +82,30 @@ impl TargetFactory for PalimpsestFactory {
 
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
+    }
+
+    fn settings(&self) -> &[EngineSetting] {
+        &SETTINGS
+    }
+
+    fn check(&self, options: &OpenOptions) -> Result<(), TargetError> {
+        refuse_undeclared(&self.capabilities, &SETTINGS, options)?;
+        engine_options(options).map(drop)
+    }
+
+    fn chosen(&self, dir: &Path) -> Result<Vec<(String, String)>, TargetError> {
+        let database = Options::new()
+            .background(false)
+            .open(dir.join(FILE_NAME))
+            .map_err(failed)?;
+        let sync = database.storage_info().wal_sync;
+        drop(database);
+        let removed = std::fs::remove_dir_all(dir).and_then(|()| std::fs::create_dir(dir));
+        removed.map_err(|error| TargetError::fatal(format!("cannot empty {}: {error}", dir.display())))?;
+        Ok(sync
+            .map(|sync| ("wal-sync".to_owned(), sync.to_owned()))
+            .into_iter()
+            .collect())
     }
 
     fn open(&self, options: &OpenOptions) -> Result<Box<dyn Target>, TargetError> {
@@ -147,7 +125,8 @@ impl TargetFactory for PalimpsestFactory {
             }
             OpenMode::Existing => {}
         }
-        let database = engine_options(options)?.open(&path).map_err(failed)?;
+        let engine = engine_options(options)?;
+        let database = engine.clone().open(&path).map_err(failed)?;
         let tables = options
             .tables
             .iter()
@@ -159,6 +138,7 @@ impl TargetFactory for PalimpsestFactory {
             .map_err(failed)?;
         Ok(Box::new(PalimpsestTarget {
             capabilities: self.capabilities.clone(),
+            options: engine,
             database,
             tables,
             path,
@@ -170,6 +150,8 @@ impl TargetFactory for PalimpsestFactory {
 #[derive(Debug)]
 struct PalimpsestTarget {
     capabilities: Capabilities,
+    /// As it was opened.
+    options: Options,
     database: Database,
     tables: Vec<Table>,
     path: PathBuf,
@@ -221,10 +203,22 @@ impl Target for PalimpsestTarget {
 
     fn settings(&self) -> EffectiveSettings {
         let storage = self.database.storage_info();
+        let cache_size = self.database.metrics().cache_frames * storage.page_size;
+        let mut all = effective(&self.options, storage.wal_sync);
+        for (name, value) in &mut all {
+            // Those that the database has and not the options.
+            match name.as_str() {
+                "page-size" => *value = storage.page_size.to_string(),
+                "cache-size" => *value = cache_size.to_string(),
+                _ => {}
+            }
+        }
         EffectiveSettings {
-            cache_size_bytes: Some(self.database.metrics().cache_frames * storage.page_size),
+            cache_size_bytes: Some(cache_size),
             page_size_bytes: Some(storage.page_size),
             compression: Some(storage.compression.to_lowercase()),
+            sync_method: storage.wal_sync.map(str::to_owned),
+            all,
         }
     }
 
@@ -552,7 +546,7 @@ mod tests {
         );
         options.engine_settings = vec![
             ("checkpoint".into(), "manual".into()),
-            ("page_size".into(), "8192".into()),
+            ("page-size".into(), "8192".into()),
         ];
         options.compression = Some("BROTLI".into());
         assert!(factory.open(&options).is_err());

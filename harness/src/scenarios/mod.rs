@@ -8,7 +8,7 @@ pub(crate) mod crash;
 mod example;
 mod levels;
 mod machine;
-mod mix;
+pub(crate) mod mix;
 mod powerloss;
 mod ratios;
 mod recovery;
@@ -37,6 +37,8 @@ pub(crate) struct Scenario {
     pub text: &'static str,
     /// The settings that it takes, by the names of their options, and what each means to it. Others are refused.
     pub accepts: &'static [(&'static str, &'static str)],
+    /// Whether options may have several values.
+    pub takes_lists: bool,
     /// What the build lacks that it needs, and how to get it.
     pub lacks: Option<&'static str>,
     /// Checks a request, before anything is made, and returns what makes the run.
@@ -141,7 +143,31 @@ pub(crate) fn prepare(request: &Request) -> Result<Run> {
         )));
     }
     refuse(scenario, name, request)?;
+    if !scenario.takes_lists
+        && let Some(option) = request.lists().first()
+    {
+        return Err(HarnessError::Usage(format!(
+            "{option} takes one value with the workload {name}; lists go with mixes, for instance oltp"
+        )));
+    }
     (scenario.prepare)(request)
+}
+
+/// Loads databases for runs of a workload, and keeps them in `directory`.
+///
+/// # Errors
+/// Usage: a workload that does not begin with loaded rows, or options that do not go with it. Run: what failed.
+pub(crate) fn load_only(request: &Request, directory: &Path) -> Result<()> {
+    let name = request.workload.as_deref().unwrap_or_default();
+    let scenario = of_workload(name);
+    if scenario.name != mix::SCENARIO.name {
+        return Err(HarnessError::Usage(format!(
+            "--prepare does not go with the workload {name}, but with mixes, for instance oltp"
+        )));
+    }
+    request.check_engines()?;
+    refuse(scenario, name, request)?;
+    mix::prepared::prepare(request, directory)
 }
 
 /// Refuses settings that a scenario does not take.
@@ -208,6 +234,7 @@ const EMPTY: Scenario = Scenario {
     about: "",
     text: "",
     accepts: &[],
+    takes_lists: false,
     lacks: None,
     prepare: |_| Err(HarnessError::Usage("this scenario is not in this build".into())),
     work: |_| Err(HarnessError::Usage("this scenario has no child processes".into())),

@@ -8,6 +8,7 @@ mod bad_input;
 mod kept;
 mod layout;
 mod mixes;
+mod options;
 mod powerloss;
 mod reporting;
 mod scenarios;

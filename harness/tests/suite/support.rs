@@ -35,11 +35,12 @@ impl Run {
         self.directory.path().join("out")
     }
 
-    /// The command, with `--out` if it makes a run.
+    /// The command, with `--out` if it makes a run with a record.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(assert_cmd::cargo::cargo_bin!("harness"));
         command.args(&self.arguments).current_dir(self.directory.path());
-        if self.arguments.iter().any(|argument| argument == "--workload") {
+        let has = |option: &str| self.arguments.iter().any(|argument| argument == option);
+        if has("--workload") && !has("--prepare") {
             command.arg("--out").arg(self.out());
         }
         command

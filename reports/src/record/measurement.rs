@@ -1,6 +1,6 @@
 //! One engine, one repetition: what it did and what it cost.
 
-use super::{EngineStats, Interval, Latency, Resources, Settings, Verification, Warning};
+use super::{EngineStats, Interval, Latency, Resources, Settings, Varied, Verification, Warning};
 use serde::{Deserialize, Serialize};
 
 /// Whether a measurement took place.
@@ -118,6 +118,9 @@ pub struct Measurement {
     pub engine_version: Option<String>,
     /// Repetition, from 1.
     pub repetition: u32,
+    /// Options that have several values in the run, with those of this measurement.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub varied: Vec<Varied>,
     /// What it ran with.
     #[serde(default)]
     pub settings: Settings,

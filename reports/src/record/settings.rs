@@ -1,5 +1,7 @@
 //! The settings one measurement ran with, kept beside every figure so that unlike runs are not compared blindly.
 
+use std::collections::BTreeMap;
+
 use super::Survival;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +35,12 @@ pub struct Settings {
     /// Compression of stored data, `none` when there is none.
     #[serde(default)]
     pub compression: Option<String>,
+    /// How commits are made durable, in the engine's words; `none` where nothing is.
+    #[serde(default)]
+    pub sync_method: Option<String>,
+    /// Every option of the engine with its value, defaults included.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub engine_options: BTreeMap<String, String>,
     /// Transactions offered each second over all threads in an open loop; `null` in a closed loop.
     #[serde(default)]
     pub offered_per_second: Option<f64>,

@@ -26,7 +26,7 @@ pub use capabilities::{Capabilities, Durability, Isolation};
 pub use error::{ErrorKind, TargetError};
 pub use options::{OpenMode, OpenOptions, TxOptions};
 pub use rows::RowBuffer;
-pub use settings::EffectiveSettings;
+pub use settings::{EffectiveSettings, EngineSetting, refuse_undeclared};
 pub use stats::{GroupSize, TargetStats};
 
 /// A table of the open database: its position in [`OpenOptions::tables`].
@@ -67,6 +67,30 @@ pub trait TargetFactory: Send + Sync {
 
     /// What the engine can do; must agree with [`Target::capabilities`] of what it opens.
     fn capabilities(&self) -> &Capabilities;
+
+    /// The settings that only this engine has.
+    fn settings(&self) -> &[EngineSetting] {
+        &[]
+    }
+
+    /// Whether [`open`](TargetFactory::open) would take these options, as far as that can be told without touching a file:
+    /// names and values of settings, codecs. Asked before a run is made, so that nothing is measured in vain.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`], with what there is.
+    fn check(&self, options: &OpenOptions) -> Result<(), TargetError> {
+        refuse_undeclared(self.capabilities(), self.settings(), options)
+    }
+
+    /// Settings that the engine would choose by trying out the machine, chosen once in the directory `dir` (empty, and
+    /// nothing stays in it), so that all databases of one run have the same.
+    ///
+    /// # Errors
+    /// What kept it from being tried.
+    fn chosen(&self, dir: &std::path::Path) -> Result<Vec<(String, String)>, TargetError> {
+        let _ = dir;
+        Ok(Vec::new())
+    }
 
     /// Opens or creates the database in [`OpenOptions::dir`] with all its tables.
     ///

@@ -17,6 +17,7 @@
 //! connection, so the cache size of the options is that of *each* session. Memory mapping of the data file is off; the
 //! WAL index (`-shm`) is mapped, as it always is. There are no commit IDs.
 
+mod options;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -29,10 +30,11 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use workloads::driver::{
-    Capabilities, Durability, EffectiveSettings, ErrorKind, Isolation, OpenMode, OpenOptions, Session,
-    Target, TargetError, TargetFactory, TargetStats,
+    Capabilities, Durability, EffectiveSettings, EngineSetting, ErrorKind, Isolation, OpenMode, OpenOptions,
+    Session, Target, TargetError, TargetFactory, TargetStats, refuse_undeclared,
 };
 
+use options::{Pragmas, SETTINGS, effective};
 use session::SqliteSession;
 
 /// The database file's name in its directory.
@@ -103,6 +105,8 @@ struct Settings {
     path: PathBuf,
     cache_size_bytes: Option<u64>,
     busy_timeout: Duration,
+    durability: Durability,
+    pragmas: Pragmas,
     tables: usize,
 }
 
@@ -116,7 +120,7 @@ impl Settings {
         let connection = Connection::open_with_flags(&self.path, flags).map_err(failed)?;
         connection.busy_timeout(self.busy_timeout).map_err(failed)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS * self.tables + 8);
-        connection.pragma_update(None, "mmap_size", 0).map_err(failed)?;
+        self.pragmas.apply(&connection).map_err(failed)?;
         if let Some(bytes) = self.cache_size_bytes {
             // Negative: in KiB.
             let kib = i64::try_from((bytes / 1024).max(1)).unwrap_or(i64::MAX);
@@ -142,6 +146,15 @@ impl TargetFactory for SqliteFactory {
         &self.capabilities
     }
 
+    fn settings(&self) -> &[EngineSetting] {
+        &SETTINGS
+    }
+
+    fn check(&self, options: &OpenOptions) -> Result<(), TargetError> {
+        refuse_undeclared(&self.capabilities, &SETTINGS, options)?;
+        Pragmas::of(options).map(drop)
+    }
+
     fn open(&self, options: &OpenOptions) -> Result<Box<dyn Target>, TargetError> {
         Ok(Box::new(self.make(options)?))
     }
@@ -149,16 +162,7 @@ impl TargetFactory for SqliteFactory {
 
 impl SqliteFactory {
     fn make(&self, options: &OpenOptions) -> Result<SqliteTarget, TargetError> {
-        if let Some(codec) = &options.compression {
-            return Err(TargetError::unsupported(format!(
-                "sqlite does not compress (asked for {codec})"
-            )));
-        }
-        if let Some((name, _)) = options.engine_settings.first() {
-            return Err(TargetError::unsupported(format!(
-                "sqlite has no setting `{name}`"
-            )));
-        }
+        self.check(options)?;
         let path = options.dir.join(FILE_NAME);
         match options.mode {
             OpenMode::Create if path.exists() => {
@@ -179,6 +183,8 @@ impl SqliteFactory {
             path,
             cache_size_bytes: options.cache_size_bytes,
             busy_timeout: options.busy_timeout,
+            durability: options.durability,
+            pragmas: Pragmas::of(options)?,
             tables: options.tables.len(),
         };
         let connection = settings.connect(options.mode)?;
@@ -337,10 +343,20 @@ impl Target for SqliteTarget {
             Ok(pages) => Some(pages * page_size?),
             Err(_) => Some(size.unsigned_abs() * 1024),
         });
+        let all = self
+            .maintenance
+            .try_lock()
+            .map(|connection| effective(&connection));
         EffectiveSettings {
             cache_size_bytes: cache_size,
             page_size_bytes: page_size,
             compression: Some("none".into()),
+            sync_method: Some(match (self.syncs, self.settings.durability) {
+                (true, Durability::Sync) => "synchronous=FULL".into(),
+                (true, _) => "synchronous=NORMAL".into(),
+                (false, _) => "synchronous=OFF".into(),
+            }),
+            all: all.unwrap_or_default(),
         }
     }
 

@@ -17,10 +17,12 @@ use super::watch::{Progress, Watch};
 use crate::child::directories::Directories;
 use crate::child::interrupt::{Interrupt, requested};
 use crate::child::progress::{self, Display};
+use crate::engine_options::EngineOptions;
 use crate::error::{HarnessError, Result};
 use crate::request::Request;
 use crate::scenarios::machine::new_record;
 use crate::scenarios::{Run as PreparedRun, recovery, save};
+use crate::values::first;
 
 /// How long `--deep` makes random mixes, and as long schedules, unless `--duration` says otherwise.
 const DEEP: Duration = Duration::from_secs(600);
@@ -49,7 +51,7 @@ fn run(directories: &Directories, request: &Request) -> Result<RunRecord> {
     let engine = request.one_engine(SCENARIO.name)?;
     let asked = Asked {
         seed: request.seed.unwrap_or(SEED),
-        threads: request.threads.unwrap_or(2),
+        threads: first(&request.threads).map_or(2, u32::from),
         deep: request.deep.then(|| request.duration.unwrap_or(DEEP)),
     };
     let mut record = new_record(directories, workload(asked.seed, request));
@@ -81,7 +83,7 @@ fn run(directories: &Directories, request: &Request) -> Result<RunRecord> {
             seed: Some(asked.seed),
             ..Overrides::default()
         };
-        let subject = recovery::Subject::new(engine, &overrides)?;
+        let subject = recovery::Subject::new(engine, &overrides, EngineOptions::default())?;
         let how = recovery::Rounds {
             rounds: request.rounds.unwrap_or(KILLS),
             until: None,
@@ -151,10 +153,7 @@ fn check(request: &Request) -> Result<()> {
              --workload recovery (kill) or powerloss (a file system that loses power)"
         )));
     }
-    if request
-        .threads
-        .is_some_and(|threads| !(1..=THREADS_MAX).contains(&threads))
-    {
+    if first(&request.threads).is_some_and(|threads| !(1..=THREADS_MAX).contains(&u32::from(threads))) {
         return Err(HarnessError::Usage(format!(
             "--threads: the workload crash takes 1 to {THREADS_MAX}"
         )));

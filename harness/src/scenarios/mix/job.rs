@@ -1,14 +1,20 @@
 //! What a parent asks of a child that measures: one engine, one repetition.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reports::record::Settings;
+use reports::record::{Settings, Varied};
 use serde::{Deserialize, Serialize};
 use workloads::driver::{Capabilities, Durability, OpenOptions};
 use workloads::spec::Spec;
 
+use super::prepared::Prepared;
+use crate::engine_options::EngineOptions;
 use crate::scenarios::levels::{Levels, levels};
+
+/// How long a transaction waits for another's lock, where nobody says.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The job file of a measuring child.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,15 +25,17 @@ pub(crate) struct RunJob {
     pub repetition: u32,
     /// The specification, overrides applied.
     pub spec: Spec,
-    /// Compression of stored data; `None` leaves the engine's default.
-    pub compression: Option<String>,
-    /// How long a transaction waits for another's lock, in milliseconds.
-    pub busy_timeout_ms: u64,
+    /// Options that have several values in the run, with those of this job.
+    pub varied: Vec<Varied>,
+    /// How the database is opened.
+    pub options: EngineOptions,
     /// Length of one interval of the series over time, in milliseconds.
     pub interval_ms: u64,
     /// A checkpoint is asked for whenever so many milliseconds of the timed run have passed; `None` leaves checkpoints
     /// to the engine.
     pub checkpoint_every_ms: Option<u64>,
+    /// A loaded database to begin with, in place of loading one.
+    pub prepared: Option<Prepared>,
     /// Directory of the database; absent or empty.
     #[serde(with = "crate::child::paths")]
     pub directory: PathBuf,
@@ -52,8 +60,12 @@ pub(crate) fn settings(job: &RunJob, spec: &Spec, capabilities: &Capabilities) -
         .as_ref()
         .map(|levels| levels.notes.clone())
         .unwrap_or_default();
-    if spec.cache_size_bytes.is_some() && !capabilities.cache_size {
-        notes.push(format!("{} has no cache of a settable size", capabilities.name));
+    notes.extend(job.options.notes.iter().cloned());
+    if let Some(prepared) = &job.prepared {
+        notes.push(format!(
+            "the database was prepared on {} and copied",
+            prepared.created
+        ));
     }
     Settings {
         threads: Some(u32::from(spec.threads)),
@@ -65,26 +77,26 @@ pub(crate) fn settings(job: &RunJob, spec: &Spec, capabilities: &Capabilities) -
         }),
         survival: None,
         isolation: levels.as_ref().map(|levels| underscored(levels.isolation.name())),
-        cache_size_bytes: spec.cache_size_bytes.filter(|_| capabilities.cache_size),
+        cache_size_bytes: job.options.cache_size_bytes,
         page_size_bytes: None,
-        compression: job.compression.as_ref().map(|codec| codec.to_lowercase()),
+        compression: job.options.compression.as_ref().map(|codec| codec.to_lowercase()),
+        sync_method: None,
+        engine_options: BTreeMap::new(),
         offered_per_second: spec.rate,
         notes,
     }
 }
 
-/// How to open the database of a job.
+/// How to open a database of a mix.
 pub(crate) fn open_options(
-    job: &RunJob,
-    spec: &Spec,
-    capabilities: &Capabilities,
+    directory: &Path,
+    engine: &EngineOptions,
     levels: &Levels,
     tables: Vec<String>,
 ) -> OpenOptions {
-    let mut options = OpenOptions::create(&job.directory, tables);
+    let mut options = OpenOptions::create(directory, tables);
     options.durability = levels.durability;
-    options.cache_size_bytes = spec.cache_size_bytes.filter(|_| capabilities.cache_size);
-    options.busy_timeout = Duration::from_millis(job.busy_timeout_ms);
-    options.compression.clone_from(&job.compression);
+    options.busy_timeout = BUSY_TIMEOUT;
+    engine.apply(&mut options);
     options
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use reports::record::{Measurement, Status, Verification, Warning};
+use reports::record::{Measurement, Settings, Status, Verification, Warning};
 use workloads::driver::{
     EffectiveSettings, ErrorKind, OpenMode, OpenOptions, Target, TargetError, TargetFactory,
 };
@@ -44,6 +44,7 @@ fn measure(job: &RunJob, stop: &AtomicBool) -> Result<Measurement> {
         engine: job.engine.clone(),
         engine_version: Some(capabilities.version.clone()),
         repetition: job.repetition,
+        varied: job.varied.clone(),
         settings: settings(job, &spec, capabilities),
         ..Measurement::default()
     };
@@ -80,29 +81,26 @@ fn run(
         ..spec
     };
     let plan = Arc::new(Plan::new(spec));
-    let spec = plan.spec();
-    let options = open_options(job, spec, factory.capabilities(), levels, plan.table_names());
+    let mut options = open_options(&job.directory, &job.options, levels, plan.table_names());
+    if let Some(prepared) = &job.prepared {
+        prepared.copy_to(&job.directory)?;
+        options.mode = OpenMode::Existing;
+    }
     let target = match factory.open(&options) {
         Ok(target) => target,
         Err(error) => return Ok(Err(error.context("open"))),
     };
-    let EffectiveSettings {
-        cache_size_bytes,
-        page_size_bytes,
-        compression,
-    } = target.settings();
-    let settings = &mut measurement.settings;
-    settings.cache_size_bytes = cache_size_bytes.or(settings.cache_size_bytes);
-    settings.page_size_bytes = page_size_bytes;
-    settings.compression = compression.or(settings.compression.take());
-    match load(target.as_ref(), &plan, levels.isolation, stop) {
-        Ok(Some(load)) => measurement.load = Some(load),
-        Ok(None) => {
-            measurement.status = Status::NotRun;
-            measurement.warnings.push(Warning::Interrupted);
-            return Ok(Ok(()));
+    told(&mut measurement.settings, target.settings());
+    if job.prepared.is_none() {
+        match load(target.as_ref(), &plan, levels.isolation, stop) {
+            Ok(Some(load)) => measurement.load = Some(load),
+            Ok(None) => {
+                measurement.status = Status::NotRun;
+                measurement.warnings.push(Warning::Interrupted);
+                return Ok(Ok(()));
+            }
+            Err(error) => return Ok(Err(error.context("load"))),
         }
-        Err(error) => return Ok(Err(error.context("load"))),
     }
     measurement.loop_cost = Some(loop_cost(&plan));
     let timed = timed_run(job, &plan, target.as_ref(), stop)?;
@@ -138,6 +136,23 @@ fn run(
         .or_else(|| directory_bytes(&job.directory))
         .or(stats_end.file_bytes);
     Ok(Ok(()))
+}
+
+/// What the open database tells of its settings. What it does not have, or does not tell, is said so.
+pub(super) fn told(settings: &mut Settings, effective: EffectiveSettings) {
+    let EffectiveSettings {
+        cache_size_bytes,
+        page_size_bytes,
+        compression,
+        sync_method,
+        all,
+    } = effective;
+    let none = || Some("none".to_owned());
+    settings.cache_size_bytes = cache_size_bytes.or(settings.cache_size_bytes);
+    settings.page_size_bytes = page_size_bytes;
+    settings.compression = compression.or(settings.compression.take()).or_else(none);
+    settings.sync_method = sync_method.or_else(none);
+    settings.engine_options = all.into_iter().collect();
 }
 
 /// Compares the end state with the oracle. A persistent database is closed and opened again before, so that what is

@@ -3,6 +3,7 @@
 //! The parent starts one child for each engine and repetition, in turn ([`run`]); the child loads, warms up, runs, and
 //! verifies ([`measure`]), and writes a measurement, which the parent puts into its record.
 
+mod cases;
 mod counts;
 mod describe;
 mod job;
@@ -10,6 +11,7 @@ mod load;
 mod loop_cost;
 mod measure;
 mod pacing;
+pub(crate) mod prepared;
 mod run;
 mod schedule;
 mod series;
@@ -52,8 +54,18 @@ pub(super) const SCENARIO: Scenario = Scenario {
             "checkpoint-every",
             "how often a checkpoint is asked for in the timed run",
         ),
+        ("busy-timeout", "how long a transaction waits for another's lock"),
+        (
+            "set",
+            "settings of one engine, for instance palimpsest.page-size=8KiB",
+        ),
+        (
+            "use",
+            "databases that --prepare has loaded, in place of loading them",
+        ),
         ("seed", "of everything random"),
     ],
+    takes_lists: true,
     prepare: run::prepare,
     work,
     ..EMPTY
@@ -64,6 +76,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
 enum Job {
     /// Measure one engine once.
     Measure(Box<job::RunJob>),
+    /// Load one engine's database, to be used by runs.
+    Prepare(Box<prepared::PrepareJob>),
     /// Commit until it is killed, or look what is left of that.
     Survive(survival::SurvivalJob),
 }
@@ -71,6 +85,7 @@ enum Job {
 fn work(job: serde_json::Value) -> Result<()> {
     match content(job)? {
         Job::Measure(job) => measure::work(&job),
+        Job::Prepare(job) => prepared::work(&job),
         Job::Survive(job) => survival::work(&job),
     }
 }

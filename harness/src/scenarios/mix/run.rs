@@ -8,7 +8,9 @@ use reports::record::{Measurement, Status, Survival, Verification, Warning, Work
 use workloads::driver::Durability;
 use workloads::spec::Spec;
 
+use super::cases::{Case, cases};
 use super::job::{RunJob, settings};
+use super::prepared::{Manifest, Prepared};
 use super::schedule::interleaved;
 use super::specification::resolve;
 use crate::child::directories::Directories;
@@ -16,6 +18,7 @@ use crate::child::interrupt::{Interrupt, requested};
 use crate::child::process::result_of_child;
 use crate::child::progress::Display;
 use crate::drivers::factory;
+use crate::engine_options::EngineOptions;
 use crate::error::Result;
 use crate::request::Request;
 use crate::scenarios::levels::levels;
@@ -28,13 +31,12 @@ const INTERVAL_MS: u64 = 250;
 /// A mix of transactions to run.
 #[derive(Debug)]
 struct Mix {
-    engines: Vec<String>,
-    /// With the changes of the request.
-    spec: Spec,
+    /// What is measured; at least one.
+    cases: Vec<Case>,
     /// What the record says about the workload.
     workload: Workload,
-    /// Compression of stored data; `None` leaves each engine's default.
-    compression: Option<String>,
+    /// Loaded databases to begin with, by engine.
+    prepared: BTreeMap<String, Prepared>,
     /// How often a checkpoint is asked for during the timed run; zero for never, `None` for once in its middle.
     checkpoint_every: Option<Duration>,
 }
@@ -45,9 +47,20 @@ struct Mix {
 /// Usage: what the specification, or a change of it, has wrong.
 pub(super) fn prepare(request: &Request) -> Result<Run> {
     let name = request.workload.as_deref().unwrap_or_default();
-    let (spec, text) = resolve(name, &request.overrides()?)?;
+    let (spec, text) = resolve(name, &request.overrides())?;
+    let cases = cases(request)?;
+    let mut prepared = BTreeMap::new();
+    if let Some(directory) = &request.use_prepared {
+        let manifest = Manifest::read(directory)?;
+        for case in &cases {
+            if let Some(found) = manifest.database(directory, case)? {
+                prepared.insert(case.engine.clone(), found);
+            }
+        }
+    }
     let mix = Mix {
-        engines: request.engine.clone(),
+        cases,
+        prepared,
         workload: Workload {
             name: spec.name.clone(),
             title: spec.title.clone(),
@@ -56,24 +69,26 @@ pub(super) fn prepare(request: &Request) -> Result<Run> {
             seed: spec.seed,
             overrides: request.settings(),
         },
-        spec,
-        compression: request.compression.clone(),
         checkpoint_every: request.checkpoint_every,
     };
-    Ok(Box::new(move |directories| run(directories, &mix)))
+    Ok(Box::new(move |directories| run(directories, mix)))
 }
 
-/// Runs a mix on all engines and repetitions. Whatever fails inside a measurement is in the record.
-fn run(directories: &Directories, mix: &Mix) -> Result<RunRecord> {
+/// Runs all cases in all repetitions. Whatever fails inside a measurement is in the record.
+fn run(directories: &Directories, mut mix: Mix) -> Result<RunRecord> {
+    choose_once(directories, &mut mix.cases)?;
+    let mix = mix;
     let mut record = new_record(directories, mix.workload.clone());
     let mut display = Display::new();
     let mut probed = 0;
     let mut survivals = BTreeMap::new();
-    for (repetition, engine) in interleaved(mix.engines.len(), mix.spec.repeat) {
-        let engine = &mix.engines[engine];
-        let job = job(directories, mix, engine, repetition);
+    announce(&mix);
+    for (repetition, index) in interleaved(mix.cases.len(), mix.repeat()) {
+        let case = &mix.cases[index];
+        let engine = &case.engine;
+        let job = job(directories, &mix, index, repetition);
         if requested() != Interrupt::None {
-            record.measurements.push(not_run(&job, &mix.spec)?);
+            record.measurements.push(not_run(&job)?);
             continue;
         }
         if probed < repetition {
@@ -83,11 +98,11 @@ fn run(directories: &Directories, mix: &Mix) -> Result<RunRecord> {
                 .raw_flush
                 .push(flush_sample(&directories.data, repetition)?);
         }
-        display.start(format!("{engine} {repetition}/{}", mix.spec.repeat));
+        display.start(format!("{} {repetition}/{}", case.words(), mix.repeat()));
         if !survivals.contains_key(engine) {
-            survivals.insert(engine, survival(directories, engine, &mix.spec)?);
+            survivals.insert(engine, survival(directories, engine, &case.spec)?);
         }
-        let mut measurement = measure(directories, &job, &mix.spec, &mut display)?;
+        let mut measurement = measure(directories, &job, &mut display)?;
         match &survivals[engine] {
             Some(Ok(survival)) => measurement.settings.survival = Some(*survival),
             Some(Err(message)) => measurement.warnings.push(Warning::Other {
@@ -111,32 +126,82 @@ fn run(directories: &Directories, mix: &Mix) -> Result<RunRecord> {
     Ok(record)
 }
 
-fn job(directories: &Directories, mix: &Mix, engine: &str, repetition: u32) -> RunJob {
-    let name = format!("{engine}-{repetition}");
+impl Mix {
+    /// Repetitions of each case; what is varied leaves them alone.
+    fn repeat(&self) -> u32 {
+        self.cases.first().map_or(1, |case| case.spec.repeat)
+    }
+}
+
+/// Lets each engine choose what it would choose by trying out the machine, once, for all databases of the run.
+fn choose_once(directories: &Directories, cases: &mut [Case]) -> Result<()> {
+    let mut chosen: BTreeMap<String, EngineOptions> = BTreeMap::new();
+    for case in cases {
+        if !chosen.contains_key(&case.engine) {
+            let mut options = EngineOptions::default();
+            options.choose(
+                factory(&case.engine)?.as_ref(),
+                &directories.data.join(format!("{}-trial", case.engine)),
+            )?;
+            chosen.insert(case.engine.clone(), options);
+        }
+        if let Some(options) = chosen.get(&case.engine) {
+            case.options.add_missing(&options.settings);
+        }
+    }
+    Ok(())
+}
+
+/// Says how long it will take, where several values make many cases.
+fn announce(mix: &Mix) {
+    if mix.cases.iter().all(|case| case.varied.is_empty()) {
+        return;
+    }
+    let once: Duration = mix
+        .cases
+        .iter()
+        .map(|case| case.spec.warmup + case.spec.run)
+        .sum();
+    crate::console::note(format_args!(
+        "{} cases, {} repetitions of each: {} of warm-up and timed runs, and loading and verification besides",
+        mix.cases.len(),
+        mix.repeat(),
+        units::duration((once * mix.repeat()).as_nanos() as u64),
+    ));
+}
+
+fn job(directories: &Directories, mix: &Mix, index: usize, repetition: u32) -> RunJob {
+    let case = &mix.cases[index];
+    let name = if mix
+        .cases
+        .iter()
+        .filter(|other| other.engine == case.engine)
+        .count()
+        > 1
+    {
+        format!("{}-{}-{repetition}", case.engine, index + 1)
+    } else {
+        format!("{}-{repetition}", case.engine)
+    };
+    let every = mix.checkpoint_every.unwrap_or(case.spec.run / 2).as_millis() as u64;
     RunJob {
-        engine: engine.to_owned(),
+        engine: case.engine.clone(),
         repetition,
-        spec: mix.spec.clone(),
-        compression: mix.compression.clone(),
-        busy_timeout_ms: 1000,
+        spec: case.spec.clone(),
+        varied: case.varied.clone(),
+        options: case.options.clone(),
         interval_ms: INTERVAL_MS,
-        checkpoint_every_ms: Some(mix.checkpoint_every.unwrap_or(mix.spec.run / 2).as_millis() as u64)
-            .filter(|every| *every > 0),
+        checkpoint_every_ms: Some(every).filter(|every| *every > 0),
+        prepared: mix.prepared.get(&case.engine).cloned(),
         directory: directories.data.join(&name),
         result: directories.data.join(format!("{name}.result.json")),
     }
 }
 
 /// Runs one child to its end and reads what it measured; a crash becomes a failed measurement.
-fn measure(
-    directories: &Directories,
-    job: &RunJob,
-    spec: &Spec,
-    display: &mut Display,
-) -> Result<Measurement> {
-    let job_file = directories
-        .data
-        .join(format!("{}-{}.job.json", job.engine, job.repetition));
+fn measure(directories: &Directories, job: &RunJob, display: &mut Display) -> Result<Measurement> {
+    let name = job.directory.file_name().unwrap_or_default().to_string_lossy();
+    let job_file = directories.data.join(format!("{name}.job.json"));
     let content = super::Job::Measure(Box::new(job.clone()));
     let reason = match result_of_child(&job_file, super::SCENARIO.name, &content, &job.result, display)? {
         Ok(measurement) => return Ok(measurement),
@@ -144,17 +209,18 @@ fn measure(
     };
     Ok(Measurement {
         status: Status::Failed { reason },
-        ..not_run(job, spec)?
+        ..not_run(job)?
     })
 }
 
-fn not_run(job: &RunJob, spec: &Spec) -> Result<Measurement> {
+fn not_run(job: &RunJob) -> Result<Measurement> {
     let factory = factory(&job.engine)?;
     Ok(Measurement {
         engine: job.engine.clone(),
         engine_version: Some(factory.capabilities().version.clone()),
         repetition: job.repetition,
-        settings: settings(job, spec, factory.capabilities()),
+        varied: job.varied.clone(),
+        settings: settings(job, &job.spec, factory.capabilities()),
         status: Status::NotRun,
         ..Measurement::default()
     })

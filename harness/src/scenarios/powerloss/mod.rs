@@ -54,6 +54,15 @@ pub(super) const SCENARIO: Scenario = Scenario {
         ),
         ("isolation", "isolation level of every transaction"),
         ("cache-size", "memory for the engine's page cache"),
+        ("compression", "compression of stored data"),
+        (
+            "busy-timeout",
+            "how long a transaction waits for another's lock (50 ms)",
+        ),
+        (
+            "set",
+            "settings of one engine, for instance palimpsest.page-size=8KiB",
+        ),
         ("seed", "of the work, and of the moments"),
     ],
     ..AVAILABLE

@@ -59,6 +59,7 @@ pub(crate) fn rounds(directory: &Path, subject: &Subject, how: &PowerLosses) -> 
     let job = RecoveryJob {
         engine: subject.engine.clone(),
         spec: subject.spec.clone(),
+        options: subject.options.clone(),
         directory: place.clone(),
     };
     let mut counts = RoundCounts::new(subject, RecoveryKind::PowerLoss, how.rounds);

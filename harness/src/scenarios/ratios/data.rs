@@ -106,12 +106,12 @@ impl Subject {
             })?;
         let mut options = OpenOptions::create(directory, ["ratios"]);
         options.durability = relaxed;
-        options.cache_size_bytes = job.cache_size_bytes.filter(|_| capabilities.cache_size);
+        let mut engine = job.options_of(factory.name());
+        for (name, value) in settings {
+            engine.set(factory.name(), name, value)?;
+        }
+        engine.apply(&mut options);
         options.compression = compression.map(str::to_owned);
-        options.engine_settings = settings
-            .iter()
-            .map(|(name, value)| ((*name).into(), (*value).into()))
-            .collect();
         let target = factory.open(&options).map_err(failed(capabilities))?;
         Ok(Self {
             target,

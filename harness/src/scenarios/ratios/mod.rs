@@ -29,12 +29,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::child::progress;
 use crate::drivers::factory;
+use crate::engine_options::EngineOptions;
 use crate::error::{HarnessError, Result};
 pub(crate) use data::{KEY_LEN, Random, TABLE, failed, fill_value, key};
 use slices::Pair;
 
 use super::{EMPTY, Scenario};
-pub(crate) use space::{files_below, is_log};
+pub(crate) use space::is_log;
 
 /// The scenario.
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -47,6 +48,14 @@ pub(super) const SCENARIO: Scenario = Scenario {
         ("duration", "length of one slice (500 ms)"),
         ("repeat", "pairs of slices for each row of the table (10)"),
         ("cache-size", "memory for the engine's page cache"),
+        (
+            "busy-timeout",
+            "how long a transaction waits for another's lock (5 s)",
+        ),
+        (
+            "set",
+            "settings of the engine, for instance palimpsest.page-size=8KiB",
+        ),
         ("seed", "of keys and values (42)"),
     ],
     prepare: run::prepare,
@@ -71,14 +80,25 @@ pub(crate) struct RatioJob {
     pub pairs: u32,
     /// Seed of keys and values.
     pub seed: u64,
-    /// Memory for the engine's page cache, in bytes; `None` leaves the engine's default.
-    pub cache_size_bytes: Option<u64>,
+    /// How the engine's databases are opened, beside what a row of the table asks for.
+    pub options: EngineOptions,
     /// Directory for databases; exists and is empty.
     #[serde(with = "crate::child::paths")]
     pub directory: PathBuf,
     /// Where to write the result.
     #[serde(with = "crate::child::paths")]
     pub result: PathBuf,
+}
+
+impl RatioJob {
+    /// How databases of one of the two engines are opened: the bound's as they come.
+    fn options_of(&self, engine: &str) -> EngineOptions {
+        if engine == self.engine {
+            self.options.clone()
+        } else {
+            EngineOptions::default()
+        }
+    }
 }
 
 /// What the child found.

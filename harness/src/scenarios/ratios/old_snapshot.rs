@@ -191,7 +191,7 @@ mod tests {
             slice_ms,
             pairs: 2,
             seed: 1,
-            cache_size_bytes: None,
+            options: crate::engine_options::EngineOptions::default(),
             directory: directory.to_path_buf(),
             result: directory.join("result.json"),
         }
@@ -233,7 +233,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let job = job(directory.path(), 1000, 1);
         let engine = factory("palimpsest").unwrap();
-        let settings = [("version_budget", "131072")];
+        let settings = [("version-budget", "131072")];
         let path = directory.path().join("db");
         let subject = Subject::create(engine.as_ref(), &path, &job, None, &settings).unwrap();
         load(&subject, &job, job.rows, false).unwrap();

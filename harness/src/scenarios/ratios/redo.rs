@@ -17,7 +17,8 @@ use workloads::driver::{OpenOptions, TargetFactory};
 use super::RatioJob;
 use super::data::{Random, Subject, TABLE, failed, fill_value, key, load};
 use super::slices::{Pair, alternate};
-use super::space::{files_below, is_log};
+use super::space::is_log;
+use crate::child::files::{copy_files, files_below};
 use crate::error::{HarnessError, Result};
 
 const UPDATES_PER_COMMIT: u64 = 10;
@@ -59,7 +60,7 @@ pub(super) fn speeds(
         .filter(|(path, _)| is_log(path))
         .collect();
     let mut options = OpenOptions::existing(directory.join("redo-copy"), ["ratios"]);
-    options.cache_size_bytes = job.cache_size_bytes.filter(|_| factory.capabilities().cache_size);
+    job.options_of(factory.name()).apply(&mut options);
     let replay = || {
         copy_files(&image, &options.dir)?;
         forget_cached(&options.dir)?;
@@ -107,18 +108,6 @@ fn read_with_crc(directory: &Path, files: &[(String, u64)]) -> Result<f64> {
         return Err(HarnessError::Run("no log file was found to read".into()));
     }
     Ok(bytes as f64 / begun.elapsed().as_secs_f64())
-}
-
-fn copy_files(from: &Path, to: &Path) -> Result<()> {
-    for (name, _) in files_below(from)? {
-        let target = to.join(&name);
-        if let Some(parent) = target.parent() {
-            std::fs::create_dir_all(parent).map_err(|error| HarnessError::io("make", parent, &error))?;
-        }
-        std::fs::copy(from.join(&name), &target)
-            .map_err(|error| HarnessError::io("copy to", &target, &error))?;
-    }
-    Ok(())
 }
 
 /// Makes the files durable and drops them from the page cache.

@@ -257,7 +257,7 @@ mod tests {
             slice_ms: 2,
             pairs: 2,
             seed: 1,
-            cache_size_bytes: None,
+            options: crate::engine_options::EngineOptions::default(),
             directory: directory.to_path_buf(),
             result: directory.join("result.json"),
         }

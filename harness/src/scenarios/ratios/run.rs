@@ -16,6 +16,7 @@ use crate::error::{HarnessError, Result};
 use crate::request::Request;
 use crate::scenarios::Run;
 use crate::scenarios::machine::{flush_sample, new_record};
+use crate::values::first;
 
 const ROWS: u64 = 1_000_000;
 const VALUE_SIZE: u64 = 100;
@@ -36,7 +37,13 @@ pub(super) fn prepare(request: &Request) -> Result<Run> {
 }
 
 /// Measures the table in one child.
-fn run(directories: &Directories, job: RatioJob, settings: BTreeMap<String, String>) -> Result<RunRecord> {
+fn run(
+    directories: &Directories,
+    mut job: RatioJob,
+    settings: BTreeMap<String, String>,
+) -> Result<RunRecord> {
+    let trial = directories.data.join("trial");
+    job.options.choose(factory(&job.engine)?.as_ref(), &trial)?;
     let job = RatioJob {
         directory: directories.data.clone(),
         result: directories.data.join("ratios.result.json"),
@@ -97,13 +104,13 @@ pub(super) fn work(job: serde_json::Value) -> Result<()> {
 fn job(request: &Request) -> Result<RatioJob> {
     let engine = request.one_engine("ratios")?;
     factory(engine)?;
-    let rows = request.rows.unwrap_or(ROWS);
+    let rows = first(&request.rows).unwrap_or(ROWS);
     if rows < ROWS_MIN {
         return Err(HarnessError::Usage(format!(
             "--rows {rows}: the workload ratios needs at least {ROWS_MIN}"
         )));
     }
-    let value_size = request.value_size.unwrap_or(VALUE_SIZE);
+    let value_size = first(&request.value_size).unwrap_or(VALUE_SIZE);
     let value_size = usize::try_from(value_size)
         .ok()
         .filter(|size| (1..=1 << 20).contains(size))
@@ -122,7 +129,7 @@ fn job(request: &Request) -> Result<RatioJob> {
             .map_or(SLICE_MS, |slice| (slice.as_millis() as u64).max(1)),
         pairs: request.repeat.unwrap_or(PAIRS),
         seed: request.seed.unwrap_or(SEED),
-        cache_size_bytes: request.cache_size,
+        options: request.engine_options(engine)?,
         directory: PathBuf::new(),
         result: PathBuf::new(),
     })

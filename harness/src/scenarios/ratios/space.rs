@@ -1,12 +1,12 @@
 //! Bytes: what the log takes for an update, and what the files take for the rows.
 
-use std::io::ErrorKind;
 use std::path::Path;
 
 use workloads::driver::TargetFactory;
 
 use super::RatioJob;
 use super::data::{KEY_LEN, Random, Subject, failed, load, update_one};
+use crate::child::files::files_below;
 use crate::error::{HarnessError, Result};
 
 const UPDATES: u64 = 20_000;
@@ -79,51 +79,4 @@ pub(super) fn file_bytes(
 pub(crate) fn is_log(path: &str) -> bool {
     let path = path.to_lowercase();
     path.contains("wal") || path.ends_with(".log") || path.contains("journal")
-}
-
-/// Every file below a directory: its path from there, and its length in bytes.
-pub(crate) fn files_below(directory: &Path) -> Result<Vec<(String, u64)>> {
-    let mut files = Vec::new();
-    let mut pending = vec![directory.to_path_buf()];
-    while let Some(next) = pending.pop() {
-        let entries = std::fs::read_dir(&next).map_err(|error| HarnessError::io("list", &next, &error))?;
-        for entry in entries {
-            let entry = entry.map_err(|error| HarnessError::io("list", &next, &error))?;
-            let path = entry.path();
-            let metadata = match entry.metadata() {
-                // It was removed in between.
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                other => other.map_err(|error| HarnessError::io("inspect", &path, &error))?,
-            };
-            if metadata.is_dir() {
-                pending.push(path);
-            } else {
-                let name = path
-                    .strip_prefix(directory)
-                    .unwrap_or(&path)
-                    .to_string_lossy()
-                    .into_owned();
-                files.push((name, metadata.len()));
-            }
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn files_are_found_in_sub_directories_with_their_sizes() {
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::create_dir(directory.path().join("wal")).unwrap();
-        std::fs::write(directory.path().join("data"), [0; 10]).unwrap();
-        std::fs::write(directory.path().join("wal/000001"), [0; 5]).unwrap();
-        let files = files_below(directory.path()).unwrap();
-        assert_eq!(files, [("data".to_owned(), 10), ("wal/000001".to_owned(), 5)]);
-        assert!(is_log(&files[1].0) && !is_log(&files[0].0));
-        assert!(files_below(&directory.path().join("absent")).is_err());
-    }
 }

@@ -113,12 +113,7 @@ fn check(
 ) -> Result<Checked> {
     let factory = factory(&job.engine)?;
     let begun = Instant::now();
-    let target = match factory.open(&open_options(
-        directory,
-        OpenMode::Existing,
-        plan,
-        factory.capabilities(),
-    )) {
+    let target = match factory.open(&open_options(directory, OpenMode::Existing, plan, &job.options)) {
         Ok(target) => target,
         Err(error) => return Ok(Err(error.context("open after the cut"))),
     };

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use workloads::driver::{Capabilities, Durability, OpenMode, OpenOptions};
+use workloads::driver::{Durability, OpenMode, OpenOptions};
 use workloads::spec::{Overrides, Spec};
 use workloads::stream::Plan;
 
@@ -30,6 +30,7 @@ pub(crate) use rounds::{Rounds, WORK_MAX, rounds};
 
 use super::{EMPTY, Scenario};
 use crate::drivers::factory;
+use crate::engine_options::EngineOptions;
 use crate::error::{HarnessError, Result};
 use crate::scenarios::levels::levels;
 
@@ -50,6 +51,15 @@ pub(super) const SCENARIO: Scenario = Scenario {
         ),
         ("isolation", "isolation level of every transaction"),
         ("cache-size", "memory for the engine's page cache"),
+        ("compression", "compression of stored data"),
+        (
+            "busy-timeout",
+            "how long a transaction waits for another's lock (50 ms)",
+        ),
+        (
+            "set",
+            "settings of the engine, for instance palimpsest.page-size=8KiB",
+        ),
         ("seed", "of the work, and of the moments"),
     ],
     prepare: run::prepare,
@@ -67,6 +77,8 @@ pub(crate) struct RecoveryJob {
     pub engine: String,
     /// What is done to it.
     pub spec: Spec,
+    /// How it is opened.
+    pub options: EngineOptions,
     /// Directory of the database.
     #[serde(with = "crate::child::paths")]
     pub directory: PathBuf,
@@ -99,6 +111,8 @@ pub(crate) struct Subject {
     pub engine: String,
     /// Its work, at an isolation that it has.
     pub spec: Spec,
+    /// How it is opened.
+    pub options: EngineOptions,
     /// What differs from the built-in mix, in words.
     pub notes: Vec<String>,
 }
@@ -108,7 +122,7 @@ impl Subject {
     ///
     /// # Errors
     /// Usage: the engine is unknown, keeps nothing, or does not have the levels.
-    pub(crate) fn new(engine: &str, overrides: &Overrides) -> Result<Self> {
+    pub(crate) fn new(engine: &str, overrides: &Overrides, options: EngineOptions) -> Result<Self> {
         let usage = |error: workloads::spec::SpecError| HarnessError::Usage(error.to_string());
         let spec = Spec::parse("recovery", "built-in recovery", MIX).map_err(usage)?;
         let spec = spec.with_overrides(overrides).map_err(usage)?;
@@ -131,18 +145,19 @@ impl Subject {
                 isolation: levels.isolation,
                 ..spec
             },
+            options,
             notes: levels.notes,
         })
     }
 }
 
-fn open_options(directory: &Path, mode: OpenMode, plan: &Plan, capabilities: &Capabilities) -> OpenOptions {
+fn open_options(directory: &Path, mode: OpenMode, plan: &Plan, engine: &EngineOptions) -> OpenOptions {
     let mut options = OpenOptions::create(directory, plan.table_names());
     options.mode = mode;
     options.durability = plan.spec().durability;
-    options.cache_size_bytes = plan.spec().cache_size_bytes.filter(|_| capabilities.cache_size);
     // No deadlock detection is assumed: two transactions that wait for each other must not wait long.
     options.busy_timeout = Duration::from_millis(50);
+    engine.apply(&mut options);
     options
 }
 
@@ -160,25 +175,27 @@ mod tests {
     #[test]
     fn an_engine_that_cannot_be_judged_is_refused() {
         let refusal = |engine: &str| {
-            let error = Subject::new(engine, &Overrides::default()).unwrap_err();
+            let error = Subject::new(engine, &Overrides::default(), EngineOptions::default()).unwrap_err();
             error.to_string()
         };
         assert!(refusal("memory").contains("keeps nothing"));
         assert!(refusal("none").contains("unknown engine"));
-        let subject = Subject::new("palimpsest", &Overrides::default()).unwrap();
+        let subject = Subject::new("palimpsest", &Overrides::default(), EngineOptions::default()).unwrap();
         assert!(subject.notes.is_empty());
     }
 
     #[cfg(feature = "sqlite")]
     #[test]
     fn an_engine_without_commit_ids_is_judged_at_durability_sync_only() {
-        let subject = Subject::new("sqlite", &Overrides::default()).unwrap();
+        let subject = Subject::new("sqlite", &Overrides::default(), EngineOptions::default()).unwrap();
         assert!(subject.notes[0].contains("stronger"));
         let overrides = Overrides {
             durability: Some(Durability::NoSync),
             ..Overrides::default()
         };
-        let error = Subject::new("sqlite", &overrides).unwrap_err().to_string();
+        let error = Subject::new("sqlite", &overrides, EngineOptions::default())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("no commit IDs"), "{error}");
     }
 }

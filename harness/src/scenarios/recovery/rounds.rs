@@ -47,6 +47,7 @@ pub(crate) fn rounds(directory: &Path, subject: &Subject, how: &Rounds) -> Resul
     let job = RecoveryJob {
         engine: subject.engine.clone(),
         spec: subject.spec.clone(),
+        options: subject.options.clone(),
         directory: directory.join("database"),
     };
     let mut scenario = Scenario {

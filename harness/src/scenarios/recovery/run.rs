@@ -83,7 +83,7 @@ pub(crate) fn workload(subject: &Subject, scenario: &str, request: &Request) -> 
 /// # Errors
 /// Usage: an engine that does not go with it.
 pub(crate) fn subject(engine: &str, request: &Request) -> Result<Subject> {
-    let mut overrides = request.overrides()?;
+    let mut overrides = request.overrides();
     overrides.run = None;
-    Subject::new(engine, &overrides)
+    Subject::new(engine, &overrides, request.engine_options(engine)?)
 }

@@ -51,7 +51,7 @@ pub(crate) struct Work {
 pub(crate) fn open_and_close(job: &RecoveryJob) -> Result<()> {
     let factory = factory(&job.engine)?;
     let plan = Plan::new(job.spec.clone());
-    let options = open_options(&job.directory, OpenMode::Existing, &plan, factory.capabilities());
+    let options = open_options(&job.directory, OpenMode::Existing, &plan, &job.options);
     let opened = factory.open(&options).map(drop);
     opened.map_err(|error| HarnessError::Run(error.context("open").to_string()))
 }
@@ -70,12 +70,7 @@ pub(crate) fn work(job: &RecoveryJob, how: Work, stop: &AtomicBool) -> Result<()
     let failed =
         |doing: &'static str| move |error: TargetError| HarnessError::Run(error.context(doing).to_string());
     let target = factory
-        .open(&open_options(
-            &job.directory,
-            how.mode,
-            &plan,
-            factory.capabilities(),
-        ))
+        .open(&open_options(&job.directory, how.mode, &plan, &job.options))
         .map_err(failed("open"))?;
     if how.mode == OpenMode::Create {
         load(target.as_ref(), &plan).map_err(failed("load"))?;

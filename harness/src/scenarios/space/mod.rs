@@ -30,6 +30,7 @@ use super::ratios::{KEY_LEN, Random, TABLE, failed, fill_value, key};
 use super::{EMPTY, Scenario};
 use crate::child::progress;
 use crate::drivers::factory;
+use crate::engine_options::EngineOptions;
 use crate::error::{HarnessError, Result};
 use watch::Watch;
 
@@ -59,6 +60,14 @@ pub(super) const SCENARIO: Scenario = Scenario {
             "memory for the engine's page cache (an eighth of the rows)",
         ),
         ("compression", "compression of stored data (NONE)"),
+        (
+            "busy-timeout",
+            "how long a transaction waits for another's lock (5 s)",
+        ),
+        (
+            "set",
+            "settings of the engine, for instance palimpsest.page-size=8KiB",
+        ),
         ("seed", "of rows and values (42)"),
     ],
     prepare: run::prepare,
@@ -77,8 +86,8 @@ pub(crate) struct SpaceJob {
     pub value_size: usize,
     /// Memory for the engine's page cache, in bytes.
     pub cache_size_bytes: u64,
-    /// Compression of stored data.
-    pub compression: String,
+    /// How the database is opened.
+    pub options: EngineOptions,
     /// Seed of orders and values.
     pub seed: u64,
     /// Directory for the database; exists and is empty.
@@ -122,8 +131,7 @@ pub(crate) fn measure(job: &SpaceJob, stop: &AtomicBool) -> Result<SpaceResult> 
     let failed = failed(capabilities);
     let mut options = OpenOptions::create(&job.directory, ["space"]);
     options.durability = Durability::NoSync;
-    options.cache_size_bytes = Some(job.cache_size_bytes);
-    options.compression = Some(job.compression.clone());
+    job.options.apply(&mut options);
     let target = engine.open(&options).map_err(&failed)?;
     let mut result = SpaceResult {
         engine_version: capabilities.version.clone(),
@@ -329,7 +337,10 @@ mod tests {
             rows: 3000,
             value_size: 2000,
             cache_size_bytes: 1 << 20,
-            compression: "NONE".into(),
+            options: EngineOptions {
+                cache_size_bytes: Some(1 << 20),
+                ..EngineOptions::default()
+            },
             seed: 5,
             directory: directory.to_path_buf(),
             result: directory.join("result.json"),

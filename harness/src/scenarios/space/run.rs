@@ -16,6 +16,7 @@ use crate::request::Request;
 use crate::scenarios::Run;
 use crate::scenarios::machine::new_record;
 use crate::scenarios::ratios::KEY_LEN;
+use crate::values::first;
 
 const ROWS: u64 = 400_000;
 const VALUE_SIZE: u64 = 100;
@@ -126,8 +127,8 @@ fn job(request: &Request) -> Result<SpaceJob> {
             "{engine} has no files, or no cache of a settable size, which the workload space needs"
         )));
     }
-    let rows = request.rows.unwrap_or(ROWS);
-    let value_size = request.value_size.unwrap_or(VALUE_SIZE);
+    let rows = first(&request.rows).unwrap_or(ROWS);
+    let value_size = first(&request.value_size).unwrap_or(VALUE_SIZE);
     let live = rows.saturating_mul(KEY_LEN as u64 + value_size);
     if rows > ROWS_MAX || !(1..=1 << 20).contains(&value_size) || live < LIVE_FLOOR_BYTES {
         return Err(HarnessError::Usage(format!(
@@ -136,14 +137,17 @@ fn job(request: &Request) -> Result<SpaceJob> {
             units::bytes(LIVE_FLOOR_BYTES)
         )));
     }
+    let mut options = request.engine_options(engine)?;
+    let cache_size_bytes = *options
+        .cache_size_bytes
+        .get_or_insert((live / TIMES_CACHE).max(CACHE_BYTES_MIN));
+    options.compression.get_or_insert_with(|| "NONE".into());
     Ok(SpaceJob {
         engine: engine.to_owned(),
         rows,
         value_size: value_size as usize,
-        cache_size_bytes: request
-            .cache_size
-            .unwrap_or((live / TIMES_CACHE).max(CACHE_BYTES_MIN)),
-        compression: request.compression.clone().unwrap_or_else(|| "NONE".into()),
+        cache_size_bytes,
+        options,
         seed: request.seed.unwrap_or(SEED),
         directory: PathBuf::new(),
         result: PathBuf::new(),

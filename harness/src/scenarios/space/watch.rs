@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use reports::record::SpaceSample;
 
-use super::super::ratios::{files_below, is_log};
+use super::super::ratios::is_log;
+use crate::child::files::files_below;
 use crate::error::Result;
 
 /// Between two looks.
