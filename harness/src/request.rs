@@ -112,8 +112,8 @@ pub(crate) struct Request {
     /// Only load the database of each engine, into this new directory, for runs with --use.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["use", "out", "keep", "json", "data_dir"])]
     pub prepare: Option<PathBuf>,
-    /// Begin with databases that --prepare has loaded, in place of loading them: each repetition copies one. Workload,
-    /// rows, sizes and seed must be those of --prepare.
+    /// Begin with databases that --prepare has loaded, in place of loading them: each repetition copies one. Tables,
+    /// rows and sizes must be those of --prepare.
     #[arg(id = "use", long, value_name = "DIR")]
     pub use_prepared: Option<PathBuf>,
 }
