@@ -42,6 +42,11 @@ pub fn unlike(
             a.durability != b.durability || survives(a).zip(survives(b)).is_some_and(|(a, b)| a != b),
         ),
         (
+            "whether databases were prepared",
+            record.workload.overrides.contains_key("use")
+                != other_record.workload.overrides.contains_key("use"),
+        ),
+        (
             "checkpoints asked for",
             checkpoints(record) != checkpoints(other_record),
         ),

@@ -60,7 +60,7 @@ fn several_values_make_a_measurement_of_each_in_one_record() {
     .finish();
     finished
         .expect_code(0)
-        .expect_error(&["6 cases", "threads 2, palimpsest.page-size 8KiB"]);
+        .expect_error(&["6 cases", "threads 2, page-size 8KiB"]);
     let record = finished.record();
     let found: Vec<String> = (0..6)
         .map(|index| {

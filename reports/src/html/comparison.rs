@@ -32,7 +32,11 @@ struct Difference {
 /// # Errors
 /// [`ReportError::NothingToCompare`] without records, else as for a report.
 pub fn compare(records: &[RunRecord]) -> Result<String, ReportError> {
-    render_with(records, &crate::plot::comparison_plots(records))
+    let records: Vec<RunRecord> = records
+        .iter()
+        .map(|record| record.by_case().into_owned())
+        .collect();
+    render_with(&records, &crate::plot::comparison_plots(&records))
 }
 
 /// The page with its plots already made.

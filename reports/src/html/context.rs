@@ -86,6 +86,7 @@ impl ReportContext {
             .into_iter()
             .partition(|plot| plot.id.starts_with(plot::CRASH_PREFIX));
         let verdicts = crate::evaluate(record);
+        let record = &*record.by_case();
         let engines = summary::engines(record);
         let title = if record.workload.title.is_empty() {
             &record.workload.name

@@ -59,8 +59,12 @@ pub fn write_comparison(
     records: &[RunRecord],
 ) -> Result<ReportFiles, ReportError> {
     let directory = directory.as_ref();
-    let plots = plot::comparison_plots(records);
-    let text = comparison::render_with(records, &plots)?;
+    let records: Vec<RunRecord> = records
+        .iter()
+        .map(|record| record.by_case().into_owned())
+        .collect();
+    let plots = plot::comparison_plots(&records);
+    let text = comparison::render_with(&records, &plots)?;
     make_directory(directory)?;
     let html = directory.join(COMPARISON_FILE_NAME);
     write(&html, &text)?;

@@ -16,6 +16,8 @@ pub(crate) enum Weight {
     Faint,
     /// The main line with the area below it filled.
     Area,
+    /// The main line with a disc at each point: there are few, and between them nothing was measured.
+    Marked,
 }
 
 /// One line; it is interrupted where a value is missing.
@@ -134,7 +136,7 @@ fn draw_run<DB: DrawingBackend>(
     series: &Series,
 ) -> Result<(), PlotError> {
     let (thickness, alpha) = match series.weight {
-        Weight::Main | Weight::Area => (2.2, 1.0),
+        Weight::Main | Weight::Area | Weight::Marked => (2.2, 1.0),
         Weight::Faint => (1.2, 0.4),
     };
     if let [only] = points {
@@ -148,7 +150,13 @@ fn draw_run<DB: DrawingBackend>(
         outline.push((last.0, bottom));
         painter.polygon(&outline, series.role, 0.18)?;
     }
-    painter.line(points, series.role, thickness, alpha)
+    painter.line(points, series.role, thickness, alpha)?;
+    if series.weight == Weight::Marked {
+        for point in points {
+            painter.disc(*point, 4.0, series.role, 1.0)?;
+        }
+    }
+    Ok(())
 }
 
 /// Splits points at missing values.

@@ -54,6 +54,8 @@ pub use verification::Verification;
 pub use warning::Warning;
 pub use workload::Workload;
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 /// The version of the format that this crate writes and the only one it reads.
@@ -127,6 +129,30 @@ impl RunRecord {
             created: created.into(),
             ..Self::default()
         }
+    }
+
+    /// Whether options have several values in the run.
+    #[must_use]
+    pub fn is_varied(&self) -> bool {
+        self.measurements.iter().any(|one| !one.varied.is_empty())
+    }
+
+    /// The record with each combination of varied values standing as an engine of its own (`palimpsest, threads 4`), as tables
+    /// of a row for each engine have it; as it is where nothing is varied.
+    #[must_use]
+    pub fn by_case(&self) -> Cow<'_, Self> {
+        if !self.is_varied() {
+            return Cow::Borrowed(self);
+        }
+        let mut record = self.clone();
+        for one in record
+            .measurements
+            .iter_mut()
+            .filter(|one| !one.varied.is_empty())
+        {
+            one.engine = Varied::words(&one.engine, &one.varied);
+        }
+        Cow::Owned(record)
     }
 
     /// Names of the engines in order of first appearance.

@@ -1,5 +1,7 @@
 //! What differs between the measurements of one run that was made for several values of its options.
 
+use std::fmt::Write as _;
+
 use serde::{Deserialize, Serialize};
 
 /// An option that has several values in a run, with the one of this measurement.
@@ -35,11 +37,19 @@ impl Varied {
         }
     }
 
-    /// All of them in words: `threads 4, cache-size 64MiB`.
+    /// An engine with all of them in words: `palimpsest, threads 4, page-size 8KiB`.
     #[must_use]
-    pub fn words(varied: &[Self]) -> String {
-        let words = varied.iter().map(|one| format!("{} {}", one.name, one.value));
-        words.collect::<Vec<_>>().join(", ")
+    pub fn words<'a>(engine: &str, varied: impl IntoIterator<Item = &'a Self>) -> String {
+        let mut words = engine.to_owned();
+        for one in varied {
+            let name = one
+                .name
+                .strip_prefix(engine)
+                .and_then(|name| name.strip_prefix('.'));
+            // Writing to a string cannot fail.
+            let _ = write!(words, ", {} {}", name.unwrap_or(&one.name), one.value);
+        }
+        words
     }
 }
 
@@ -58,7 +68,7 @@ mod tests {
         ] {
             assert_eq!(Varied::new("x", value).number, number, "{value}");
         }
-        let both = [Varied::new("threads", "4"), Varied::new("rows", "1k")];
-        assert_eq!(Varied::words(&both), "threads 4, rows 1k");
+        let both = [Varied::new("threads", "4"), Varied::new("a.page-size", "8KiB")];
+        assert_eq!(Varied::words("a", &both), "a, threads 4, page-size 8KiB");
     }
 }

@@ -19,6 +19,7 @@ pub fn text_table(record: &RunRecord) -> String {
 #[must_use]
 pub fn text_table_within(record: &RunRecord, width: usize) -> String {
     let verdicts = crate::evaluate(record);
+    let record = &*record.by_case();
     let tables = table::of_judged(record, &verdicts);
     let drawn = |id: &str| {
         let table = tables.get(id).filter(|table| !table.page_only);

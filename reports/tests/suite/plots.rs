@@ -1,7 +1,9 @@
 //! Plots: drawn for every record, themed, and with something on them.
 
 use crate::{crash_test, strange, synthetic};
+use reports::RunRecord;
 use reports::plot::{Shape, plots};
+use reports::record::{Measurement, Status, Varied};
 use std::collections::BTreeSet;
 
 #[test]
@@ -123,4 +125,30 @@ fn a_directory_that_is_missing_is_an_error_with_the_file_in_it() {
         error.to_string().contains("no/such/directory/plot.png"),
         "{error}"
     );
+}
+
+#[test]
+fn a_run_over_several_values_has_curves_and_a_row_for_each_case() {
+    let mut record = RunRecord::new("r", "now");
+    for (threads, rate) in [("1", 100.0), ("8", 700.0)] {
+        for engine in ["a", "b"] {
+            record.measurements.push(Measurement {
+                engine: engine.into(),
+                repetition: 1,
+                status: Status::Ok,
+                transactions_per_second: Some(rate),
+                varied: vec![Varied::new("threads", threads)],
+                ..Default::default()
+            });
+        }
+    }
+    let ids: Vec<String> = plots(&record).into_iter().map(|plot| plot.id).collect();
+    assert_eq!(ids, ["throughput-by-threads", "throughput"]);
+    let text = reports::text_table(&record);
+    let page = reports::render_report(&record).unwrap();
+    for case in ["a, threads 1", "a, threads 8", "b, threads 1", "b, threads 8"] {
+        assert!(text.contains(case), "{text}");
+        assert!(page.contains(case), "{case}");
+    }
+    assert_eq!(record.engines(), ["a", "b"], "the record itself has engines");
 }

@@ -31,10 +31,7 @@ pub(super) struct Case {
 impl Case {
     /// The engine and what is varied, in words.
     pub(super) fn words(&self) -> String {
-        match self.varied.as_slice() {
-            [] => self.engine.clone(),
-            varied => format!("{}, {}", self.engine, Varied::words(varied)),
-        }
+        Varied::words(&self.engine, &self.varied)
     }
 }
 
@@ -201,11 +198,11 @@ mod tests {
         assert_eq!(
             words,
             [
-                "palimpsest, threads 1, palimpsest.page-size 4KiB",
-                "palimpsest, threads 1, palimpsest.page-size 16KiB",
+                "palimpsest, threads 1, page-size 4KiB",
+                "palimpsest, threads 1, page-size 16KiB",
                 "memory, threads 1",
-                "palimpsest, threads 2, palimpsest.page-size 4KiB",
-                "palimpsest, threads 2, palimpsest.page-size 16KiB",
+                "palimpsest, threads 2, page-size 4KiB",
+                "palimpsest, threads 2, page-size 16KiB",
                 "memory, threads 2",
             ]
         );

@@ -4,6 +4,7 @@ mod activity;
 mod comparison;
 mod crash;
 mod latency;
+mod scaling;
 mod space;
 mod throughput;
 
@@ -20,6 +21,12 @@ const POINTS_MAX: usize = 600;
 /// All plots that a record has figures for, in the order of the report.
 #[must_use]
 pub fn plots(record: &RunRecord) -> Vec<Plot> {
+    if record.is_varied() {
+        // What happened over time in each of many cases nobody could look at.
+        let mut plots = scaling::plots(record);
+        plots.extend(comparison::engines(&record.by_case()));
+        return plots;
+    }
     let mut plots = Vec::new();
     plots.extend(comparison::engines(record));
     plots.extend(comparison::ratios(record));

@@ -1,0 +1,377 @@
+//! Curves over an option that has several values in a run: how throughput and latency change with it.
+//!
+//! Each curve is one engine with one value of every other option that is varied. A point is the median of its repetitions;
+//! latencies of repetitions are put together.
+
+use super::super::frame::Axis;
+use super::super::lines::{LineChart, Series, Weight};
+use super::super::output::{Chart, Plot};
+use super::super::scale::{Format, Kind, Scale};
+use super::super::theme::Role;
+use super::{role_of, slug};
+use crate::record::{Measurement, RunRecord, Varied};
+use crate::statistics::{median, merged_summary};
+
+/// Values that lie further apart, as a factor, are drawn on a logarithmic axis.
+const LINEAR_SPAN_MAX: f64 = 16.0;
+
+/// What was found for one value of the option.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Point {
+    value: f64,
+    throughput: Option<f64>,
+    latency_ns_p99: Option<f64>,
+}
+
+/// One engine, with one value of every other option.
+#[derive(Debug)]
+struct Curve {
+    name: String,
+    role: Role,
+    /// By rising value.
+    points: Vec<Point>,
+}
+
+/// The measurements of a curve, by value.
+struct Group<'a> {
+    name: String,
+    engine: &'a str,
+    values: Vec<(f64, Vec<&'a Measurement>)>,
+}
+
+/// For each option with several values that are numbers: throughput and p99 against it, and against each other.
+pub(super) fn plots(record: &RunRecord) -> Vec<Plot> {
+    options(record)
+        .into_iter()
+        .flat_map(|option| {
+            let curves = curves(record, &option);
+            [
+                throughput(&option, &curves),
+                latency(&option, &curves),
+                tradeoff(&option, &curves),
+            ]
+        })
+        .flatten()
+        .collect()
+}
+
+/// The options with several values that are numbers.
+fn options(record: &RunRecord) -> Vec<String> {
+    let mut options: Vec<String> = Vec::new();
+    for one in record.measurements.iter().flat_map(|of| &of.varied) {
+        if one.number.is_some() && !options.contains(&one.name) {
+            options.push(one.name.clone());
+        }
+    }
+    options
+}
+
+fn curves(record: &RunRecord, option: &str) -> Vec<Curve> {
+    let mut found: Vec<Group<'_>> = Vec::new();
+    for measurement in record.measurements.iter().filter(|one| one.status.is_ok()) {
+        let own = measurement.varied.iter().find(|one| one.name == option);
+        let Some(value) = own.and_then(|one| one.number) else {
+            continue;
+        };
+        let others = measurement.varied.iter().filter(|one| one.name != option);
+        let name = Varied::words(&measurement.engine, others);
+        let index = found
+            .iter()
+            .position(|group| group.name == name)
+            .unwrap_or_else(|| {
+                found.push(Group {
+                    name,
+                    engine: &measurement.engine,
+                    values: Vec::new(),
+                });
+                found.len() - 1
+            });
+        let values = &mut found[index].values;
+        match values.iter_mut().find(|(known, _)| *known == value) {
+            Some((_, all)) => all.push(measurement),
+            None => values.push((value, vec![measurement])),
+        }
+    }
+    found
+        .iter()
+        .enumerate()
+        .map(|(index, group)| {
+            let is_alone = found.iter().filter(|other| other.engine == group.engine).count() == 1;
+            let points = group.values.iter().map(|(value, all)| point(*value, all));
+            let mut points: Vec<Point> = points.collect();
+            points.sort_by(|a, b| a.value.total_cmp(&b.value));
+            Curve {
+                name: group.name.clone(),
+                // Curves of one engine are told apart; otherwise it has its own colour.
+                role: if is_alone {
+                    role_of(record, group.engine)
+                } else {
+                    Role::Series(index)
+                },
+                points,
+            }
+        })
+        .collect()
+}
+
+fn point(value: f64, measurements: &[&Measurement]) -> Point {
+    let rates: Vec<f64> = measurements.iter().filter_map(|one| one.throughput()).collect();
+    let latencies = measurements
+        .iter()
+        .flat_map(|one| &one.transaction_types)
+        .filter_map(|one| one.latency.as_ref());
+    Point {
+        value,
+        throughput: median(&rates),
+        latency_ns_p99: merged_summary(latencies).and_then(|summary| Some(summary.latency_ns_p99? as f64)),
+    }
+}
+
+/// The axis of the option's values.
+fn axis(option: &str, curves: &[Curve]) -> Axis {
+    let values = || {
+        curves
+            .iter()
+            .flat_map(|curve| &curve.points)
+            .map(|point| point.value)
+    };
+    let (low, high) = (
+        values().fold(f64::INFINITY, f64::min),
+        values().fold(f64::NEG_INFINITY, f64::max),
+    );
+    let scale = if low > 0.0 && high / low > LINEAR_SPAN_MAX {
+        Scale::exact_log(low, high)
+    } else {
+        Scale::exact(low.min(high), high)
+    };
+    let format = if option.ends_with("size") || option.ends_with("bytes") {
+        Format::Bytes
+    } else {
+        Format::Short
+    };
+    Axis {
+        title: option.to_owned(),
+        scale,
+        format,
+    }
+}
+
+fn rates(curves: &[Curve]) -> impl Iterator<Item = f64> {
+    curves
+        .iter()
+        .flat_map(|curve| &curve.points)
+        .filter_map(|point| point.throughput)
+}
+
+fn latencies(curves: &[Curve]) -> impl Iterator<Item = f64> {
+    curves
+        .iter()
+        .flat_map(|curve| &curve.points)
+        .filter_map(|point| point.latency_ns_p99)
+}
+
+fn latency_axis(curves: &[Curve]) -> Axis {
+    Axis {
+        title: "p99 latency".to_owned(),
+        scale: Scale::over(Kind::Log, latencies(curves)),
+        format: Format::Duration,
+    }
+}
+
+fn rate_axis(curves: &[Curve]) -> Axis {
+    Axis {
+        title: "committed transactions/s".to_owned(),
+        scale: Scale::with_headroom(rates(curves)),
+        format: Format::Short,
+    }
+}
+
+fn series(curves: &[Curve], of: impl Fn(&Point) -> (f64, Option<f64>)) -> Vec<Series> {
+    curves
+        .iter()
+        .map(|curve| Series {
+            name: curve.name.clone(),
+            role: curve.role,
+            weight: Weight::Marked,
+            points: curve.points.iter().map(&of).collect(),
+        })
+        .collect()
+}
+
+fn throughput(option: &str, curves: &[Curve]) -> Option<Plot> {
+    rates(curves).next()?;
+    Some(Plot {
+        id: format!("throughput-by-{}", slug(option)),
+        title: format!("Throughput by {option}"),
+        caption: "Each point is the median of its repetitions. All curves share the axes.".to_owned(),
+        alt: format!(
+            "Curves of throughput over {option}. {}.",
+            words(curves, |point| {
+                units::or_missing(point.throughput, units::number)
+            })
+        ),
+        chart: Chart::Lines(LineChart {
+            x: axis(option, curves),
+            y: rate_axis(curves),
+            bands: Vec::new(),
+            series: series(curves, |point| (point.value, point.throughput)),
+        }),
+    })
+}
+
+fn latency(option: &str, curves: &[Curve]) -> Option<Plot> {
+    latencies(curves).next()?;
+    Some(Plot {
+        id: format!("latency-by-{}", slug(option)),
+        title: format!("p99 latency by {option}"),
+        caption: "The 99th percentile over all transactions of all repetitions; the axis is logarithmic."
+            .to_owned(),
+        alt: format!(
+            "Curves of p99 latency over {option}. {}.",
+            words(curves, |point| {
+                units::or_missing(point.latency_ns_p99, |ns| units::duration(ns as u64))
+            })
+        ),
+        chart: Chart::Lines(LineChart {
+            x: axis(option, curves),
+            y: latency_axis(curves),
+            bands: Vec::new(),
+            series: series(curves, |point| (point.value, point.latency_ns_p99)),
+        }),
+    })
+}
+
+/// Latency against throughput, in the order of the option's values.
+fn tradeoff(option: &str, curves: &[Curve]) -> Option<Plot> {
+    latencies(curves).next()?;
+    let highest = rates(curves).reduce(f64::max)?;
+    Some(Plot {
+        id: format!("latency-by-throughput-{}", slug(option)),
+        title: format!("p99 latency against throughput, by {option}"),
+        caption: format!(
+            "A point for each value of {option}, joined in rising order: what more throughput costs in latency. Better is to \
+             the right and down."
+        ),
+        alt: format!(
+            "Curves of p99 latency against throughput, a point for each {option}. {}.",
+            words(curves, |point| {
+                format!(
+                    "{} transactions/s at {}",
+                    units::or_missing(point.throughput, units::number),
+                    units::or_missing(point.latency_ns_p99, |ns| units::duration(ns as u64))
+                )
+            })
+        ),
+        chart: Chart::Lines(LineChart {
+            x: Axis {
+                scale: Scale::exact(0.0, highest * 1.04),
+                ..rate_axis(curves)
+            },
+            y: latency_axis(curves),
+            bands: Vec::new(),
+            series: curves
+                .iter()
+                .map(|curve| Series {
+                    name: curve.name.clone(),
+                    role: curve.role,
+                    weight: Weight::Marked,
+                    points: curve
+                        .points
+                        .iter()
+                        .filter_map(|point| Some((point.throughput?, point.latency_ns_p99)))
+                        .collect(),
+                })
+                .collect(),
+        }),
+    })
+}
+
+fn words(curves: &[Curve], of: impl Fn(&Point) -> String) -> String {
+    let words = curves.iter().map(|curve| {
+        let points: Vec<String> = curve
+            .points
+            .iter()
+            .map(|point| format!("{} at {}", of(point), units::number(point.value)))
+            .collect();
+        format!("{}: {}", curve.name, points.join(", "))
+    });
+    words.collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Status;
+
+    fn measurement(engine: &str, rate: f64, varied: &[(&str, &str)]) -> Measurement {
+        Measurement {
+            engine: engine.into(),
+            status: Status::Ok,
+            transactions_per_second: Some(rate),
+            varied: varied
+                .iter()
+                .map(|(name, value)| Varied::new(*name, *value))
+                .collect(),
+            ..Measurement::default()
+        }
+    }
+
+    fn record() -> RunRecord {
+        let mut record = RunRecord::new("r", "now");
+        for repetition in 1..=3 {
+            for (threads, rate) in [("4", 400.0), ("1", 100.0), ("2", 200.0)] {
+                let rate = rate + f64::from(repetition);
+                for page in ["4KiB", "16KiB"] {
+                    record.measurements.push(measurement(
+                        "a",
+                        rate,
+                        &[("threads", threads), ("a.page-size", page)],
+                    ));
+                }
+                record
+                    .measurements
+                    .push(measurement("b", 2.0 * rate, &[("threads", threads)]));
+            }
+        }
+        record
+    }
+
+    #[test]
+    fn a_curve_is_an_engine_with_its_other_options_and_rises_by_value() {
+        let record = record();
+        assert_eq!(options(&record), ["threads", "a.page-size"]);
+        let curves = curves(&record, "threads");
+        let names: Vec<&str> = curves.iter().map(|curve| curve.name.as_str()).collect();
+        assert_eq!(names, ["a, page-size 4KiB", "a, page-size 16KiB", "b"]);
+        let points: Vec<(f64, Option<f64>)> = curves[2]
+            .points
+            .iter()
+            .map(|point| (point.value, point.throughput))
+            .collect();
+        assert_eq!(
+            points,
+            [(1.0, Some(204.0)), (2.0, Some(404.0)), (4.0, Some(804.0))]
+        );
+        assert_ne!(curves[0].role, curves[1].role, "they are told apart");
+        assert_eq!(curves[2].role, role_of(&record, "b"));
+    }
+
+    #[test]
+    fn a_setting_of_one_engine_has_no_curve_of_another() {
+        let record = record();
+        let curves = curves(&record, "a.page-size");
+        assert_eq!(curves.len(), 3, "one for each number of threads");
+        assert!(curves.iter().all(|curve| curve.name.starts_with("a, threads")));
+    }
+
+    #[test]
+    fn without_latencies_there_is_throughput_alone_and_without_values_nothing() {
+        let ids: Vec<String> = plots(&record()).into_iter().map(|plot| plot.id).collect();
+        assert_eq!(ids, ["throughput-by-threads", "throughput-by-a-page-size"]);
+        let mut words = RunRecord::new("r", "now");
+        words
+            .measurements
+            .push(measurement("a", 1.0, &[("a.wal-sync", "direct")]));
+        assert!(plots(&words).is_empty());
+    }
+}
