@@ -35,10 +35,12 @@
 
 pub mod alike;
 pub mod criteria;
+mod files;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod html;
+mod palette;
 pub mod plot;
 pub mod record;
 pub mod statistics;
@@ -48,6 +50,7 @@ mod text;
 pub mod time;
 
 pub use criteria::evaluate;
+pub use files::{CSV_COLUMNS, to_csv, to_markdown};
 pub use html::{ReportError, ReportFiles, compare, render_report, write_comparison, write_report};
 pub use record::{RecordError, RunRecord};
 pub use text::{DEFAULT_WIDTH, text_ratios, text_ratios_within, text_table, text_table_within};

@@ -1,5 +1,6 @@
 //! One line for each engine: its repetitions condensed, in the form that tables and reports share.
 
+use crate::palette;
 use crate::record::{
     EngineStats, Latency, LatencySummary, Measurement, RunRecord, Settings, Status, Verification, Warning,
 };
@@ -10,6 +11,8 @@ use crate::statistics::{Estimate, median, merged_summary};
 pub struct EngineSummary<'a> {
     /// Engine name.
     pub engine: &'a str,
+    /// Its place among the colours of series.
+    pub(crate) series: usize,
     /// Engine version.
     pub version: Option<&'a str>,
     /// Settings of its first measurement.
@@ -43,7 +46,7 @@ pub struct TypeSummary<'a> {
     pub name: &'a str,
     /// Transactions committed, over the repetitions.
     pub committed: u64,
-    /// Transactions given up.
+    /// Transactions aborted for good.
     pub aborted: u64,
     /// Attempts made again.
     pub retries: u64,
@@ -59,6 +62,14 @@ pub struct TypeSummary<'a> {
     pub reads: Option<u64>,
     /// Those of them that found no row.
     pub reads_missed: Option<u64>,
+    /// Ranges among the reads, when counted.
+    pub ranges: Option<u64>,
+    /// Rows that the ranges returned.
+    pub rows_scanned: Option<u64>,
+    /// Rows that all reads returned.
+    pub rows_returned: Option<u64>,
+    /// The same each second of the timed runs.
+    pub rows_returned_per_second: Option<f64>,
     /// Latency over the repetitions.
     pub latency: Option<LatencySummary>,
 }
@@ -90,8 +101,22 @@ pub struct FigureSummary {
     pub write_amplification: Option<f64>,
     /// File bytes over logical bytes.
     pub space_amplification: Option<f64>,
-    /// WAL bytes over logical bytes.
-    pub wal_amplification: Option<f64>,
+    /// Bytes of keys and values changed.
+    pub logical_bytes: Option<f64>,
+    /// Bytes written to the data file.
+    pub data_bytes_written: Option<f64>,
+    /// Bytes written to the log, without zeros ahead of use; bytes appended where no more is told.
+    pub wal_bytes_written: Option<f64>,
+    /// Bytes of zeros written to the log ahead of use.
+    pub wal_bytes_zeroed: Option<f64>,
+    /// Bytes of live keys and values.
+    pub live_logical_bytes: Option<f64>,
+    /// Size of the data file, in bytes.
+    pub data_file_bytes: Option<f64>,
+    /// Live bytes of the log.
+    pub wal_live_bytes: Option<f64>,
+    /// Bytes of the log's files that hold nothing live.
+    pub wal_bytes_preallocated: Option<f64>,
     /// Raw over stored bytes of pages.
     pub compression_ratio: Option<f64>,
     /// Share of page accesses answered from the cache.
@@ -112,6 +137,8 @@ pub struct FigureSummary {
     pub lock_waits: Option<f64>,
     /// Time spent in them, in nanoseconds.
     pub lock_wait_ns: Option<f64>,
+    /// The same as a share of the time of all threads.
+    pub lock_wait_share: Option<f64>,
     /// Bytes of cached pages.
     pub cache_bytes: Option<f64>,
     /// Bytes of old row versions.
@@ -129,14 +156,14 @@ pub struct FigureSummary {
 /// The summary of every engine, in order of first appearance.
 #[must_use]
 pub fn engines(record: &RunRecord) -> Vec<EngineSummary<'_>> {
-    record
-        .engines()
-        .into_iter()
-        .filter_map(|engine| summarise(record, engine))
+    let engines = record.engines();
+    let places = palette::places(&engines);
+    let both = engines.into_iter().zip(places);
+    both.filter_map(|(engine, series)| summarise(record, engine, series))
         .collect()
 }
 
-fn summarise<'a>(record: &'a RunRecord, engine: &'a str) -> Option<EngineSummary<'a>> {
+fn summarise<'a>(record: &'a RunRecord, engine: &'a str, series: usize) -> Option<EngineSummary<'a>> {
     let all: Vec<&Measurement> = record.of_engine(engine).collect();
     let first = *all.first()?;
     let ran: Vec<&Measurement> = all.iter().copied().filter(|m| m.status.is_ok()).collect();
@@ -145,6 +172,7 @@ fn summarise<'a>(record: &'a RunRecord, engine: &'a str) -> Option<EngineSummary
     };
     Some(EngineSummary {
         engine,
+        series,
         version: all.iter().find_map(|m| m.engine_version.as_deref()),
         settings: &first.settings,
         ran: ran.len(),
@@ -185,6 +213,10 @@ fn types<'a>(ran: &[&'a Measurement]) -> Vec<TypeSummary<'a>> {
                 errors: 0,
                 reads: None,
                 reads_missed: None,
+                ranges: None,
+                rows_scanned: None,
+                rows_returned: None,
+                rows_returned_per_second: None,
                 latency: merged_summary(latencies(ran, Some(&one.name))),
             });
             types.len() - 1
@@ -204,9 +236,18 @@ fn types<'a>(ran: &[&'a Measurement]) -> Vec<TypeSummary<'a>> {
         for (sum, count) in [
             (&mut total.reads, one.reads),
             (&mut total.reads_missed, one.reads_missed),
+            (&mut total.ranges, one.ranges),
+            (&mut total.rows_scanned, one.rows_scanned),
+            (&mut total.rows_returned, one.rows_returned),
         ] {
             *sum = sum.map_or(count, |sum| Some(sum.saturating_add(count?)));
         }
+    }
+    let durations = ran.iter().filter_map(|m| m.duration_ns);
+    let duration_ns = durations.fold(0u64, u64::saturating_add);
+    for total in &mut types {
+        let rate = |rows| units::per_second(rows, duration_ns);
+        total.rows_returned_per_second = total.rows_returned.and_then(rate);
     }
     types
 }
@@ -275,7 +316,14 @@ fn figures(ran: &[&Measurement]) -> FigureSummary {
         commits_per_flush: stat(EngineStats::commits_per_flush),
         write_amplification: stat(EngineStats::write_amplification),
         space_amplification: stat(EngineStats::space_amplification),
-        wal_amplification: stat(EngineStats::wal_amplification),
+        logical_bytes: stat(|s| s.logical_bytes.map(|v| v as f64)),
+        data_bytes_written: stat(|s| s.data_bytes_written().map(|v| v as f64)),
+        wal_bytes_written: stat(|s| s.wal_bytes_written.or(s.wal_bytes).map(|v| v as f64)),
+        wal_bytes_zeroed: stat(|s| s.wal_bytes_zeroed.map(|v| v as f64)),
+        live_logical_bytes: stat(|s| s.live_logical_bytes.map(|v| v as f64)),
+        data_file_bytes: stat(|s| s.data_file_bytes().map(|v| v as f64)),
+        wal_live_bytes: stat(|s| s.wal_live_bytes.map(|v| v as f64)),
+        wal_bytes_preallocated: stat(|s| s.wal_bytes_preallocated().map(|v| v as f64)),
         compression_ratio: stat(|s| s.compression_ratio),
         cache_hit_ratio: stat(EngineStats::cache_hit_ratio),
         file_bytes: stat(|s| s.file_bytes.map(|v| v as f64)),
@@ -286,6 +334,7 @@ fn figures(ran: &[&Measurement]) -> FigureSummary {
         deadlocks: stat(|s| s.deadlocks.map(|v| v as f64)),
         lock_waits: stat(|s| s.lock_waits.map(|v| v as f64)),
         lock_wait_ns: stat(|s| s.lock_wait_ns.map(|v| v as f64)),
+        lock_wait_share: of(&Measurement::lock_wait_share),
         cache_bytes: stat(|s| s.cache_bytes.map(|v| v as f64)),
         version_bytes: stat(|s| s.version_bytes.map(|v| v as f64)),
         rss_bytes_peak: of(&|m| m.resources.rss_bytes_peak.map(float)),
@@ -341,8 +390,9 @@ pub fn flush_bound_warnings(record: &RunRecord) -> Vec<Warning> {
         .collect()
 }
 
-/// Warnings of the run and of its measurements as sentences, each once; those of measurements say whose they are.
-/// That of a dev build is left out: it stands above everything, see [`is_dev_build`].
+/// Warnings of the run and of its measurements as sentences, each once; those of measurements say whose they are. What stands
+/// elsewhere is left out: a dev build and an interrupted run, which stand above everything (see [`is_dev_build`]), and errors that
+/// ended a measurement, which are the reason of its failure.
 #[must_use]
 pub fn warnings(record: &RunRecord) -> Vec<String> {
     let mut messages: Vec<String> = Vec::new();
@@ -351,19 +401,24 @@ pub fn warnings(record: &RunRecord) -> Vec<String> {
             messages.push(message);
         }
     };
-    for warning in record
-        .warnings
-        .iter()
-        .filter(|warning| **warning != Warning::DevBuild)
-    {
+    let stands_above = |warning: &Warning| match warning {
+        Warning::DevBuild => true,
+        Warning::Interrupted => record.interrupted,
+        _ => false,
+    };
+    for warning in record.warnings.iter().filter(|warning| !stands_above(warning)) {
         add(warning.message());
     }
     for warning in flush_bound_warnings(record) {
         add(warning.message());
     }
     for measurement in &record.measurements {
+        let is_reason = |warning: &Warning| match (warning, &measurement.status) {
+            (Warning::Errors { first, .. }, Status::Failed { reason }) => reason.contains(first.as_str()),
+            _ => false,
+        };
         for warning in &measurement.warnings {
-            if *warning == Warning::DevBuild || record.warnings.contains(warning) {
+            if stands_above(warning) || is_reason(warning) || record.warnings.contains(warning) {
                 continue;
             }
             add(format!(

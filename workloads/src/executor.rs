@@ -30,6 +30,8 @@ pub struct WorkCounts {
     pub reads: u64,
     /// Those of them that found no row at all.
     pub reads_missed: u64,
+    /// Ranges among them.
+    pub ranges: u64,
     /// Rows found by point reads.
     pub rows_read: u64,
     /// Rows returned by ranges.
@@ -49,6 +51,7 @@ impl WorkCounts {
     pub fn add(&mut self, other: &WorkCounts) {
         self.reads += other.reads;
         self.reads_missed += other.reads_missed;
+        self.ranges += other.ranges;
         self.rows_read += other.rows_read;
         self.rows_scanned += other.rows_scanned;
         self.rows_written += other.rows_written;
@@ -282,6 +285,7 @@ impl Executor {
                     )));
                 }
                 counts.reads += 1;
+                counts.ranges += 1;
                 counts.reads_missed += u64::from(count == 0);
                 counts.rows_scanned += count as u64;
                 counts.bytes_read += self.rows.bytes_len() as u64;

@@ -13,7 +13,14 @@ use crate::request::Request;
 /// The file in a data directory that is locked as long as its run lives.
 const RUNNING: &str = "running";
 /// What a run reports, apart from failures.
-const REPORT: [&str; 4] = [RECORD_FILE_NAME, "run.json.partial", "report.html", "plots"];
+const REPORT: [&str; 6] = [
+    RECORD_FILE_NAME,
+    "run.json.partial",
+    "run.csv",
+    "report.html",
+    "report.md",
+    "plots",
+];
 /// Where runs go without `--out`.
 const RUNS: &str = "target/harness";
 

@@ -134,5 +134,9 @@ mod tests {
             ..Verdict::default()
         });
         assert_eq!(exit_of(&mixed), Exit::Failed);
+        for outcome in [Outcome::Inconclusive, Outcome::NotJudged, Outcome::NotMeasured] {
+            mixed.verdicts[0].outcome = outcome;
+            assert_eq!(exit_of(&mixed), Exit::Good, "{outcome:?} is no failure");
+        }
     }
 }

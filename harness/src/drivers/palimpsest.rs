@@ -231,6 +231,8 @@ impl Target for PalimpsestTarget {
             rollbacks: Some(metrics.rollbacks),
             flushes: Some(metrics.flushes),
             wal_bytes: Some(metrics.wal_bytes),
+            wal_bytes_written: Some(metrics.wal_bytes_written),
+            wal_bytes_zeroed: Some(metrics.wal_bytes_zeroed),
             bytes_written: Some(metrics.bytes_written + metrics.wal_bytes_written + metrics.wal_bytes_zeroed),
             bytes_read: Some(metrics.bytes_read),
             checkpoints: Some(metrics.checkpoints),
@@ -242,6 +244,9 @@ impl Target for PalimpsestTarget {
             lock_waits: Some(metrics.lock_waits),
             conflicts: Some(metrics.conflicts),
             wal_live_bytes: Some(storage.wal_size),
+            wal_file_bytes: self
+                .file_bytes()
+                .and_then(|all| all.checked_sub(storage.file_bytes)),
             file_bytes: self.file_bytes(),
             page_count: Some(storage.page_count),
             pages_free: Some(storage.free_pages),

@@ -21,6 +21,15 @@ const LOOP_SHARE_MAX: f64 = 0.05;
 /// Share of reads that find no row above which they are warned about.
 const MISSED_SHARE_MAX: f64 = 0.01;
 
+/// Share of transactions that were aborted for good above which they are warned about.
+const ABORTED_SHARE_MAX: f64 = 0.01;
+/// Share of the time of all threads above which waiting for locks is warned about.
+const LOCK_WAIT_SHARE_MAX: f64 = 0.1;
+/// Part by which the rows of a range may differ from those of the bound.
+const ROWS_APART_MAX: f64 = 0.01;
+/// The engine whose answers the others' are compared with.
+const BOUND: &str = "memory";
+
 /// Largest over smallest count of bytes written above which they are warned about, if they are this many bytes apart.
 const BYTES_FACTOR_MAX: f64 = 3.0;
 const BYTES_APART_MIN: u64 = 32 << 20;
@@ -51,6 +60,9 @@ pub(crate) fn warnings(record: &RunRecord) -> Vec<Warning> {
     found.extend(crowded(record, &ran));
     found.extend(loop_costs(record));
     found.extend(reads_missed(record));
+    found.extend(many_aborted(record));
+    found.extend(lock_waits(record));
+    found.extend(rows_returned_differ(record));
     found.extend(bytes_disagree(record));
     found.extend(unequal_survival(record));
     found.extend(unstable(&ran));
@@ -142,6 +154,74 @@ fn reads_missed(record: &RunRecord) -> Vec<Warning> {
                     transaction: one.name.to_owned(),
                     reads,
                     missed,
+                });
+            }
+        }
+    }
+    found
+}
+
+/// Engines of which many transactions were aborted for good.
+fn many_aborted(record: &RunRecord) -> Vec<Warning> {
+    let of_engine = |of: reports::summary::EngineSummary<'_>| {
+        let sum =
+            |count: fn(&reports::summary::TypeSummary<'_>) -> u64| of.types.iter().map(count).sum::<u64>();
+        let aborted = sum(|one| one.aborted);
+        let transactions = aborted + sum(|one| one.committed);
+        (aborted as f64 > ABORTED_SHARE_MAX * transactions as f64).then(|| Warning::ManyAborted {
+            engine: of.engine.to_owned(),
+            aborted,
+            transactions,
+        })
+    };
+    reports::summary::engines(record)
+        .into_iter()
+        .filter_map(of_engine)
+        .collect()
+}
+
+/// Engines with a repetition whose threads waited for locks too long; its worst.
+fn lock_waits(record: &RunRecord) -> Vec<Warning> {
+    let of_engine = |engine: &str| {
+        let shares = record
+            .of_engine(engine)
+            .filter_map(|one| Some((one.lock_wait_share()?, one)));
+        let (share, worst) = shares.max_by(|a, b| a.0.total_cmp(&b.0))?;
+        (share > LOCK_WAIT_SHARE_MAX).then(|| Warning::LockWaits {
+            engine: engine.to_owned(),
+            lock_wait_ns: worst.engine_stats.lock_wait_ns.unwrap_or(0),
+            share,
+        })
+    };
+    record.engines().into_iter().filter_map(of_engine).collect()
+}
+
+/// Transaction types whose ranges returned another number of rows than on the bound.
+fn rows_returned_differ(record: &RunRecord) -> Vec<Warning> {
+    let engines = reports::summary::engines(record);
+    let Some(bound) = engines.iter().find(|of| of.engine == BOUND) else {
+        return Vec::new();
+    };
+    let per_range = |of: &reports::summary::TypeSummary<'_>| {
+        let ranges = of.ranges.filter(|ranges| *ranges > 0)?;
+        Some(of.rows_scanned? as f64 / ranges as f64)
+    };
+    let mut found = Vec::new();
+    for of in engines.iter().filter(|of| of.engine != BOUND) {
+        for one in &of.types {
+            let same = bound.types.iter().find(|other| other.name == one.name);
+            let (Some(rows_per_range), Some(bound_rows_per_range)) =
+                (per_range(one), same.and_then(per_range))
+            else {
+                continue;
+            };
+            if (rows_per_range - bound_rows_per_range).abs() > ROWS_APART_MAX * bound_rows_per_range {
+                found.push(Warning::RowsReturnedDiffer {
+                    engine: of.engine.to_owned(),
+                    transaction: one.name.to_owned(),
+                    rows_per_range,
+                    bound: BOUND.to_owned(),
+                    bound_rows_per_range,
                 });
             }
         }
@@ -327,6 +407,84 @@ mod tests {
         record.measurements[0].hiccup = None;
         record.probes.idle_hiccup = Some(hiccup);
         assert!(matches!(warnings(&record)[..], [Warning::NoisyMachine { .. }]));
+    }
+
+    #[test]
+    fn many_aborted_transactions_are_warned_about() {
+        let with = |aborted| {
+            let mut record = calm();
+            record.measurements[0].transaction_types = vec![TransactionType {
+                name: "t".into(),
+                committed: 990,
+                aborted,
+                ..TransactionType::default()
+            }];
+            warnings(&record)
+        };
+        assert_eq!(with(10), [], "one in a hundred");
+        let expected = Warning::ManyAborted {
+            engine: "a".into(),
+            aborted: 11,
+            transactions: 1001,
+        };
+        assert_eq!(with(11), [expected]);
+    }
+
+    #[test]
+    fn waiting_for_locks_is_warned_about_from_a_tenth_of_the_time_on() {
+        let with = |lock_wait_ns| {
+            let mut record = calm();
+            record.measurements[1].engine_stats.lock_wait_ns = lock_wait_ns;
+            warnings(&record)
+        };
+        // Two threads for as long as a run should be.
+        assert_eq!(with(Some(RUN_NS_RECOMMENDED / 5)), []);
+        assert_eq!(with(None), []);
+        let found = with(Some(RUN_NS_RECOMMENDED));
+        assert!(
+            matches!(&found[..], [Warning::LockWaits { share, .. }] if *share == 0.5),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn an_engine_that_returns_fewer_rows_than_the_bound_is_named() {
+        let with = |rows: [u64; 2], bound: &str| {
+            let mut record = calm();
+            record.measurements[0].engine = bound.into();
+            for (measurement, rows) in record.measurements.iter_mut().zip(rows) {
+                measurement.transactions_per_second = None;
+                measurement.transaction_types = vec![TransactionType {
+                    name: "t".into(),
+                    ranges: Some(100),
+                    rows_scanned: Some(rows),
+                    ..TransactionType::default()
+                }];
+            }
+            rows_returned_differ(&record)
+        };
+        assert_eq!(with([10_000, 10_000], BOUND), []);
+        assert_eq!(with([10_000, 9_900], BOUND), []);
+        assert_eq!(
+            with([10_000, 5_000], "other"),
+            [],
+            "without the bound nothing is known"
+        );
+        assert_eq!(with([0, 0], BOUND), []);
+        for rows in [9_899, 10_101, 0] {
+            let found = with([10_000, rows], BOUND);
+            let [
+                Warning::RowsReturnedDiffer {
+                    engine,
+                    bound_rows_per_range,
+                    ..
+                },
+            ] = &found[..]
+            else {
+                panic!("{rows}: {found:?}");
+            };
+            assert_eq!((engine.as_str(), *bound_rows_per_range), ("a", 100.0));
+        }
     }
 
     #[test]

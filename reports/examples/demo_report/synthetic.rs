@@ -52,7 +52,7 @@ pub(crate) fn record(seed: u64) -> RunRecord {
         },
         Character {
             name: "memory",
-            durability: "none",
+            durability: "in-memory",
             rate: 41_000.0,
             latency_ns: 80_000.0,
             logs: false,
@@ -138,7 +138,10 @@ pub(crate) fn ratios(seed: u64) -> RunRecord {
         unacknowledged_present: Some(31),
         redo_bytes: Some(900 << 20),
         redo_duration_ns: Some(3 * SECOND_NS),
-        open_duration_ns: (0..40).map(|_| (40e6 * noise.around(0.9)) as u64).collect(),
+        open_duration_ns: (1..=40)
+            .map(|round| (f64::from(round) * 2e6 * noise.around(0.4)) as u64)
+            .collect(),
+        open_redo_bytes: (1..=40).map(|round| round << 20).collect(),
         ..Recovery::default()
     });
     record.figures.push(Figure {
@@ -225,6 +228,11 @@ fn measurement(character: &Character, repetition: u32, noise: &mut Noise) -> Mea
         retries: committed * share / 9_000,
         conflicts: committed * share / 9_000,
         operations: Some(committed * share / 100 * 18),
+        reads: Some(committed * share / 100 * 14),
+        reads_missed: Some(0),
+        ranges: Some(committed * share / 100 * 4),
+        rows_scanned: Some(committed * share / 100 * 400),
+        rows_returned: Some(committed * share / 100 * 410),
         latency: Latency::from_histogram(&latency(typical, 20_000, noise))
             .expect("the histogram fits its encoding"),
         ..TransactionType::default()
@@ -247,7 +255,7 @@ fn measurement(character: &Character, repetition: u32, noise: &mut Noise) -> Mea
             rows: Some(100_000),
             value_size_bytes: Some(100),
             durability: Some(character.durability.to_owned()),
-            isolation: Some("read_committed".to_owned()),
+            isolation: Some("read-committed".to_owned()),
             cache_size_bytes: character.logs.then_some(64 << 20),
             page_size_bytes: character.logs.then_some(16 << 10),
             compression: character.logs.then(|| "lz4".to_owned()),
@@ -305,7 +313,10 @@ fn engine_stats(committed: u64, checkpoints: &[CheckpointSpan]) -> EngineStats {
             })
             .to_vec(),
         wal_bytes: Some(committed * 700),
+        wal_bytes_written: Some(committed * 760),
+        wal_bytes_zeroed: Some(committed * 300),
         wal_live_bytes: Some(3 << 20),
+        wal_file_bytes: Some(4 << 20),
         logical_bytes: Some(committed * 432),
         bytes_written: Some(committed * 1_900),
         pages_written: Some(3_600),

@@ -11,6 +11,7 @@
 //! Comparisons are `== != < <= > >=`. Numbers compare as floats: thresholds need no more. A value that is null,
 //! absent or the word `not_run` is missing, and a comparison with it is [`Truth::Missing`], neither true nor false.
 
+use crate::record::level_name;
 use serde_json::Value;
 use std::cmp::Ordering;
 use std::str::FromStr;
@@ -54,6 +55,9 @@ enum Comparison {
     Greater,
     GreaterOrEqual,
 }
+
+/// Fields that hold names of levels, which have more than one spelling.
+const LEVELS: [&str; 2] = ["durability", "isolation"];
 
 /// Longest spelling first, so that `<=` is not read as `<`.
 const COMPARISONS: [(&str, Comparison); 6] = [
@@ -132,6 +136,7 @@ impl FromStr for Predicate {
             .ok_or_else(|| fail("expected a comparison: one of == != < <= > >=".to_owned()))?;
         let left = Operand::parse(text[..at].trim()).map_err(&fail)?;
         let right = Operand::parse(text[at + spelling.len()..].trim()).map_err(&fail)?;
+        let (left, right) = (left.as_level_of(&right), right.as_level_of(&left));
         Ok(Self {
             text: text.to_owned(),
             left,
@@ -171,6 +176,21 @@ fn compare(left: &Value, right: &Value) -> Option<Ordering> {
 }
 
 impl Operand {
+    /// A text that is compared with a field of levels, in the spelling that records have.
+    fn as_level_of(&self, other: &Self) -> Self {
+        let Self::Plain(path) = other else {
+            return self.clone();
+        };
+        match (path.steps.last(), self) {
+            (Some(Step::Field(field)), Self::Literal(Value::String(text)))
+                if LEVELS.contains(&field.as_str()) =>
+            {
+                Self::Literal(Value::String(level_name(text)))
+            }
+            _ => self.clone(),
+        }
+    }
+
     fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() {
             return Err("an operand is missing".to_owned());
@@ -368,6 +388,23 @@ mod tests {
             "0 < a.none",
         ] {
             assert!(matches!(truth(text), Truth::Missing(_)), "{text}");
+        }
+    }
+
+    #[test]
+    fn levels_may_be_spelled_as_older_criteria_spell_them() {
+        let record =
+            json!({"durability": "no-sync", "settings": {"isolation": "read-committed"}, "name": "no-sync"});
+        let truth = |text: &str| text.parse::<Predicate>().unwrap().apply(&record);
+        for text in [
+            "durability == 'no_sync'",
+            "durability == 'no-sync'",
+            "'nosync' == durability",
+            "settings.isolation == 'read_committed'",
+            "durability != 'none'",
+            "name != 'no_sync'",
+        ] {
+            assert_eq!(truth(text), Truth::True, "{text}");
         }
     }
 

@@ -32,8 +32,15 @@ pub fn evaluate(record: &RunRecord) -> Vec<Verdict> {
 /// What one element of a record says about a criterion.
 enum Finding {
     Shows(Option<f64>),
-    Contradicts(String),
+    Contradicts(Contradiction),
     Silent(String),
+}
+
+/// A requirement that does not hold, with where, and what the record tells elsewhere about why.
+#[derive(PartialEq)]
+struct Contradiction {
+    words: String,
+    cause: Option<String>,
 }
 
 /// Judges one criterion: one contradiction fails it, else one proof passes it.
@@ -66,7 +73,8 @@ fn judge(criterion: &Criterion, root: &Value) -> Verdict {
         .join("; ");
     let elements: usize = shown.iter().map(|(_, values)| values.len()).sum();
     let (outcome, detail) = if !contradictions.is_empty() {
-        (Outcome::Fail, format!("not so: {}", contradictions.join("; ")))
+        let words: Vec<&str> = contradictions.iter().map(|of| of.words.as_str()).collect();
+        (Outcome::Fail, format!("not so: {}", words.join("; ")))
     } else if elements > 0 {
         let plural = if elements == 1 { "" } else { "s" };
         (
@@ -93,6 +101,7 @@ fn judge(criterion: &Criterion, root: &Value) -> Verdict {
         value: (outcome != Outcome::NotMeasured && !value.is_empty()).then_some(value),
         stretch_met: None,
         detail,
+        cause: contradictions.into_iter().find_map(|of| of.cause),
     }
 }
 
@@ -135,55 +144,39 @@ fn examine(measure: &Measure, element: &Value) -> Finding {
     }
 }
 
-/// The requirement that does not hold, with where, and what the element says about the reason.
-fn contradiction(element: &Value, requirement: &str) -> String {
-    let text = |path: &[&str]| {
-        let mut value = element;
-        for name in path {
-            value = value.get(name)?;
-        }
-        match value {
-            Value::String(text) => Some(text.clone()),
-            Value::Number(number) => Some(number.to_string()),
-            _ => None,
-        }
+/// The requirement that does not hold, with where. What the element says about the reason is its cause where the report tells it
+/// in its own place, and else stands with it.
+fn contradiction(element: &Value, requirement: &str) -> Contradiction {
+    let text = |pointer: &str| match element.pointer(pointer) {
+        Some(Value::String(text)) => Some(text.clone()),
+        Some(Value::Number(number)) => Some(number.to_string()),
+        _ => None,
     };
-    let mut place = Vec::new();
-    if let Some(name) = text(&["engine"]).or_else(|| text(&["name"])) {
-        place.push(name);
-    }
-    if let Some(repetition) = text(&["repetition"]) {
-        place.push(format!("repetition {repetition}"));
-    }
-    let reason = text(&["status", "reason"])
-        .or_else(|| {
-            element
-                .pointer("/verification/what/0")
-                .and_then(Value::as_str)
-                .map(str::to_owned)
-        })
-        .or_else(|| {
-            element
-                .pointer("/failures/0/finding")
-                .and_then(Value::as_str)
-                .map(str::to_owned)
-        })
-        .or_else(|| {
-            element
-                .pointer("/findings/0")
-                .and_then(Value::as_str)
-                .map(str::to_owned)
-        })
-        .or_else(|| text(&["detail"]).filter(|detail| !detail.is_empty()))
-        .or_else(|| text(&["value"]).map(|value| format!("value is {value}")));
     let mut words = requirement.to_owned();
+    let repetition = text("/repetition").map(|repetition| format!("repetition {repetition}"));
+    let place: Vec<String> = text("/engine")
+        .or_else(|| text("/name"))
+        .into_iter()
+        .chain(repetition)
+        .collect();
     if !place.is_empty() {
         words.push_str(&format!(" in {}", place.join(" ")));
     }
-    if let Some(reason) = reason {
-        words.push_str(&format!(" ({reason})"));
+    let told = [
+        "/status/reason",
+        "/verification/what/0",
+        "/failures/0/finding",
+        "/findings/0",
+    ];
+    let cause = told.into_iter().find_map(text);
+    if cause.is_none() {
+        let detail = text("/detail").filter(|detail| !detail.is_empty());
+        let value = || text("/value").map(|value| format!("value is {value}"));
+        if let Some(reason) = detail.or_else(value) {
+            words.push_str(&format!(" ({reason})"));
+        }
     }
-    words
+    Contradiction { words, cause }
 }
 
 /// The shown values in words: one, or the span of several.

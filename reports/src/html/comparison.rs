@@ -3,7 +3,7 @@
 use super::context::Picture;
 use super::page::{ReportError, fill, pictures};
 use crate::plot::Plot;
-use crate::record::{RunRecord, Settings};
+use crate::record::{RunRecord, Settings, Warning};
 use crate::summary;
 use crate::table::{self, Tables};
 use serde::Serialize;
@@ -49,6 +49,7 @@ pub(super) fn render_with(records: &[RunRecord], plots: &[Plot]) -> Result<Strin
         .flat_map(|record| {
             summary::warnings(record)
                 .into_iter()
+                .chain(record.interrupted.then(|| Warning::Interrupted.message()))
                 .map(|message| format!("{}: {message}", record.run_id))
         })
         .collect();

@@ -4,7 +4,7 @@ use super::crash::{self, CrashSection};
 use super::sections::{self, RecoveryNotes};
 use crate::plot;
 use crate::record::{Outcome, RunRecord, Verdict};
-use crate::summary::{self, VerificationSummary};
+use crate::summary::{self, EngineSummary, VerificationSummary};
 use crate::table::{self, Table, Tables};
 use serde::Serialize;
 
@@ -16,6 +16,8 @@ pub(super) struct Picture {
     pub(super) caption: String,
     pub(super) wide: String,
     pub(super) narrow: String,
+    /// What a pointer or the keyboard can read off, as JSON; empty where the picture says it all.
+    pub(super) stops: String,
 }
 
 /// A term and what is known about it.
@@ -25,11 +27,12 @@ pub(super) struct Fact {
     pub(super) value: String,
 }
 
-/// The statement above everything: a class of `pass`, `fail` or `open`, and words.
+/// The statement above the results: a class of `pass`, `fail` or `open`, a title, and what is wrong, one line for each thing.
 #[derive(Debug, Serialize)]
 pub(super) struct Banner {
     class: &'static str,
     title: String,
+    wrong: Vec<String>,
     detail: String,
 }
 
@@ -41,14 +44,15 @@ pub(super) struct VerdictGroup {
     open: Option<Table>,
 }
 
-/// Verification of one engine.
+/// Verification of one engine whose state is as it must be, or was not looked at.
 #[derive(Debug, Serialize)]
 pub(super) struct VerificationLine {
-    class: &'static str,
     engine: String,
     statement: String,
-    findings: Vec<String>,
 }
+
+/// Findings of one engine that are told; the record has the rest.
+const FINDINGS_MAX: usize = 20;
 
 /// Everything on the page of one run.
 #[derive(Debug, Serialize)]
@@ -62,7 +66,6 @@ pub(super) struct ReportContext {
     dev_build: bool,
     interrupted: bool,
     banner: Banner,
-    problems: Vec<String>,
     verification: Vec<VerificationLine>,
     warnings: Vec<String>,
     plots: Vec<Picture>,
@@ -71,6 +74,8 @@ pub(super) struct ReportContext {
     recovery: Vec<RecoveryNotes>,
     crash: Option<CrashSection>,
     verdicts: Vec<VerdictGroup>,
+    /// Whether the run was made for the criteria, which are its result then.
+    criteria_first: bool,
     environment: Vec<Fact>,
     command: String,
     spec: String,
@@ -102,20 +107,11 @@ impl ReportContext {
             synthetic: record.synthetic,
             dev_build: summary::is_dev_build(record),
             interrupted: record.interrupted,
-            banner: banner(record, &verdicts),
-            problems: engines
-                .iter()
-                .flat_map(|engine| {
-                    engine
-                        .problems
-                        .iter()
-                        .map(|problem| format!("{}: {problem}", engine.engine))
-                })
-                .collect(),
+            banner: banner(record, &engines, &verdicts),
             verification: engines
                 .iter()
                 .filter(|engine| engine.ran > 0)
-                .map(verification_line)
+                .filter_map(verification_line)
                 .collect(),
             warnings: summary::warnings(record),
             plots,
@@ -123,7 +119,8 @@ impl ReportContext {
             tables: table::of_judged(record, &verdicts),
             recovery: sections::recovery(record),
             crash: crash::crash(record, crash_plots),
-            verdicts: groups(&verdicts),
+            verdicts: groups(record, &verdicts),
+            criteria_first: record.workload.name == "all",
             environment: sections::environment(record),
             command: record.command.to_shell(),
             spec: record.workload.spec_toml.clone(),
@@ -144,20 +141,9 @@ impl ReportContext {
 }
 
 /// The overall statement: failed verification outweighs failed criteria, which outweigh passed ones.
-fn banner(record: &RunRecord, verdicts: &[Verdict]) -> Banner {
-    let count = |outcome: Outcome| {
-        verdicts
-            .iter()
-            .filter(|verdict| verdict.outcome == outcome)
-            .count()
-    };
-    let (passed, failed, open) = (
-        count(Outcome::Pass),
-        count(Outcome::Fail),
-        count(Outcome::NotMeasured),
-    );
-    let detail =
-        format!("Success criteria: {passed} passed, {failed} failed, {open} not measured by this run.");
+fn banner(record: &RunRecord, engines: &[EngineSummary<'_>], verdicts: &[Verdict]) -> Banner {
+    let count = |outcome: Outcome| verdicts.iter().filter(|of| of.outcome == outcome).count();
+    let (passed, failed) = (count(Outcome::Pass), count(Outcome::Fail));
     let broken = record
         .measurements
         .iter()
@@ -179,11 +165,49 @@ fn banner(record: &RunRecord, verdicts: &[Verdict]) -> Banner {
     } else {
         ("open", "Nothing was verified".to_owned())
     };
-    Banner { class, title, detail }
+    let detail = [
+        (Outcome::Pass, "passed"),
+        (Outcome::Fail, "failed"),
+        (Outcome::Inconclusive, "inconclusive"),
+        (Outcome::NotJudged, "not judged at this scale"),
+        (Outcome::NotMeasured, "not measured by this run"),
+    ]
+    .into_iter()
+    .filter(|(outcome, _)| count(*outcome) > 0)
+    .map(|(outcome, words)| format!("{} {words}", count(outcome)));
+    Banner {
+        class,
+        title,
+        wrong: wrong(engines),
+        detail: detail.collect::<Vec<_>>().join(", "),
+    }
 }
 
-fn verification_line(engine: &summary::EngineSummary<'_>) -> VerificationLine {
-    let (class, statement, findings) = match &engine.verification {
+/// Why repetitions did not run, and what verification found: each once.
+fn wrong(engines: &[EngineSummary<'_>]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for of in engines {
+        let mut say = |what: &str| wrong.push(format!("{}: {what}", of.engine));
+        for problem in &of.problems {
+            say(problem);
+        }
+        let VerificationSummary::Failed(findings) = &of.verification else {
+            continue;
+        };
+        for finding in findings.iter().take(FINDINGS_MAX) {
+            say(finding);
+        }
+        let more = findings.len().saturating_sub(FINDINGS_MAX);
+        if more > 0 {
+            say(&format!("and {more} more findings, see the record"));
+        }
+    }
+    wrong
+}
+
+/// What verification says of an engine; what it found wrong stands in the banner.
+fn verification_line(engine: &EngineSummary<'_>) -> Option<VerificationLine> {
+    let statement = match &engine.verification {
         VerificationSummary::Verified {
             transactions,
             rows,
@@ -192,36 +216,42 @@ fn verification_line(engine: &summary::EngineSummary<'_>) -> VerificationLine {
             let reads = reads.map_or_else(String::new, |reads| {
                 format!(" and {} values read", units::count(reads))
             });
-            let statement = format!(
+            format!(
                 "verified: {} transactions, {} rows{reads} agree with the oracle",
                 units::count(*transactions),
                 units::count(*rows)
-            );
-            ("pass", statement, Vec::new())
+            )
         }
-        VerificationSummary::Failed(findings) => ("fail", "verification failed".to_owned(), findings.clone()),
-        VerificationSummary::NotVerified(reason) => ("open", format!("not verified: {reason}"), Vec::new()),
+        VerificationSummary::Failed(_) => return None,
+        VerificationSummary::NotVerified(reason) => format!("not verified: {reason}"),
     };
-    VerificationLine {
-        class,
+    Some(VerificationLine {
         engine: engine.engine.to_owned(),
         statement,
-        findings,
-    }
+    })
 }
 
 /// The sections of the criteria, in the order in which they come.
-fn groups(verdicts: &[Verdict]) -> Vec<VerdictGroup> {
+fn groups(record: &RunRecord, verdicts: &[Verdict]) -> Vec<VerdictGroup> {
+    // Rows of the ratio table carry their verdict there.
+    let is_row = |verdict: &Verdict| {
+        let id = verdict.id.strip_prefix("speed.");
+        record.ratios.iter().any(|row| Some(row.id.as_str()) == id)
+    };
+    let verdicts: Vec<&Verdict> = verdicts.iter().filter(|of| !is_row(of)).collect();
     let mut sections: Vec<&str> = Vec::new();
-    for verdict in verdicts {
+    for verdict in &verdicts {
         if !sections.contains(&verdict.section.as_str()) {
             sections.push(&verdict.section);
         }
     }
     let group = |section: &str| {
         let of = |open: bool| {
-            let here = verdicts.iter().filter(|verdict| verdict.section == section);
-            let these = here.filter(|verdict| (verdict.outcome == Outcome::NotMeasured) == open);
+            let here = verdicts
+                .iter()
+                .copied()
+                .filter(|verdict| verdict.section == section);
+            let these = here.filter(|verdict| verdict.outcome.is_measured() != open);
             table::criteria(section, these, open)
         };
         VerdictGroup {

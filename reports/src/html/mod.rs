@@ -1,4 +1,5 @@
-//! A run, or several, as one self-contained page: no network, no scripts, pictures inside.
+//! A run, or several, as one self-contained page: no network, pictures inside. A few lines of
+//! script sort tables and read values off plots; without them nothing is missing.
 
 mod comparison;
 mod context;

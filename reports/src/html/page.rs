@@ -35,6 +35,7 @@ pub enum ReportError {
     NothingToCompare,
 }
 
+const SCRIPT: &str = include_str!("../../templates/script.js");
 const STYLE: &str = include_str!("../../templates/style.css");
 const TEMPLATES: [(&str, &str); 4] = [
     ("parts.html", include_str!("../../templates/parts.html")),
@@ -68,12 +69,13 @@ pub(super) fn pictures(plots: &[Plot]) -> Result<Vec<Picture>, ReportError> {
                 caption: plot.caption.clone(),
                 wide: plot.to_svg(Shape::Wide)?,
                 narrow: plot.to_svg(Shape::Narrow)?,
+                stops: plot.stops(),
             })
         })
         .collect()
 }
 
-/// Fills a template; everything is escaped but the style and the pictures.
+/// Fills a template; everything is escaped but the style, the script and the pictures.
 pub(crate) fn fill(name: &str, context: &impl Serialize) -> Result<String, ReportError> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
@@ -90,5 +92,25 @@ pub(crate) fn fill(name: &str, context: &impl Serialize) -> Result<String, Repor
         .replace("/*light*/", &css_variables(Scheme::Light))
         .replace("/*dark*/", &css_variables(Scheme::Dark));
     environment.add_global("style", style);
-    Ok(environment.get_template(name)?.render(Serde(context))?)
+    environment.add_global("script", SCRIPT);
+    let page = environment.get_template(name)?.render(Serde(context))?;
+    Ok(with_contents(&page))
+}
+
+/// Where a page has its list of contents.
+const CONTENTS: &str = "<!-- contents -->";
+
+/// The page with a list of its headings, which are escaped already.
+fn with_contents(page: &str) -> String {
+    if !page.contains(CONTENTS) {
+        return page.to_owned();
+    }
+    let headings = page.split("<h2 id=\"").skip(1).filter_map(|after| {
+        let (id, rest) = after.split_once("\">")?;
+        let (title, _) = rest.split_once("</h2>")?;
+        Some(format!("<li><a href=\"#{id}\">{title}</a></li>\n"))
+    });
+    let list: String = headings.collect();
+    let list = format!("<nav class=\"contents\" aria-label=\"Contents\"><ul>\n{list}</ul></nav>");
+    page.replacen(CONTENTS, &list, 1)
 }

@@ -2,6 +2,7 @@
 
 use super::comparison;
 use super::page::{self, ReportError};
+use crate::files::{to_csv, to_markdown};
 use crate::plot::{self, Plot};
 use crate::record::{RECORD_FILE_NAME, RunRecord};
 use std::fs;
@@ -9,6 +10,10 @@ use std::path::{Path, PathBuf};
 
 /// Name of the page of one run.
 const REPORT_FILE_NAME: &str = "report.html";
+/// Name of the file of a run's figures in lines.
+const CSV_FILE_NAME: &str = "run.csv";
+/// Name of the file of a run's main tables.
+const MARKDOWN_FILE_NAME: &str = "report.md";
 /// Name of the page that compares runs.
 const COMPARISON_FILE_NAME: &str = "comparison.html";
 /// Name of the directory of picture files.
@@ -21,11 +26,15 @@ pub struct ReportFiles {
     pub html: PathBuf,
     /// The record; a comparison has none of its own.
     pub record: Option<PathBuf>,
+    /// The figures in lines; a comparison has none.
+    pub csv: Option<PathBuf>,
+    /// The main tables as Markdown; a comparison has none.
+    pub markdown: Option<PathBuf>,
     /// The plots as PNG files, in the order of the page.
     pub plots: Vec<PathBuf>,
 }
 
-/// Writes `report.html`, `plots/*.png` and `run.json` into a directory, which is made when it is missing.
+/// Writes `report.html`, `plots/*.png`, `run.json`, `run.csv` and `report.md` into a directory, which is made when it is missing.
 /// The record is written with its verdicts.
 ///
 /// # Errors
@@ -40,13 +49,19 @@ pub fn write_report(directory: impl AsRef<Path>, record: &RunRecord) -> Result<R
     // The record first: whatever goes wrong with drawing, the measurement is kept.
     let record_path = directory.join(RECORD_FILE_NAME);
     judged.save(&record_path)?;
+    let csv = directory.join(CSV_FILE_NAME);
+    write(&csv, &to_csv(&judged))?;
+    let markdown = directory.join(MARKDOWN_FILE_NAME);
+    write(&markdown, &to_markdown(&judged))?;
     let plots = plot::plots(&judged);
     let html = directory.join(REPORT_FILE_NAME);
     write(&html, &page::render_with(&judged, &plots)?)?;
     Ok(ReportFiles {
         html,
         record: Some(record_path),
-        plots: write_plots(directory, &plots)?,
+        csv: Some(csv),
+        markdown: Some(markdown),
+        plots: write_plots(directory, &record.workload.name, &plots)?,
     })
 }
 
@@ -71,7 +86,9 @@ pub fn write_comparison(
     Ok(ReportFiles {
         html,
         record: None,
-        plots: write_plots(directory, &plots)?,
+        csv: None,
+        markdown: None,
+        plots: write_plots(directory, "comparison", &plots)?,
     })
 }
 
@@ -89,7 +106,8 @@ fn write(path: &Path, text: &str) -> Result<(), ReportError> {
     })
 }
 
-fn write_plots(directory: &Path, plots: &[Plot]) -> Result<Vec<PathBuf>, ReportError> {
+/// The name of a picture file begins with the workload, since pictures go about by themselves.
+fn write_plots(directory: &Path, workload: &str, plots: &[Plot]) -> Result<Vec<PathBuf>, ReportError> {
     if plots.is_empty() {
         return Ok(Vec::new());
     }
@@ -97,7 +115,7 @@ fn write_plots(directory: &Path, plots: &[Plot]) -> Result<Vec<PathBuf>, ReportE
     make_directory(&directory)?;
     let mut paths = Vec::new();
     for plot in plots {
-        let path = directory.join(format!("{}.png", plot.id));
+        let path = directory.join(format!("{}-{}.png", plot::slug(workload), plot.id));
         plot.write_png(&path)?;
         paths.push(path);
     }

@@ -1,5 +1,6 @@
-//! Horizontal bars: one row for each subject, with every repetition as a dot and the interval of the median.
+//! Horizontal bars: one row for each subject, with every repetition as a dot, and the interval of the median or the range.
 
+use super::frame::Plane;
 use super::output::PlotError;
 use super::painter::{Anchor, Painter};
 use super::scale::{Format, Scale};
@@ -15,6 +16,7 @@ pub(crate) struct Bar {
     pub(crate) role: Role,
     /// Length of the bar; `None` shows the note and no bar.
     pub(crate) value: Option<f64>,
+    /// The whisker: an interval, or the range of few samples.
     pub(crate) interval: Option<(f64, f64)>,
     pub(crate) samples: Vec<f64>,
 }
@@ -35,16 +37,21 @@ impl BarChart {
         self.bars.len() as f64 * ROW + 2.0 * MARGIN
     }
 
-    pub(crate) fn draw<DB: DrawingBackend>(
-        &self,
-        painter: &Painter<'_, DB>,
-        top: f64,
-    ) -> Result<(), PlotError> {
+    /// The one scale of all bars.
+    pub(crate) fn scale(&self) -> Scale {
         let all = self.bars.iter().flat_map(|bar| {
             let high = bar.interval.map(|interval| interval.1);
             bar.samples.iter().copied().chain(bar.value).chain(high)
         });
-        let scale = Scale::over(super::scale::Kind::Linear, all);
+        Scale::over(super::scale::Kind::Linear, all)
+    }
+
+    pub(crate) fn draw<DB: DrawingBackend>(
+        &self,
+        painter: &Painter<'_, DB>,
+        top: f64,
+    ) -> Result<Plane, PlotError> {
+        let scale = self.scale();
         let (left, right) = (8.0, painter.width - 14.0);
         let x = |value: f64| left + scale.position(value) * (right - left);
         for (index, bar) in self.bars.iter().enumerate() {
@@ -82,6 +89,13 @@ impl BarChart {
                 painter.disc((x(*sample), middle), 2.6, Role::Ink, 1.0)?;
             }
         }
-        Ok(())
+        // So that equal parts of it hold the middles of the bars.
+        let (top, shift) = (top + MARGIN, 48.0 - ROW / 2.0);
+        Ok(Plane {
+            left,
+            top: top + shift,
+            right,
+            bottom: top + shift + self.bars.len() as f64 * ROW,
+        })
     }
 }

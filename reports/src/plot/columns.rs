@@ -1,6 +1,6 @@
 //! Columns over categories, side by side for several series.
 
-use super::frame::{self, Axis};
+use super::frame::{self, Axis, Plane};
 use super::legend::{self, Entry};
 use super::output::{PlotError, Shape};
 use super::painter::Painter;
@@ -37,7 +37,7 @@ impl ColumnChart {
         &self,
         painter: &Painter<'_, DB>,
         top: f64,
-    ) -> Result<(), PlotError> {
+    ) -> Result<Plane, PlotError> {
         let entries: Vec<Entry> = self
             .series
             .iter()
@@ -45,6 +45,7 @@ impl ColumnChart {
                 name: series.name.clone(),
                 role: series.role,
                 line: false,
+                tone: 1.0,
             })
             .collect();
         let mut top = top + legend::draw(painter, &entries, 8.0, top)?;
@@ -79,6 +80,7 @@ impl ColumnChart {
             1.0,
             1.0,
         )?;
-        frame::x_title(painter, &self.x_title)
+        frame::x_title(painter, &self.x_title)?;
+        Ok(plane)
     }
 }

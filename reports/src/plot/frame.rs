@@ -32,6 +32,16 @@ impl Plane {
         self.left + position * (self.right - self.left)
     }
 
+    /// Left, top, right and bottom as parts of a picture of this size.
+    pub(crate) fn within(&self, width: f64, height: f64) -> String {
+        let (left, right) = (self.left / width, self.right / width);
+        format!(
+            "{left:.4} {:.4} {right:.4} {:.4}",
+            self.top / height,
+            self.bottom / height
+        )
+    }
+
     /// Where a position along the vertical axis (0 to 1) is.
     pub(crate) fn y(&self, position: f64) -> f64 {
         self.bottom - position * (self.bottom - self.top)
@@ -77,9 +87,13 @@ pub(crate) fn y_axis<DB: DrawingBackend>(
     plane: &Plane,
     y: &Axis,
 ) -> Result<(), PlotError> {
-    for tick in y.scale.ticks(y_ticks(painter), y.format) {
-        let at = plane.y(y.scale.position(tick));
+    let ticks = y.scale.ticks(y_ticks(painter), y.format);
+    for value in y.scale.decades().iter().chain(&ticks) {
+        let at = plane.y(y.scale.position(*value));
         painter.line(&[(plane.left, at), (plane.right, at)], Role::Grid, 1.0, 1.0)?;
+    }
+    for tick in ticks {
+        let at = plane.y(y.scale.position(tick));
         painter.text(
             &y.format.label(tick),
             plane.left - 8.0,
@@ -87,6 +101,19 @@ pub(crate) fn y_axis<DB: DrawingBackend>(
             Anchor::Right,
             painter.muted(),
         )?;
+    }
+    Ok(())
+}
+
+/// Draws the lines of the horizontal axis where it is logarithmic.
+pub(crate) fn x_grid<DB: DrawingBackend>(
+    painter: &Painter<'_, DB>,
+    plane: &Plane,
+    x: &Axis,
+) -> Result<(), PlotError> {
+    for value in x.scale.decades() {
+        let at = plane.x(x.scale.position(value));
+        painter.line(&[(at, plane.top), (at, plane.bottom)], Role::Grid, 1.0, 1.0)?;
     }
     Ok(())
 }

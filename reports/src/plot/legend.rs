@@ -14,6 +14,8 @@ pub(crate) struct Entry {
     pub(crate) role: Role,
     /// Whether it stands for a line (else for an area).
     pub(crate) line: bool,
+    /// How much of its colour a line has.
+    pub(crate) tone: f64,
 }
 
 const ROW: f64 = 22.0;
@@ -39,7 +41,7 @@ pub(crate) fn draw<DB: DrawingBackend>(
         }
         let y = top + (row + 0.5) * ROW;
         if entry.line {
-            painter.line(&[(x, y), (x + SWATCH, y)], entry.role, 3.0, 1.0)?;
+            painter.line(&[(x, y), (x + SWATCH, y)], entry.role, 3.0, entry.tone)?;
         } else {
             painter.rectangle((x, y - 6.0), (x + SWATCH, y + 6.0), entry.role, 1.0)?;
         }

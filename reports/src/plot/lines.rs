@@ -1,6 +1,6 @@
 //! Lines over a plane, with shaded spans behind them.
 
-use super::frame::{self, Axis};
+use super::frame::{self, Axis, Plane};
 use super::legend::{self, Entry};
 use super::output::{PlotError, Shape};
 use super::painter::Painter;
@@ -12,12 +12,30 @@ use plotters::prelude::DrawingBackend;
 pub(crate) enum Weight {
     /// The line to look at.
     Main,
+    /// A line of the same engine beside the main one.
+    Second,
+    /// Another one.
+    Third,
     /// A line for context, without an entry in the legend.
     Faint,
+    /// Points that are not joined.
+    Dots,
     /// The main line with the area below it filled.
     Area,
     /// The main line with a disc at each point: there are few, and between them nothing was measured.
     Marked,
+}
+
+impl Weight {
+    /// How much of its colour a line has.
+    fn tone(self) -> f64 {
+        match self {
+            Self::Main | Self::Area | Self::Marked | Self::Dots => 1.0,
+            Self::Second => 0.62,
+            Self::Third => 0.36,
+            Self::Faint => 0.4,
+        }
+    }
 }
 
 /// One line; it is interrupted where a value is missing.
@@ -75,6 +93,7 @@ impl LineChart {
                 name: series.name.clone(),
                 role: series.role,
                 line: true,
+                tone: series.weight.tone(),
             });
         }
         for band in &self.bands {
@@ -82,6 +101,7 @@ impl LineChart {
                 name: band.name.clone(),
                 role: band.role,
                 line: false,
+                tone: 1.0,
             });
         }
         entries
@@ -91,7 +111,7 @@ impl LineChart {
         &self,
         painter: &Painter<'_, DB>,
         top: f64,
-    ) -> Result<(), PlotError> {
+    ) -> Result<Plane, PlotError> {
         let mut top = top + legend::draw(painter, &self.entries(), 8.0, top)?;
         top += frame::y_title(painter, top, &self.y)?;
         let plane = frame::plane(painter, top, &self.y)?;
@@ -105,6 +125,7 @@ impl LineChart {
             painter.rectangle((from, plane.top), (to, plane.bottom), band.role, 1.0)?;
         }
         frame::y_axis(painter, &plane, &self.y)?;
+        frame::x_grid(painter, &plane, &self.x)?;
         for faint in [true, false] {
             for series in self
                 .series
@@ -125,7 +146,8 @@ impl LineChart {
                 }
             }
         }
-        frame::x_axis(painter, &plane, &self.x)
+        frame::x_axis(painter, &plane, &self.x)?;
+        Ok(plane)
     }
 }
 
@@ -135,10 +157,17 @@ fn draw_run<DB: DrawingBackend>(
     bottom: f64,
     series: &Series,
 ) -> Result<(), PlotError> {
-    let (thickness, alpha) = match series.weight {
-        Weight::Main | Weight::Area | Weight::Marked => (2.2, 1.0),
-        Weight::Faint => (1.2, 0.4),
+    let alpha = series.weight.tone();
+    let thickness = match series.weight {
+        Weight::Faint => 1.2,
+        Weight::Third => 1.6,
+        _ => 2.2,
     };
+    if series.weight == Weight::Dots {
+        return points
+            .iter()
+            .try_for_each(|point| painter.disc(*point, 3.0, series.role, 0.7));
+    }
     if let [only] = points {
         return painter.disc(*only, 3.0, series.role, alpha);
     }

@@ -14,9 +14,10 @@ mod painter;
 mod ratio;
 mod rows;
 mod scale;
+mod stops;
 mod theme;
 
-pub(crate) use build::CRASH_PREFIX;
+pub(crate) use build::{CRASH_PREFIX, slug};
 pub use build::{comparison_plots, plots};
 pub use output::{Plot, PlotError, Shape};
 pub(crate) use theme::{Scheme, css_variables};

@@ -2,10 +2,12 @@
 
 use super::bars::BarChart;
 use super::columns::ColumnChart;
+use super::frame::Plane;
 use super::lines::LineChart;
 use super::painter::{Painter, register_fonts};
 use super::ratio::RatioChart;
 use super::rows::RowChart;
+use super::stops;
 use super::theme::{Role, with_variables};
 use plotters::drawing::IntoDrawingArea;
 use plotters::prelude::{BitMapBackend, DrawingBackend, SVGBackend};
@@ -73,6 +75,8 @@ pub struct Plot {
     pub caption: String,
     /// The picture in words, for who cannot see it.
     pub alt: String,
+    /// Of what run, workload and engines it is: a picture file goes about by itself.
+    pub subject: String,
     pub(super) chart: Chart,
 }
 
@@ -97,13 +101,18 @@ impl Chart {
         }
     }
 
-    fn draw<DB: DrawingBackend>(&self, painter: &Painter<'_, DB>, top: f64) -> Result<(), PlotError> {
+    /// Draws it; where its values lie.
+    fn draw<DB: DrawingBackend>(
+        &self,
+        painter: &Painter<'_, DB>,
+        top: f64,
+    ) -> Result<Option<Plane>, PlotError> {
         match self {
-            Self::Lines(chart) => chart.draw(painter, top),
-            Self::Bars(chart) => chart.draw(painter, top),
-            Self::Columns(chart) => chart.draw(painter, top),
-            Self::Ratios(chart) => chart.draw(painter, top),
-            Self::Rows(chart) => chart.draw(painter, top),
+            Self::Lines(chart) => chart.draw(painter, top).map(Some),
+            Self::Bars(chart) => chart.draw(painter, top).map(Some),
+            Self::Columns(chart) => chart.draw(painter, top).map(Some),
+            Self::Ratios(chart) => chart.draw(painter, top).map(Some),
+            Self::Rows(chart) => chart.draw(painter, top).map(|()| None),
         }
     }
 }
@@ -112,8 +121,8 @@ impl Chart {
 const SVG_SCALE: f64 = 4.0;
 /// Pixels of a PNG to a point, for sharp text.
 const PNG_SCALE: f64 = 2.0;
-/// Height of the title in a PNG, in points. On pages the figure's heading has it.
-const TITLE_HEIGHT: f64 = 40.0;
+/// Height of the title and of the line below it in a PNG, in points. On pages the figure's heading has the title.
+const TITLE_HEIGHT: f64 = 58.0;
 
 impl Plot {
     /// The plot as an inline vector picture that follows the page's style variables and width.
@@ -124,24 +133,37 @@ impl Plot {
         register_fonts()?;
         let size = pixels(shape.width(), self.chart.height(shape), SVG_SCALE);
         let mut svg = String::new();
-        {
+        let plane = {
             let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
             let painter = Painter::new(&area, SVG_SCALE, shape == Shape::Narrow);
-            self.chart.draw(&painter, 0.0)?;
+            let plane = self.chart.draw(&painter, 0.0)?;
             area.present().map_err(PlotError::drawing)?;
-        }
+            plane.map(|plane| plane.within(painter.width, painter.height))
+        };
         let body = svg.split_once('>').map_or("", |(_, body)| body);
         let head = format!(
-            r#"<svg class="plot {}" viewBox="0 0 {} {}" role="img" aria-label="{}" xmlns="http://www.w3.org/2000/svg">"#,
+            r#"<svg class="plot {}" viewBox="0 0 {} {}" role="img" aria-label="{}"{} xmlns="http://www.w3.org/2000/svg">"#,
             shape.name(),
             size.0,
             size.1,
             escaped(&self.alt),
+            plane.map_or_else(String::new, |plane| format!(r#" data-plane="{plane}""#)),
         );
         Ok(with_variables(&(head + body)))
     }
 
-    /// Writes the plot to a PNG file, with its title, on white.
+    /// What can be read off the plot, as JSON for the script of a page; empty where the picture has its values in words.
+    pub(crate) fn stops(&self) -> String {
+        match &self.chart {
+            Chart::Lines(chart) => stops::of_lines(chart),
+            Chart::Bars(chart) => stops::of_bars(chart),
+            Chart::Columns(chart) => stops::of_columns(chart),
+            Chart::Ratios(chart) => stops::of_ratios(chart),
+            Chart::Rows(_) => String::new(),
+        }
+    }
+
+    /// Writes the plot to a PNG file, with its title and what it is of, on white.
     ///
     /// # Errors
     /// [`PlotError`] when drawing or writing fails.
@@ -169,13 +191,9 @@ impl Plot {
         look.bold = true;
         look.size *= 1.2;
         let title = painter.fitted(&self.title, painter.width - 24.0, look)?;
-        painter.text(
-            &title,
-            8.0,
-            TITLE_HEIGHT / 2.0,
-            super::painter::Anchor::Left,
-            look,
-        )?;
+        painter.text(&title, 8.0, 18.0, super::painter::Anchor::Left, look)?;
+        let subject = painter.fitted(&self.subject, painter.width - 24.0, painter.muted())?;
+        painter.text(&subject, 8.0, 41.0, super::painter::Anchor::Left, painter.muted())?;
         self.chart.draw(&painter, TITLE_HEIGHT)?;
         area.present().map_err(PlotError::drawing)
     }

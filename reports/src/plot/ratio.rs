@@ -1,6 +1,7 @@
 //! Ratios against their targets. Rows have unlike scales, so each is drawn as a multiple of its own target on a
 //! logarithmic axis; further right is always better.
 
+use super::frame::Plane;
 use super::output::PlotError;
 use super::painter::{Anchor, Painter};
 use super::scale::Scale;
@@ -23,12 +24,8 @@ impl RatioChart {
         self.rows.len() as f64 * ROW + HEAD + 2.0 * MARGIN
     }
 
-    pub(crate) fn draw<DB: DrawingBackend>(
-        &self,
-        painter: &Painter<'_, DB>,
-        top: f64,
-    ) -> Result<(), PlotError> {
-        let (left, right) = (12.0, painter.width - 12.0);
+    /// The scale of multiples of the targets.
+    pub(crate) fn scale(&self) -> Scale {
         let multiples = self.rows.iter().flat_map(|row| {
             let sampled = row.samples.iter().map(|sample| multiple(row, *sample));
             [
@@ -42,11 +39,38 @@ impl RatioChart {
         let (low, high) = multiples.fold((0.5f64, 2.0f64), |(low, high), value| {
             (low.min(value), high.max(value))
         });
-        let scale = Scale::exact_log(low.max(0.01) / 1.1, high.min(100.0) * 1.1);
+        Scale::exact_log(low.max(0.01) / 1.1, high.min(100.0) * 1.1)
+    }
+
+    pub(crate) fn draw<DB: DrawingBackend>(
+        &self,
+        painter: &Painter<'_, DB>,
+        top: f64,
+    ) -> Result<Plane, PlotError> {
+        let (left, right) = (12.0, painter.width - 12.0);
+        let scale = self.scale();
         let x = |value: f64| left + scale.position(value) * (right - left);
         let target = x(1.0);
         let body = top + MARGIN + HEAD;
         let bottom = body + self.rows.len() as f64 * ROW;
+        for decade in scale.decades() {
+            painter.line(
+                &[(x(decade), body - 6.0), (x(decade), bottom)],
+                Role::Grid,
+                1.0,
+                1.0,
+            )?;
+            let label = format!("{}x", units::number(decade));
+            if (x(decade) - target).abs() > 40.0 {
+                painter.text(
+                    &units::trim(&label),
+                    x(decade),
+                    top + MARGIN + 9.0,
+                    Anchor::Center,
+                    painter.muted(),
+                )?;
+            }
+        }
         painter.line(&[(target, body - 6.0), (target, bottom)], Role::Muted, 1.6, 1.0)?;
         painter.text(
             "target",
@@ -63,7 +87,13 @@ impl RatioChart {
         for (index, row) in self.rows.iter().enumerate() {
             self.draw_row(painter, row, body + index as f64 * ROW, &x, (left, right))?;
         }
-        Ok(())
+        let shift = 33.0 - ROW / 2.0;
+        Ok(Plane {
+            left,
+            top: body + shift,
+            right,
+            bottom: bottom + shift,
+        })
     }
 
     fn draw_row<DB: DrawingBackend>(
@@ -77,7 +107,7 @@ impl RatioChart {
         let role = match row.outcome() {
             Outcome::Pass => Role::Pass,
             Outcome::Fail => Role::Fail,
-            Outcome::NotMeasured => Role::Muted,
+            Outcome::Inconclusive | Outcome::NotJudged | Outcome::NotMeasured => Role::Muted,
         };
         let sign = row.direction.sign();
         let target = row.target.map_or_else(String::new, |target| {
@@ -89,6 +119,8 @@ impl RatioChart {
         });
         let words = match row.outcome() {
             Outcome::NotMeasured => "not measured".to_owned(),
+            Outcome::Inconclusive => format!("? {}{target}", row.value_text()),
+            Outcome::NotJudged => format!("not judged: {}{target}", row.value_text()),
             Outcome::Pass => format!("✓ {}{target}", row.value_text()),
             Outcome::Fail => format!("✗ {}{target}", row.value_text()),
         };
@@ -123,7 +155,7 @@ impl RatioChart {
 }
 
 /// A value as a multiple of the row's target, above one when better.
-fn multiple(row: &RatioRow, value: f64) -> Option<f64> {
+pub(crate) fn multiple(row: &RatioRow, value: f64) -> Option<f64> {
     let target = row.target?;
     let multiple = match row.direction {
         Direction::HigherIsBetter => value / target,

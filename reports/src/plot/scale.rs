@@ -41,6 +41,17 @@ impl Format {
         }
     }
 
+    /// A value in words, as exact as tables have it.
+    pub(crate) fn value(self, value: f64) -> String {
+        match self {
+            Self::Duration => units::duration(value.max(0.0) as u64),
+            Self::Bytes => units::bytes(value.max(0.0) as u64),
+            Self::Seconds => format!("{value:.2} s"),
+            Self::Short => units::number(value),
+            Self::Percent => self.label(value),
+        }
+    }
+
     /// The unit in which round tick values are sought.
     fn base(self, high: f64) -> f64 {
         let mut base = 1.0;
@@ -151,6 +162,23 @@ impl Scale {
         }
     }
 
+    /// Values that have a line whether or not there is room for their labels: of a logarithmic axis every power of ten, of a tail
+    /// every nine.
+    pub(crate) fn decades(&self) -> Vec<f64> {
+        match self.kind {
+            Kind::Linear => Vec::new(),
+            Kind::Log => {
+                let (first, last) = (self.low.log10().ceil() as i32, self.high.log10().floor() as i32);
+                (first..=last).map(|power| 10f64.powi(power)).collect()
+            }
+            Kind::Tail => self
+                .ticks(0, Format::Percent)
+                .into_iter()
+                .filter(|tick| *tick >= 0.9)
+                .collect(),
+        }
+    }
+
     fn linear_ticks(&self, wanted: usize, format: Format) -> Vec<f64> {
         let base = format.base(self.high);
         let rough = (self.high - self.low) / base / wanted as f64;
@@ -223,6 +251,23 @@ mod tests {
             Scale::over(Kind::Log, [5.0, 5.0]).ticks(3, Format::Duration),
             vec![1.0, 2.0, 5.0, 10.0]
         );
+    }
+
+    #[test]
+    fn every_decade_has_a_line_also_where_there_is_no_room_for_its_label() {
+        let scale = Scale::over(Kind::Log, [1.0, 1e9]);
+        assert!(
+            scale.ticks(3, Format::Short).len() < 10,
+            "some decades have no label"
+        );
+        let decades: Vec<f64> = (0..=9).map(|power| 10f64.powi(power)).collect();
+        assert_eq!(scale.decades(), decades);
+        assert_eq!(Scale::exact_log(0.5, 20.0).decades(), [1.0, 10.0]);
+        assert_eq!(
+            Scale::over(Kind::Tail, [0.0, 0.995]).decades(),
+            [0.9, 0.99, 0.999]
+        );
+        assert!(Scale::over(Kind::Linear, [0.0, 5.0]).decades().is_empty());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Colours by role. Drawing uses the light values; vector pictures then get each value replaced by its style
 //! variable, so the values must differ from each other.
 
+use crate::palette::COLOURS;
 use plotters::style::RGBColor;
 
 /// What a colour is for.
@@ -30,7 +31,7 @@ pub(crate) enum Role {
 /// colour blindness and keep a contrast of 3:1 or more against their surface.
 type Entry = (&'static str, u32, u32);
 
-const ENTRIES: [Entry; 14] = [
+const ENTRIES: [Entry; SERIES_START + COLOURS] = [
     ("plot-surface", 0xff_ff_ff, 0x16_1b_22),
     ("plot-ink", 0x1c_21_28, 0xe6_ed_f3),
     ("plot-muted", 0x57_60_6a, 0x9d_a7_b3),
@@ -45,6 +46,8 @@ const ENTRIES: [Entry; 14] = [
     ("plot-series-4", 0x7a_3f_a8, 0xd2_a8_ff),
     ("plot-series-5", 0x00_76_7d, 0x4f_d1_d9),
     ("plot-series-6", 0x8a_5a_00, 0xe3_c0_4f),
+    ("plot-series-7", 0xb0_1e_6b, 0xff_8f_c8),
+    ("plot-series-8", 0x52_60_00, 0xb9_cb_4c),
 ];
 
 const SERIES_START: usize = 8;
@@ -69,7 +72,7 @@ impl Role {
             Self::Checkpoint => 5,
             Self::Pass => 6,
             Self::Fail => 7,
-            Self::Series(index) => SERIES_START + index % (ENTRIES.len() - SERIES_START),
+            Self::Series(index) => SERIES_START + index % COLOURS,
         }]
     }
 

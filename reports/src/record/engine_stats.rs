@@ -80,9 +80,18 @@ pub struct EngineStats {
     /// Bytes appended to the WAL.
     #[serde(default)]
     pub wal_bytes: Option<u64>,
+    /// Bytes written to the log's files, with padding and blocks that are written again, without zeros ahead of use.
+    #[serde(default)]
+    pub wal_bytes_written: Option<u64>,
+    /// Bytes of zeros written to new files of the log ahead of use.
+    #[serde(default)]
+    pub wal_bytes_zeroed: Option<u64>,
     /// Live bytes of the WAL at the end.
     #[serde(default)]
     pub wal_live_bytes: Option<u64>,
+    /// Size of the log's files at the end, in bytes: live ones, and those kept for use again.
+    #[serde(default)]
+    pub wal_file_bytes: Option<u64>,
     /// Bytes of keys and values that the workload changed.
     #[serde(default)]
     pub logical_bytes: Option<u64>,
@@ -166,6 +175,26 @@ impl EngineStats {
     pub fn write_amplification(&self) -> Option<f64> {
         self.write_amplification
             .or_else(|| units::quotient(self.bytes_written?, self.logical_bytes?))
+    }
+
+    /// Bytes written to the data file, where the engine counts its log apart.
+    #[must_use]
+    pub fn data_bytes_written(&self) -> Option<u64> {
+        let zeroed = self.wal_bytes_zeroed.unwrap_or(0);
+        let log = self.wal_bytes_written?.checked_add(zeroed)?;
+        self.bytes_written?.checked_sub(log)
+    }
+
+    /// Size of the data file at the end, where that of the log is known.
+    #[must_use]
+    pub fn data_file_bytes(&self) -> Option<u64> {
+        self.file_bytes?.checked_sub(self.wal_file_bytes?)
+    }
+
+    /// Bytes of the log's files that hold nothing live, at the end.
+    #[must_use]
+    pub fn wal_bytes_preallocated(&self) -> Option<u64> {
+        self.wal_file_bytes?.checked_sub(self.wal_live_bytes?)
     }
 
     /// Space amplification: as recorded, else from the byte counts.

@@ -25,7 +25,7 @@ pub struct Interval {
     pub phase: Phase,
     /// Transactions committed.
     pub committed: u64,
-    /// Transactions given up.
+    /// Transactions aborted for good.
     #[serde(default)]
     pub aborted: u64,
     /// Median latency in nanoseconds; `null` when nothing was committed.

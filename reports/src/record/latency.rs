@@ -30,6 +30,9 @@ pub struct LatencySummary {
     /// 90th percentile, of 100 values or more.
     #[serde(default)]
     pub latency_ns_p90: Option<u64>,
+    /// 95th percentile, of 200 values or more.
+    #[serde(default)]
+    pub latency_ns_p95: Option<u64>,
     /// 99th percentile, of 1,000 values or more.
     #[serde(default)]
     pub latency_ns_p99: Option<u64>,
@@ -134,6 +137,7 @@ impl LatencySummary {
             latency_ns_mean: histogram.mean().round() as u64,
             latency_ns_p50: histogram.value_at_quantile(0.5),
             latency_ns_p90: percentile(histogram, 0.9),
+            latency_ns_p95: percentile(histogram, 0.95),
             latency_ns_p99: percentile(histogram, 0.99),
             latency_ns_p999: percentile(histogram, 0.999),
             latency_ns_max: histogram.max(),
@@ -185,19 +189,22 @@ mod tests {
     #[test]
     fn a_percentile_is_told_from_where_ten_values_lie_above_it() {
         for (values, told) in [
-            (1u64, [false, false, false]),
-            (99, [false, false, false]),
-            (100, [true, false, false]),
-            (999, [true, false, false]),
-            (1_000, [true, true, false]),
-            (9_999, [true, true, false]),
-            (10_000, [true, true, true]),
+            (1u64, [false; 4]),
+            (99, [false; 4]),
+            (100, [true, false, false, false]),
+            (199, [true, false, false, false]),
+            (200, [true, true, false, false]),
+            (999, [true, true, false, false]),
+            (1_000, [true, true, true, false]),
+            (9_999, [true, true, true, false]),
+            (10_000, [true; 4]),
         ] {
             let mut histogram = Histogram::<u64>::new(3).expect("three digits are valid");
             histogram.record_n(1_000, values).expect("any value is taken");
             let summary = LatencySummary::from_histogram(&histogram).expect("is not empty");
             let percentiles = [
                 summary.latency_ns_p90,
+                summary.latency_ns_p95,
                 summary.latency_ns_p99,
                 summary.latency_ns_p999,
             ];

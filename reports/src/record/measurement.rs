@@ -58,7 +58,7 @@ pub struct TransactionType {
     pub name: String,
     /// Transactions that committed.
     pub committed: u64,
-    /// Transactions given up for good, after retries.
+    /// Transactions aborted for good, after retries.
     #[serde(default)]
     pub aborted: u64,
     /// Attempts made again after a retryable error.
@@ -85,6 +85,15 @@ pub struct TransactionType {
     /// Those of them that found no row at all.
     #[serde(default)]
     pub reads_missed: Option<u64>,
+    /// Ranges among them.
+    #[serde(default)]
+    pub ranges: Option<u64>,
+    /// Rows that those ranges returned.
+    #[serde(default)]
+    pub rows_scanned: Option<u64>,
+    /// Rows that all of them returned.
+    #[serde(default)]
+    pub rows_returned: Option<u64>,
     /// Latency from the (intended) start to the acknowledged commit, retries included.
     #[serde(default)]
     pub latency: Option<Latency>,
@@ -175,6 +184,14 @@ impl Measurement {
     #[must_use]
     pub fn committed(&self) -> u64 {
         self.transaction_types.iter().map(|t| t.committed).sum()
+    }
+
+    /// Share of the time of all threads that they spent waiting for locks.
+    #[must_use]
+    pub fn lock_wait_share(&self) -> Option<f64> {
+        let threads = u64::from(self.settings.threads?);
+        let available = self.duration_ns?.checked_mul(threads)?;
+        units::quotient(self.engine_stats.lock_wait_ns?, available)
     }
 
     /// Committed transactions each second: as recorded, else from the counts, else `None`.

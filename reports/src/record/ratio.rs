@@ -37,6 +37,18 @@ pub struct RatioRow {
     /// Which way is better.
     #[serde(default)]
     pub direction: Direction,
+    /// Rows of the table when it was measured; `null` in older records, where that was the target's scale.
+    #[serde(default)]
+    pub rows: Option<u64>,
+    /// Bytes of a value, likewise.
+    #[serde(default)]
+    pub value_size_bytes: Option<u64>,
+    /// Rows from which on the target is defined.
+    #[serde(default)]
+    pub target_rows: Option<u64>,
+    /// The size of a value for which it is.
+    #[serde(default)]
+    pub target_value_size_bytes: Option<u64>,
     /// The ratio of each interleaved pair that went into the value, in order of measurement.
     #[serde(default)]
     pub samples: Vec<f64>,

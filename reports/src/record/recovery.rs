@@ -33,7 +33,7 @@ pub struct Recovery {
     #[serde(default)]
     pub kind: RecoveryKind,
     /// What its commits were to survive, by name; `null` in older records.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::levels::read")]
     pub durability: Option<String>,
     /// Rounds completed: cut off, reopened and checked.
     pub rounds: u64,
@@ -66,6 +66,9 @@ pub struct Recovery {
     /// Time from open to ready, for each round, in nanoseconds.
     #[serde(default)]
     pub open_duration_ns: Vec<u64>,
+    /// Bytes of log that each of these openings replayed; empty where that is not known of every one.
+    #[serde(default)]
+    pub open_redo_bytes: Vec<u64>,
     /// Changes of files that were not durable when power was lost, over all rounds.
     #[serde(default)]
     pub unsynced_changes: Option<u64>,
@@ -95,6 +98,18 @@ impl Recovery {
                 self.durability.as_deref().unwrap_or("their durability"),
             ),
         }
+    }
+
+    /// Bytes of log and time of each opening, by rising bytes; empty where the bytes are not known.
+    #[must_use]
+    pub fn openings(&self) -> Vec<(u64, u64)> {
+        if self.open_redo_bytes.len() != self.open_duration_ns.len() {
+            return Vec::new();
+        }
+        let times = self.open_duration_ns.iter().copied();
+        let mut openings: Vec<(u64, u64)> = self.open_redo_bytes.iter().copied().zip(times).collect();
+        openings.sort_unstable();
+        openings
     }
 
     /// Bytes of log replayed each second.

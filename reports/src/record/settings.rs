@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::Survival;
+use super::{Survival, levels};
 use serde::{Deserialize, Serialize};
 
-/// Settings of one measurement. Names of levels are lower case with underscores (`read_committed`, `sync`, `no_sync`).
+/// Settings of one measurement. Names of levels are those of the command line (`read-committed`, `no-sync`);
+/// see [`level_name`](super::level_name).
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Settings {
     /// Concurrent sessions.
@@ -17,14 +18,14 @@ pub struct Settings {
     /// Size of a value in bytes (the mean where sizes vary).
     #[serde(default)]
     pub value_size_bytes: Option<u64>,
-    /// Durability asked of every commit: `sync`, `no_sync` or `none` (nothing is kept on disk).
-    #[serde(default)]
+    /// Durability asked of every commit: `sync`, `no-sync` or `in-memory` (nothing is kept on disk).
+    #[serde(default, deserialize_with = "levels::read")]
     pub durability: Option<String>,
     /// What commits survived that were not synchronised; `null` where all are, or where it was not measured.
     #[serde(default)]
     pub survival: Option<Survival>,
     /// Isolation level of the transactions.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "levels::read")]
     pub isolation: Option<String>,
     /// Memory that the engine may use for its cache; `null` when the engine has no such limit.
     #[serde(default)]

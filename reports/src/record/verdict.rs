@@ -10,6 +10,10 @@ pub enum Outcome {
     Pass,
     /// Measured, and the target is missed.
     Fail,
+    /// Measured, and the samples lie on both sides of the target.
+    Inconclusive,
+    /// Measured, but not at the scale for which the target is defined.
+    NotJudged,
     /// This run does not measure it.
     #[default]
     NotMeasured,
@@ -22,8 +26,16 @@ impl Outcome {
         match self {
             Self::Pass => "PASS",
             Self::Fail => "FAIL",
+            Self::Inconclusive => "INCONCLUSIVE",
+            Self::NotJudged => "NOT JUDGED",
             Self::NotMeasured => "NOT MEASURED",
         }
+    }
+
+    /// Whether there is a value.
+    #[must_use]
+    pub fn is_measured(self) -> bool {
+        self != Self::NotMeasured
     }
 }
 
@@ -39,7 +51,7 @@ pub struct Verdict {
     pub section: String,
     /// The target in words.
     pub target: String,
-    /// PASS, FAIL or NOT MEASURED.
+    /// PASS, FAIL, INCONCLUSIVE, NOT JUDGED or NOT MEASURED.
     pub outcome: Outcome,
     /// The measured value in words; `null` without a measurement.
     #[serde(default)]
@@ -50,4 +62,8 @@ pub struct Verdict {
     /// Why it failed or was not measured, or how it was measured.
     #[serde(default)]
     pub detail: String,
+    /// What the failure goes back to, where the record tells it elsewhere too: the reason why a measurement failed, or the first
+    /// finding.
+    #[serde(default)]
+    pub cause: Option<String>,
 }

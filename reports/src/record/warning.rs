@@ -58,6 +58,37 @@ pub enum Warning {
         /// Those of them that found no row at all.
         missed: u64,
     },
+    /// Many transactions were aborted for good: they are in no latency.
+    ManyAborted {
+        /// The engine.
+        engine: String,
+        /// Transactions aborted.
+        aborted: u64,
+        /// Transactions begun.
+        transactions: u64,
+    },
+    /// Threads spent much of their time waiting for locks.
+    LockWaits {
+        /// The engine.
+        engine: String,
+        /// Time spent waiting, all threads together, in nanoseconds.
+        lock_wait_ns: u64,
+        /// That as a share of the time of all threads.
+        share: f64,
+    },
+    /// Ranges returned another number of rows than those of the in-memory bound: one of the two returns too few or too many.
+    RowsReturnedDiffer {
+        /// The engine.
+        engine: String,
+        /// The transaction type.
+        transaction: String,
+        /// Rows that a range returned, in the mean.
+        rows_per_range: f64,
+        /// The bound.
+        bound: String,
+        /// Rows that a range of the bound returned, in the mean.
+        bound_rows_per_range: f64,
+    },
     /// Who counts bytes written do not agree.
     BytesDisagree {
         /// The engine.
@@ -181,6 +212,38 @@ impl Warning {
                 units::count(*reads),
                 units::count(*missed),
                 *missed as f64 / *reads as f64 * 100.0
+            ),
+            Self::ManyAborted {
+                engine,
+                aborted,
+                transactions,
+            } => format!(
+                "Of {} transactions of {engine}, {} ({:.1} %) were aborted for good; they are in no rate and no latency.",
+                units::count(*transactions),
+                units::count(*aborted),
+                *aborted as f64 / *transactions as f64 * 100.0
+            ),
+            Self::LockWaits {
+                engine,
+                lock_wait_ns,
+                share,
+            } => format!(
+                "Threads of {engine} waited for locks for {} in a repetition, {:.0} % of their time: rate and latency are those of the \
+                 contention.",
+                units::duration(*lock_wait_ns),
+                share * 100.0
+            ),
+            Self::RowsReturnedDiffer {
+                engine,
+                transaction,
+                rows_per_range,
+                bound,
+                bound_rows_per_range,
+            } => format!(
+                "A range of {transaction} returned {} rows on {engine} and {} on {bound}, in the mean: one of them may return too \
+                 few.",
+                units::number(*rows_per_range),
+                units::number(*bound_rows_per_range)
             ),
             Self::BytesDisagree {
                 engine,

@@ -38,6 +38,33 @@ pub fn paired_ratios(dividends: &[f64], divisors: &[f64]) -> Vec<f64> {
         .collect()
 }
 
+/// How far samples leave their middle open.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Spread {
+    /// The smallest and the largest of a few samples, which is no interval of confidence.
+    Range(f64, f64),
+    /// A 95 % interval of the median.
+    Interval(f64, f64),
+}
+
+impl Spread {
+    /// Its ends.
+    #[must_use]
+    pub fn ends(self) -> (f64, f64) {
+        let (Self::Range(low, high) | Self::Interval(low, high)) = self;
+        (low, high)
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Range(..) => "range",
+            Self::Interval(..) => "95 % interval",
+        }
+    }
+}
+
 /// The middle of a few samples.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Estimate {
@@ -45,7 +72,8 @@ pub struct Estimate {
     pub median: f64,
     /// The median absolute deviation; `None` for one sample, which has no spread.
     pub deviation: Option<f64>,
-    /// A 95 % bootstrap interval of the median; `None` for fewer than three samples.
+    /// A 95 % bootstrap interval of the median; `None` for fewer than
+    /// [`INTERVAL_SAMPLES_MIN`](super::INTERVAL_SAMPLES_MIN) samples.
     pub interval: Option<(f64, f64)>,
     /// The samples, in order of measurement.
     pub samples: Vec<f64>,
@@ -63,6 +91,16 @@ impl Estimate {
                 .flatten(),
             interval: median_interval(&samples),
             samples,
+        })
+    }
+
+    /// The interval of the median, else the range of the samples; `None` for one sample.
+    #[must_use]
+    pub fn spread(&self) -> Option<Spread> {
+        let interval = self.interval.map(|(low, high)| Spread::Interval(low, high));
+        interval.or_else(|| {
+            let (low, high) = self.range();
+            (self.samples.len() > 1).then_some(Spread::Range(low, high))
         })
     }
 
@@ -106,7 +144,26 @@ mod tests {
     fn one_sample_has_no_spread() {
         let estimate = Estimate::from_samples([5.0]).unwrap();
         assert_eq!((estimate.deviation, estimate.interval), (None, None));
+        assert_eq!(estimate.spread(), None);
         assert_eq!(Estimate::from_samples([]), None);
+    }
+
+    #[test]
+    fn few_samples_have_a_range_and_many_an_interval() {
+        let of = |count: u32| {
+            Estimate::from_samples((0..count).map(f64::from))
+                .unwrap()
+                .spread()
+        };
+        assert_eq!(of(2), Some(Spread::Range(0.0, 1.0)));
+        assert_eq!(of(5), Some(Spread::Range(0.0, 4.0)));
+        let Some(Spread::Interval(low, high)) = of(6) else {
+            panic!("six samples have an interval");
+        };
+        assert!(
+            0.0 <= low && low < 2.5 && 2.5 < high && high <= 5.0,
+            "{low} {high}"
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Merging latency distributions: percentiles of several runs come from the merged histogram, never from averaging
 //! percentiles.
 
-use crate::record::{Latency, LatencyError, LatencySummary};
+use crate::record::{Latency, LatencyError, LatencySummary, percentile};
 use hdrhistogram::Histogram;
 
 /// The distributions added up; `None` when there are none, or when one of them kept only its percentiles.
@@ -33,7 +33,13 @@ pub fn merge<'a>(
 pub fn merged_summary<'a>(latencies: impl IntoIterator<Item = &'a Latency>) -> Option<LatencySummary> {
     let latencies: Vec<&Latency> = latencies.into_iter().collect();
     if let [only] = latencies.as_slice() {
-        return Some(only.summary);
+        // Older records have no p95 beside their histogram.
+        let histogram = || only.decode().ok().flatten();
+        let told = only.summary.latency_ns_p95;
+        return Some(LatencySummary {
+            latency_ns_p95: told.or_else(|| percentile(&histogram()?, 0.95)),
+            ..only.summary
+        });
     }
     let merged = merge(latencies).ok()??;
     LatencySummary::from_histogram(&merged)
@@ -70,6 +76,10 @@ mod tests {
         };
         assert_eq!(merged_summary([&full, &bare]), None);
         assert_eq!(merged_summary([&bare]), Some(bare.summary));
+        let mut old = latency(&[1_000; 300]);
+        let p95 = old.summary.latency_ns_p95.take();
+        assert_eq!(merged_summary([&old]).unwrap().latency_ns_p95, p95);
+        assert!(p95.is_some());
         assert_eq!(merged_summary([]), None);
         let damaged = Latency {
             histogram: Some("HISTFAAAAxx".into()),

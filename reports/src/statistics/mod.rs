@@ -5,6 +5,6 @@ mod bootstrap;
 mod estimate;
 mod latencies;
 
-pub use bootstrap::median_interval;
-pub use estimate::{Estimate, median, median_absolute_deviation, paired_ratios};
+pub use bootstrap::{INTERVAL_SAMPLES_MIN, median_interval};
+pub use estimate::{Estimate, Spread, median, median_absolute_deviation, paired_ratios};
 pub use latencies::{merge, merged_summary};

@@ -2,7 +2,7 @@
 
 use super::model::{Cell, Mark};
 use crate::record::{LatencySummary, Outcome};
-use crate::statistics::Estimate;
+use crate::statistics::{Estimate, Spread};
 use crate::summary::{EngineSummary, VerificationSummary};
 use units::{MISSING, or_missing};
 
@@ -31,6 +31,11 @@ pub(super) fn times(value: Option<f64>) -> String {
     or_missing(value, |value| format!("{}x", units::number(value)))
 }
 
+/// A share of 1.
+pub(super) fn percent(value: Option<f64>) -> String {
+    or_missing(value, |share| format!("{:.1} %", share * 100.0))
+}
+
 /// A word of a record.
 pub(super) fn word(value: Option<&String>) -> String {
     or_missing(value, Clone::clone)
@@ -45,9 +50,28 @@ pub(super) fn span(ends: Option<(f64, f64)>) -> String {
 
 /// Median with the spread behind it.
 pub(super) fn with_spread(estimate: Option<&Estimate>) -> Cell {
-    let deviation = estimate.and_then(|estimate| estimate.deviation);
-    Cell::from(figure(estimate.map(|estimate| estimate.median)))
-        .with_note(deviation.map(|deviation| format!("± {}", units::number(deviation))))
+    let spread = estimate.and_then(Estimate::spread);
+    Cell::from(figure(estimate.map(|estimate| estimate.median))).with_note(spread.map(|of| {
+        let (low, high) = of.ends();
+        format!("{} {} to {}", of.name(), units::number(low), units::number(high))
+    }))
+}
+
+/// What the spreads of several estimates are, as a heading.
+pub(super) fn spread_heading(spreads: impl IntoIterator<Item = Option<Spread>>) -> String {
+    let mut names: Vec<&str> = spreads.into_iter().flatten().map(Spread::name).collect();
+    names.sort_unstable();
+    names.dedup();
+    match names[..] {
+        ["95 % interval"] => "95 % interval".to_owned(),
+        ["95 % interval", _] => "95 % interval or range".to_owned(),
+        _ => "Range".to_owned(),
+    }
+}
+
+/// The name of an engine, with its colour.
+pub(super) fn engine(of: &EngineSummary<'_>) -> Cell {
+    Cell::from(of.engine).with_swatch(of.series)
 }
 
 /// A sentence.
@@ -93,6 +117,6 @@ pub(super) fn mark(outcome: Outcome) -> Mark {
     match outcome {
         Outcome::Pass => Mark::Pass,
         Outcome::Fail => Mark::Fail,
-        Outcome::NotMeasured => Mark::Open,
+        Outcome::Inconclusive | Outcome::NotJudged | Outcome::NotMeasured => Mark::Open,
     }
 }

@@ -5,6 +5,7 @@ use super::cells::{latency, mark, times, verified, with_spread, word};
 use super::model::{Cell, Mark, Table, number};
 use super::run::bound;
 use crate::alike;
+use crate::palette;
 use crate::record::{RatioRow, RunRecord};
 use crate::summary::{self, EngineSummary};
 use units::MISSING;
@@ -24,6 +25,7 @@ pub fn comparison(records: &[RunRecord]) -> Tables {
 struct Compared<'r, 'e> {
     record: &'r RunRecord,
     engine: &'e EngineSummary<'r>,
+    series: usize,
     unlike: Vec<&'static str>,
     rate: Option<f64>,
     latency_p99: Option<f64>,
@@ -46,6 +48,7 @@ impl<'r, 'e> Compared<'r, 'e> {
             latency_p99: relative(|of| Some(of.latency?.latency_ns_p99? as f64)),
             record,
             engine,
+            series: engine.series,
             unlike,
         }
     }
@@ -63,18 +66,24 @@ fn summary(records: &[RunRecord]) -> Option<Table> {
             .iter()
             .flat_map(|(record, engines)| engines.iter().map(move |engine| (*record, engine)))
     };
+    let places = palette::of_all(records);
     let compared: Vec<Compared<'_, '_>> = all()
         .map(|(record, engine)| {
             let base = all().find(|(other, of)| {
                 other.workload.name == record.workload.name && of.engine == engine.engine
             });
-            Compared::new(record, engine, base)
+            Compared {
+                series: places.get(engine.engine).copied().unwrap_or(engine.series),
+                ..Compared::new(record, engine, base)
+            }
         })
         .collect();
     Table::of("summary", caption, &compared)
         .page()
         .text("Run", 0, |of| &of.record.run_id)
-        .text("Engine", 0, |of| of.engine.engine)
+        .text("Engine", 0, |of| {
+            Cell::from(of.engine.engine).with_swatch(of.series)
+        })
         .text("Workload", 0, |of| &of.record.workload.name)
         .number("Transactions/s", 0, |of| {
             with_spread(of.engine.throughput.as_ref())
@@ -83,6 +92,7 @@ fn summary(records: &[RunRecord]) -> Option<Table> {
         .number("p50", 0, |of| {
             latency(of.engine.latency, |l| Some(l.latency_ns_p50))
         })
+        .number("p95", 0, |of| latency(of.engine.latency, |l| l.latency_ns_p95))
         .number("p99", 0, |of| latency(of.engine.latency, |l| l.latency_ns_p99))
         .number("p99 relative", 0, |of| times(of.latency_p99))
         .text("Not comparable for", 0, |of| of.unlike.join(", "))

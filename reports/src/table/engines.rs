@@ -1,7 +1,10 @@
 //! Tables with a row for each engine, or for each of its transaction types.
 
-use super::cells::{figure, latency, size, span, times, verified, whole, with_spread, word};
+use super::cells::{
+    engine, figure, latency, percent, size, span, spread_heading, times, verified, whole, with_spread, word,
+};
 use super::model::{Cell, Table, number};
+use crate::statistics::{Estimate, Spread};
 use crate::summary::{EngineSummary, FigureSummary, TypeSummary};
 use units::or_missing;
 
@@ -9,33 +12,34 @@ type Engines<'a> = [EngineSummary<'a>];
 
 /// What each engine achieved.
 pub(super) fn summary(engines: &Engines<'_>) -> Option<Table> {
-    let caption = "Median over the repetitions, ± their median absolute deviation, and a bootstrap interval of it from three \
-                   repetitions on. Latency runs from the start a \
-                   transaction was meant to have to its acknowledged commit, retries included.";
+    let caption = "Median over the repetitions, with the range of the repetitions where they are fewer than six, and from six on with a \
+                   95 % bootstrap interval of the median. Latency runs from the start a transaction was meant to have to its \
+                   acknowledged commit, retries included.";
+    let spread = |of: &EngineSummary<'_>| of.throughput.as_ref().and_then(Estimate::spread);
+    let heading = spread_heading(engines.iter().map(spread));
+    let short = if heading == "Range" { "range" } else { "interval" };
     Table::of("summary", caption, engines)
         .text("Engine", 0, |of| {
-            Cell::from(of.engine).with_note(of.version.map(str::to_owned))
+            engine(of).with_note(of.version.map(str::to_owned))
         })
         .column(number("Transactions/s").short("tx/s"), |of| {
-            with_spread(of.throughput.as_ref())
+            figure(of.throughput.as_ref().map(|estimate| estimate.median))
         })
-        .number("95 % interval", 6, |of| {
-            span(of.throughput.as_ref().and_then(|estimate| estimate.interval))
-        })
-        .column(number("Operations/s").short("ops/s").rank(4), |of| {
-            with_spread(of.operations.as_ref())
+        .column(number(heading).short(short).rank(2), |of| {
+            span(spread(of).map(Spread::ends))
         })
         .number("p50", 3, |of| latency(of.latency, |l| Some(l.latency_ns_p50)))
+        .number("p95", 4, |of| latency(of.latency, |l| l.latency_ns_p95))
         .number("p99", 0, |of| latency(of.latency, |l| l.latency_ns_p99))
-        .number("p99.9", 5, |of| latency(of.latency, |l| l.latency_ns_p999))
-        .column(number("Largest").short("max").rank(1), |of| {
-            latency(of.latency, |l| Some(l.latency_ns_max))
-        })
-        .text("Durability", 2, |of| {
+        .number("Max", 1, |of| latency(of.latency, |l| Some(l.latency_ns_max)))
+        .text("Verified", 5, verified)
+        .text("Durability", 6, |of| {
             word(of.settings.durability_words().as_ref())
         })
-        .number("Runs", 7, |of| format!("{}/{}", of.ran, of.recorded))
-        .text("Verified", 8, verified)
+        .column(number("Operations/s").short("ops/s").rank(7), |of| {
+            with_spread(of.operations.as_ref())
+        })
+        .number("Runs", 8, |of| format!("{}/{}", of.ran, of.recorded))
         .build()
 }
 
@@ -51,12 +55,12 @@ fn types<'e, 'a>(
 /// What became of each transaction type of each engine.
 pub(super) fn outcomes(engines: &Engines<'_>) -> Option<Table> {
     let caption = "Counts over all repetitions of the timed run. Attempts that ended in a conflict, a lock timeout or a \
-                   deadlock were made again; given up are those that never committed. Reads are point reads and ranges \
+                   deadlock were made again; aborted are transactions that never committed. Reads are point reads and ranges \
                    inside committed transactions; one that finds no row costs less than one that does.";
     type Count = fn(&TypeSummary<'_>) -> Option<u64>;
     let counts: [(&str, u8, Count); 9] = [
         ("Committed", 0, |one| Some(one.committed)),
-        ("Given up", 2, |one| Some(one.aborted)),
+        ("Aborted", 2, |one| Some(one.aborted)),
         ("Retries", 3, |one| Some(one.retries)),
         ("Conflicts", 5, |one| Some(one.conflicts)),
         ("Timeouts", 7, |one| Some(one.busy)),
@@ -66,26 +70,30 @@ pub(super) fn outcomes(engines: &Engines<'_>) -> Option<Table> {
         ("Found nothing", 4, |one| one.reads_missed),
     ];
     let mut table = Table::of("outcomes", caption, types(engines))
-        .text("Engine", 0, |(engine, _)| engine.engine)
+        .text("Engine", 0, |(of, _)| engine(of))
         .text("Transaction", 0, |(_, one)| one.name);
     for (heading, rank, count) in counts {
         table = table.number(heading, rank, |(_, one)| or_missing(count(one), units::count));
     }
-    table.build()
+    table
+        .column(number("Rows returned/s").short("rows/s").rank(9), |(_, one)| {
+            figure(one.rows_returned_per_second)
+        })
+        .build()
 }
 
 /// Latencies of each transaction type of each engine.
 pub(super) fn latencies(engines: &Engines<'_>) -> Option<Table> {
     let caption = "Latency of committed transactions, all repetitions together, retries included. A percentile is told where \
-                   at least ten samples lie above it: p90 of 100 samples or more, p99 of 1,000, p99.9 of 10,000; else there \
-                   is a dash.";
+                   at least ten samples lie above it: p90 of 100 samples or more, p95 of 200, p99 of 1,000, p99.9 of 10,000; else \
+                   there is a dash.";
     Table::of("latencies", caption, types(engines))
-        .text("Engine", 0, |(engine, _)| engine.engine)
+        .text("Engine", 0, |(of, _)| engine(of))
         .text("Transaction", 0, |(_, one)| one.name)
         .number("Samples", 4, |(_, one)| {
             or_missing(one.latency, |l| units::count(l.count))
         })
-        .number("Fastest", 8, |(_, one)| {
+        .number("Min", 8, |(_, one)| {
             latency(one.latency, |l| Some(l.latency_ns_min))
         })
         .number("Mean", 7, |(_, one)| {
@@ -95,34 +103,85 @@ pub(super) fn latencies(engines: &Engines<'_>) -> Option<Table> {
             latency(one.latency, |l| Some(l.latency_ns_p50))
         })
         .number("p90", 6, |(_, one)| latency(one.latency, |l| l.latency_ns_p90))
+        .number("p95", 2, |(_, one)| latency(one.latency, |l| l.latency_ns_p95))
         .number("p99", 0, |(_, one)| latency(one.latency, |l| l.latency_ns_p99))
         .number("p99.9", 5, |(_, one)| latency(one.latency, |l| l.latency_ns_p999))
-        .column(number("Largest").short("max").rank(3), |(_, one)| {
+        .number("Max", 3, |(_, one)| {
             latency(one.latency, |l| Some(l.latency_ns_max))
         })
         .build()
 }
 
-/// The figures of engines that ran.
-fn figures<'e>(engines: &'e Engines<'_>) -> impl Iterator<Item = (&'e str, &'e FigureSummary)> {
-    let ran = engines.iter().filter(|engine| engine.ran > 0);
-    ran.map(|engine| (engine.engine, &engine.figures))
+/// Engines that ran.
+fn ran<'e, 'a>(engines: &'e Engines<'a>) -> impl Iterator<Item = &'e EngineSummary<'a>> {
+    engines.iter().filter(|engine| engine.ran > 0)
 }
 
 /// What each engine did to storage.
 pub(super) fn storage(engines: &Engines<'_>) -> Option<Table> {
-    let caption = "Medians over the repetitions. Amplification is bytes logged, written or kept over bytes of keys and values \
-                   changed or kept. A dash is a figure that the engine does not tell.";
-    Table::of("storage", caption, figures(engines))
-        .text("Engine", 0, |(engine, _)| engine)
-        .number("Flushes", 4, |(_, of)| whole(of.flushes))
-        .number("Commits/flush", 0, |(_, of)| figure(of.commits_per_flush))
-        .number("WAL ampl.", 2, |(_, of)| figure(of.wal_amplification))
-        .number("Write ampl.", 1, |(_, of)| figure(of.write_amplification))
-        .number("Space ampl.", 3, |(_, of)| figure(of.space_amplification))
-        .number("Compression", 7, |(_, of)| times(of.compression_ratio))
-        .number("Checkpoints", 5, |(_, of)| whole(of.checkpoints))
-        .number("Files", 6, |(_, of)| size(of.file_bytes))
+    let caption = "Medians over the repetitions. A dash is a figure that the engine does not tell.";
+    Table::of("storage", caption, ran(engines))
+        .text("Engine", 0, engine)
+        .number("Flushes", 1, |of| whole(of.figures.flushes))
+        .number("Commits/flush", 0, |of| figure(of.figures.commits_per_flush))
+        .number("Checkpoints", 2, |of| whole(of.figures.checkpoints))
+        .number("Compression", 3, |of| times(of.figures.compression_ratio))
+        .number("Files", 1, |of| size(of.figures.file_bytes))
+        .build()
+}
+
+/// What each engine wrote and kept for what was changed and is live, the log apart.
+pub(super) fn amplification(engines: &Engines<'_>) -> Option<Table> {
+    type Part = fn(&FigureSummary) -> Option<f64>;
+    let caption = "Write amplification is bytes written to files for each byte of keys and values changed; it is the sum of those to the \
+                   data file, those to the log, and zeros that new log files are filled with ahead of use, so that later flushes \
+                   are cheap: a short run has many of them. Space amplification is bytes of files for each live byte of keys and \
+                   values: the data file, the part of the log that recovery would need, and log files kept ready.";
+    let of_changed = |part: Part| {
+        move |of: &EngineSummary<'_>| {
+            let (part, changed) = (part(&of.figures), of.figures.logical_bytes);
+            let amplification = part.zip(changed).filter(|(_, changed)| *changed > 0.0);
+            Cell::from(figure(amplification.map(|(part, changed)| part / changed)))
+                .with_note(part.map(|part| size(Some(part))))
+        }
+    };
+    let told = ran(engines).filter(|of| {
+        let of = &of.figures;
+        let all = [
+            of.write_amplification,
+            of.space_amplification,
+            of.wal_bytes_written,
+        ];
+        all.iter().any(Option::is_some)
+    });
+    Table::of("amplification", caption, told)
+        .title("Amplification")
+        .text("Engine", 0, engine)
+        .number("Changed", 7, |of| size(of.figures.logical_bytes))
+        .column(number("Write ampl.").short("write ampl."), |of| {
+            figure(of.figures.write_amplification)
+        })
+        .column(
+            number("To data file").short("data").rank(1),
+            of_changed(|of| of.data_bytes_written),
+        )
+        .column(
+            number("To log").short("log").rank(1),
+            of_changed(|of| of.wal_bytes_written),
+        )
+        .column(
+            number("Log zeroed ahead").short("log zeroed").rank(2),
+            of_changed(|of| of.wal_bytes_zeroed),
+        )
+        .number("Live", 8, |of| size(of.figures.live_logical_bytes))
+        .column(number("Space ampl.").short("space ampl."), |of| {
+            figure(of.figures.space_amplification)
+        })
+        .number("Data file", 4, |of| size(of.figures.data_file_bytes))
+        .number("Live log", 5, |of| size(of.figures.wal_live_bytes))
+        .column(number("Preallocated log").short("log ahead").rank(6), |of| {
+            size(of.figures.wal_bytes_preallocated)
+        })
         .build()
 }
 
@@ -130,20 +189,15 @@ pub(super) fn storage(engines: &Engines<'_>) -> Option<Table> {
 pub(super) fn resources(engines: &Engines<'_>) -> Option<Table> {
     let caption =
         "Medians over the repetitions, of the whole process: the load generator's own share is in them.";
-    let ran = engines.iter().filter(|engine| engine.ran > 0);
-    Table::of("resources", caption, ran)
-        .text("Engine", 0, |of| of.engine)
+    Table::of("resources", caption, ran(engines))
+        .text("Engine", 0, engine)
         .number("Load, rows/s", 4, |of| with_spread(of.load.as_ref()))
         .number("CPUs used", 2, |of| figure(of.figures.cpu_cores_used))
         .number("Peak memory", 0, |of| size(of.figures.rss_bytes_peak))
         .number("Pages made dirty", 7, |of| size(of.figures.process_bytes_written))
         .number("Device wrote", 3, |of| size(of.figures.device_bytes_written))
         .number("Cache", 6, |of| size(of.figures.cache_bytes))
-        .number("Cache hits", 1, |of| {
-            or_missing(of.figures.cache_hit_ratio, |ratio| {
-                format!("{:.1} %", ratio * 100.0)
-            })
-        })
+        .number("Cache hits", 1, |of| percent(of.figures.cache_hit_ratio))
         .number("Old versions", 5, |of| size(of.figures.version_bytes))
         .build()
 }
@@ -151,18 +205,22 @@ pub(super) fn resources(engines: &Engines<'_>) -> Option<Table> {
 /// How transactions met inside each engine.
 pub(super) fn concurrency(engines: &Engines<'_>) -> Option<Table> {
     let caption = "Medians over the repetitions, as the engine counts them. A dash is a figure that the engine does not tell.";
-    let told = figures(engines).filter(|(_, of)| {
+    let told = ran(engines).filter(|of| {
+        let of = &of.figures;
         let all = [of.rollbacks, of.conflicts, of.lock_waits, of.deadlocks];
         all.iter().any(Option::is_some)
     });
     Table::of("concurrency", caption, told)
-        .text("Engine", 0, |(engine, _)| engine)
-        .number("Rolled back", 1, |(_, of)| whole(of.rollbacks))
-        .number("Conflicts", 0, |(_, of)| whole(of.conflicts))
-        .number("Deadlocks", 0, |(_, of)| whole(of.deadlocks))
-        .number("Lock waits", 2, |(_, of)| whole(of.lock_waits))
-        .number("Waited in all", 3, |(_, of)| {
-            or_missing(of.lock_wait_ns, |ns| units::duration(ns as u64))
+        .text("Engine", 0, engine)
+        .number("Rolled back", 1, |of| whole(of.figures.rollbacks))
+        .number("Conflicts", 0, |of| whole(of.figures.conflicts))
+        .number("Deadlocks", 0, |of| whole(of.figures.deadlocks))
+        .number("Lock waits", 0, |of| whole(of.figures.lock_waits))
+        .number("Time waited", 1, |of| {
+            or_missing(of.figures.lock_wait_ns, |ns| units::duration(ns as u64))
+        })
+        .column(number("Of all threads' time").short("of time").rank(2), |of| {
+            percent(of.figures.lock_wait_share)
         })
         .build()
 }
@@ -171,10 +229,10 @@ pub(super) fn concurrency(engines: &Engines<'_>) -> Option<Table> {
 pub(super) fn settings(engines: &Engines<'_>) -> Option<Table> {
     let caption = "What each engine ran with. Figures at unlike durability, isolation or cache size are not alike; a dash \
                    means that the engine has no such setting.";
-    let settings = engines.iter().map(|engine| (engine.engine, engine.settings));
+    let settings = engines.iter().map(|of| (of, of.settings));
     Table::of("settings", caption, settings)
         .page()
-        .text("Engine", 0, |(engine, _)| engine)
+        .text("Engine", 0, |(of, _)| engine(of))
         .text("Durability", 0, |(_, of)| word(of.durability_words().as_ref()))
         .text("Isolation", 0, |(_, of)| word(of.isolation.as_ref()))
         .number("Cache", 0, |(_, of)| {

@@ -10,7 +10,9 @@ mod comparison;
 mod crash;
 mod engines;
 mod html;
+pub(crate) mod markdown;
 mod model;
+mod recovery;
 mod run;
 pub(crate) mod text;
 
@@ -18,7 +20,7 @@ pub use comparison::comparison;
 pub use model::{Cell, Column, Mark, Table};
 pub(crate) use run::{criteria, ratios};
 
-use crate::record::{Outcome, RunRecord, Verdict};
+use crate::record::{RunRecord, Verdict};
 use crate::summary;
 use std::collections::BTreeMap;
 
@@ -37,19 +39,21 @@ pub(crate) fn of_judged(record: &RunRecord, verdicts: &[Verdict]) -> Tables {
     // Rows of a ratio table carry their verdict already.
     let measured = verdicts
         .iter()
-        .filter(|of| of.outcome != Outcome::NotMeasured && !of.id.starts_with("speed."));
+        .filter(|of| of.outcome.is_measured() && !of.id.starts_with("speed."));
     let tables = [
         engines::summary(&engines),
         engines::latencies(&engines),
         engines::outcomes(&engines),
         engines::storage(&engines),
+        engines::amplification(&engines),
         engines::resources(&engines),
         engines::concurrency(&engines),
         engines::settings(&engines),
         run::bounds(record),
         run::ratios(record),
         run::ratio_figures(record),
-        run::recovery(record),
+        recovery::open_times(record),
+        recovery::recovery(record),
         run::space(record),
         run::findings(record),
         criteria("Success criteria", measured, false),

@@ -44,6 +44,8 @@ pub struct Cell {
     pub mark: Mark,
     /// What the page says behind the text, in the same cell.
     pub note: Option<String>,
+    /// The place among the colours of series that the page puts before the text: the colour of what the row is about.
+    pub swatch: Option<usize>,
 }
 
 /// What is to be noticed about a cell; on the page it is the class of that name.
@@ -115,7 +117,14 @@ impl Cell {
             text: text.into(),
             mark,
             note: None,
+            swatch: None,
         }
+    }
+
+    /// With a colour before it on the page.
+    pub(super) fn with_swatch(mut self, place: usize) -> Self {
+        self.swatch = Some(place);
+        self
     }
 
     /// With a note behind it on the page.

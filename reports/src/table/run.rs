@@ -1,16 +1,16 @@
 //! Tables about a run as a whole: the machine's bounds, ratios, recovery, space, single findings, criteria.
 
-use super::cells::{bad, figure, long, span, times, verdict, word};
+use super::cells::{figure, long, span, spread_heading, times, verdict, word};
 use super::model::{Cell, Mark, Table, number, text};
 use crate::record::{CheckStatus, LatencySummary, LoopCost, RatioRow, RunRecord, Verdict};
-use crate::statistics::{Estimate, merged_summary};
+use crate::statistics::{Spread, merged_summary};
 use units::{MISSING, count, or_missing};
 
 /// What this machine did without an engine.
 struct Bound {
     name: String,
     flushes_per_second: Option<f64>,
-    /// The 50th and the 99th percentile, and the largest.
+    /// The 50th and the 99th percentile, and the maximum.
     latency_ns: [Option<u64>; 3],
 }
 
@@ -51,7 +51,7 @@ pub(super) fn bounds(record: &RunRecord) -> Option<Table> {
         })
         .number("p50", 0, latency(0))
         .number("p99", 0, latency(1))
-        .number("Largest", 0, latency(2))
+        .number("Max", 0, latency(2))
         .build()
 }
 
@@ -121,23 +121,30 @@ pub(super) fn bound(row: &RatioRow, bound: Option<f64>) -> String {
 
 /// Ratios and their targets.
 pub(crate) fn ratios(record: &RunRecord) -> Option<Table> {
-    let caption = "Each ratio is the median over interleaved pairs of the engine and its bound; the spread is the smallest \
-                   and the largest pair.";
+    let caption = "Each ratio is the median over interleaved pairs of the engine and its bound, with a 95 % interval of the median, or \
+                   the range of the pairs where they are fewer than six. A verdict is inconclusive where that holds the target.";
+    let heading = spread_heading(record.ratios.iter().map(RatioRow::spread));
     Table::of("ratios", caption, &record.ratios)
         .text("What", 0, |row| &row.what)
         .text("Against", 3, |row| &row.against)
         .number("Ratio", 0, RatioRow::value_text)
-        .number("Spread", 2, |row| {
-            let pairs = Estimate::from_samples(row.samples.iter().copied());
-            span(
-                pairs
-                    .filter(|pairs| pairs.samples.len() > 1)
-                    .map(|pairs| pairs.range()),
-            )
+        .column(number(heading).short("spread").rank(2), |row| {
+            let of = row.spread();
+            let few = of.is_some_and(|of| matches!(of, Spread::Range(..)));
+            Cell::from(span(of.map(Spread::ends)))
+                .with_note(few.then(|| format!("range of {}", row.samples.len())))
         })
         .number("Target", 1, |row| bound(row, row.target))
         .number("Stretch", 4, |row| bound(row, row.stretch))
-        .text("Verdict", 0, |row| verdict(row.outcome(), row.stretch_met()))
+        .text("Verdict", 0, |row| {
+            let needs = row.scale_needed().map(|scale| format!("needs {scale}"));
+            let cell = verdict(row.outcome(), row.stretch_met());
+            if needs.is_some() {
+                cell.with_note(needs)
+            } else {
+                cell
+            }
+        })
         .build()
 }
 
@@ -192,46 +199,6 @@ pub(super) fn findings(record: &RunRecord) -> Option<Table> {
         .build()
 }
 
-/// Rounds of cutting off and reopening, for each engine.
-pub(super) fn recovery(record: &RunRecord) -> Option<Table> {
-    Table::of("recovery", "", &record.recovery)
-        .title("Recovery")
-        .text("Engine", 0, |of| &of.engine)
-        .text("How", 8, |of| of.kind.title())
-        .number("Rounds", 0, |of| {
-            let planned = of.rounds_planned;
-            let planned = planned.map_or_else(String::new, |planned| format!(" of {}", count(planned)));
-            format!("{}{planned}", count(of.rounds))
-        })
-        .number("Time", 3, |of| or_missing(of.duration_ns, units::duration))
-        .column(number("Acknowledged commits").short("acknowledged"), |of| {
-            count(of.acknowledged)
-        })
-        .text("Durability", 5, |of| word(of.durability.as_ref()))
-        .column(
-            number("Missing, as it allows").short("missing, allowed").rank(4),
-            |of| count(of.missing_with_leave),
-        )
-        .number("Lost", 0, |of| bad(of.lost))
-        .number("Partial", 0, |of| bad(of.partial))
-        .column(
-            number("Unacknowledged but present")
-                .short("unacknowledged")
-                .rank(7),
-            |of| or_missing(of.unacknowledged_present, count),
-        )
-        .column(number("Unsynced changes").short("unsynced").rank(6), |of| {
-            or_missing(of.unsynced_changes, count)
-        })
-        .number("Log replayed", 2, |of| or_missing(of.redo_bytes, units::bytes))
-        .column(number("Replay speed").short("redo").rank(1), |of| {
-            or_missing(of.redo_bytes_per_second(), |rate| {
-                format!("{}/s", units::bytes(rate as u64))
-            })
-        })
-        .build()
-}
-
 /// What the files of each engine took while rows were written.
 pub(super) fn space(record: &RunRecord) -> Option<Table> {
     let caption = "Bytes of the data file over bytes of live keys and values, looked at all the time while rows were loaded and \
@@ -245,7 +212,7 @@ pub(super) fn space(record: &RunRecord) -> Option<Table> {
         .number("Cache", 3, |of| units::bytes(of.cache_size_bytes))
         .number("Counted from", 4, |of| units::bytes(of.live_floor_bytes))
         .number("Looks", 5, |of| count(of.looks))
-        .number("Largest ratio", 0, |of| times(of.largest_ratio))
+        .number("Max ratio", 0, |of| times(of.largest_ratio))
         .number("Ratio at the end", 0, |of| times(of.last_ratio))
         .build()
 }

@@ -9,7 +9,8 @@ use crate::table;
 /// Columns of a terminal whose width is not known.
 pub const DEFAULT_WIDTH: usize = 100;
 
-/// The whole run as text: engines, latencies, ratios, recovery, crash tests, verification, criteria and warnings.
+/// The whole run as text: first what was measured and verified, then what to know about it, then the figures behind it, and the
+/// criteria of the plan last.
 #[must_use]
 pub fn text_table(record: &RunRecord) -> String {
     text_table_within(record, DEFAULT_WIDTH)
@@ -25,17 +26,20 @@ pub fn text_table_within(record: &RunRecord, width: usize) -> String {
         let table = tables.get(id).filter(|table| !table.page_only);
         table.map_or_else(String::new, |table| table.to_text(width))
     };
+    let criteria = drawn("criteria") + &sections::criteria(record, &verdicts, width);
+    // Where all criteria were asked for they are the result; else they come last.
+    let asked = sections::asks_for_criteria(record);
+    let (first, last) = if asked {
+        (criteria, String::new())
+    } else {
+        (String::new(), criteria)
+    };
     let parts = [
         sections::heading(record, width),
-        drawn("summary") + &sections::problems(record, width),
-        drawn("latencies") + &sections::percentiles(record, width),
-        drawn("outcomes"),
-        drawn("storage"),
-        drawn("resources"),
-        drawn("concurrency"),
+        drawn("summary") + &sections::problems(record, width) + &sections::verification(record, width),
         drawn("ratios") + &sections::ratio_notes(record, width),
-        drawn("space"),
-        sections::recovery(record, width) + &drawn("recovery"),
+        drawn("recovery_open"),
+        drawn("recovery") + &sections::recovery(record, width),
         crash::headline(record, width),
         drawn("crash_scenarios"),
         drawn("crash_faults"),
@@ -45,16 +49,23 @@ pub fn text_table_within(record: &RunRecord, width: usize) -> String {
         drawn("schedules_reach"),
         drawn("crash_reach"),
         crash::failures(record, width),
+        drawn("space"),
         drawn("findings"),
-        sections::verification(record, width),
-        drawn("criteria") + &sections::criteria(&verdicts, width),
+        first,
         sections::warnings(record, width),
+        drawn("latencies") + &sections::percentiles(record, width),
+        drawn("outcomes"),
+        drawn("storage"),
+        drawn("amplification"),
+        drawn("resources"),
+        drawn("concurrency"),
+        last,
     ];
     let filled: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     filled.join("\n")
 }
 
-/// The ratio table alone; empty when the record has no ratios.
+/// The ratio table with what to know about it; empty when the record has no ratios.
 #[must_use]
 pub fn text_ratios(record: &RunRecord) -> String {
     text_ratios_within(record, DEFAULT_WIDTH)
@@ -65,5 +76,13 @@ pub fn text_ratios(record: &RunRecord) -> String {
 pub fn text_ratios_within(record: &RunRecord, width: usize) -> String {
     let table = table::ratios(record);
     let drawn = table.map_or_else(String::new, |table| table.to_text(width));
-    drawn + &sections::ratio_notes(record, width)
+    if drawn.is_empty() {
+        return drawn;
+    }
+    let parts = [
+        drawn + &sections::ratio_notes(record, width),
+        sections::warnings(record, width),
+    ];
+    let filled: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    filled.join("\n")
 }

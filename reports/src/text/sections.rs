@@ -23,6 +23,9 @@ pub(super) fn heading(record: &RunRecord, width: usize) -> String {
     if record.synthetic {
         text.push_str("SYNTHETIC: these figures were made up for a demonstration.\n");
     }
+    if record.interrupted {
+        text.push_str("INTERRUPTED: what was measured until then is shown.\n");
+    }
     if summary::is_dev_build(record) {
         text.push_str("DEV BUILD: these figures are not for quoting; build with --release to measure.\n");
     }
@@ -48,7 +51,8 @@ pub(super) fn percentiles(record: &RunRecord, width: usize) -> String {
     if !latencies.any(|latency| latency.latency_ns_p999.is_none()) {
         return String::new();
     }
-    let why = "A percentile is told where ten samples lie above it: p90 of 100 or more, p99 of 1,000, p99.9 of 10,000.";
+    let why = "A percentile is told where ten samples lie above it: p90 of 100 or more, p95 of 200, p99 of 1,000, \
+               p99.9 of 10,000.";
     wrapped(why, width, "  ")
 }
 
@@ -58,27 +62,44 @@ pub(super) fn ratio_notes(record: &RunRecord, width: usize) -> String {
         .iter()
         .filter_map(|row| Some((&row.what, row.note.as_ref()?)));
     let lines = noted.map(|(what, note)| wrapped(&format!("{what}: {note}"), width, "  "));
-    lines.collect()
+    let mut text: String = lines.collect();
+    let needed = record
+        .ratios
+        .iter()
+        .find_map(|row| Some((row.rows?, row.scale_needed()?)));
+    if let Some((rows, scale)) = needed {
+        let rows = units::count(rows);
+        text.push_str(&wrapped(
+            &format!("not judged: needs {scale}; this run has {rows}."),
+            width,
+            "  ",
+        ));
+    }
+    text
 }
 
-/// Whether each engine kept what it had acknowledged; its figures are in the table below.
+/// Whether a run was made for the criteria.
+pub(super) fn asks_for_criteria(record: &RunRecord) -> bool {
+    record.workload.name == "all"
+}
+
+/// What the table above does not say: what was missing with leave, notes, and what was wrong.
 pub(super) fn recovery(record: &RunRecord, width: usize) -> String {
     let mut text = String::new();
     for recovery in &record.recovery {
-        let words = format!(
-            "recovery of {} ({}): {} lost, {} partial{}",
-            recovery.engine,
-            recovery.kind.title(),
-            units::count(recovery.lost),
-            units::count(recovery.partial),
-            recovery.missing_words(),
-        );
-        text.push_str(&wrapped(&words, width, ""));
-        for note in &recovery.notes {
-            text.push_str(&wrapped(note, width, "  "));
+        let missing = recovery.missing_words();
+        let missing = missing.trim_start_matches(", ");
+        for note in recovery.notes.iter().map(String::as_str).chain([missing]) {
+            if !note.is_empty() {
+                text.push_str(&wrapped(&format!("{}: {note}", recovery.engine), width, "  "));
+            }
         }
         for finding in &recovery.findings {
-            text.push_str(&wrapped(finding, width, "  ! "));
+            text.push_str(&wrapped(
+                &format!("{}: {finding}", recovery.engine),
+                width,
+                "  ! ",
+            ));
         }
     }
     text
@@ -116,24 +137,35 @@ pub(super) fn verification(record: &RunRecord, width: usize) -> String {
     text
 }
 
-/// Why criteria failed, and how many did what.
-pub(super) fn criteria(judged: &[Verdict], width: usize) -> String {
+/// Why criteria failed, unless that is told above already, and how many did what.
+pub(super) fn criteria(record: &RunRecord, judged: &[Verdict], width: usize) -> String {
     let mut text = String::new();
     // Rows of a ratio table carry their verdict already.
     let failed = judged
         .iter()
-        .filter(|v| v.outcome == Outcome::Fail && !v.id.starts_with("speed."));
+        .filter(|v| v.outcome == Outcome::Fail && v.cause.is_none() && !v.id.starts_with("speed."));
     for verdict in failed {
         let line = format!("{}: {}", verdict.title, verdict.detail);
         text.push_str(&wrapped(&line, width, "  ! "));
     }
-    let count = |outcome: Outcome| judged.iter().filter(|v| v.outcome == outcome).count();
-    text.push_str(&format!(
-        "criteria: {} passed, {} failed, {} not measured by this run\n",
-        count(Outcome::Pass),
-        count(Outcome::Fail),
-        count(Outcome::NotMeasured)
-    ));
+    let mut counts: Vec<String> = Vec::new();
+    for (outcome, words) in [
+        (Outcome::Pass, "passed"),
+        (Outcome::Fail, "failed"),
+        (Outcome::Inconclusive, "inconclusive"),
+        (Outcome::NotJudged, "not judged at this scale"),
+        (Outcome::NotMeasured, "not measured by this run"),
+    ] {
+        let count = judged.iter().filter(|v| v.outcome == outcome).count();
+        let always = matches!(outcome, Outcome::Pass | Outcome::Fail | Outcome::NotMeasured);
+        if always || count > 0 {
+            counts.push(format!("{count} {words}"));
+        }
+    }
+    let measured = judged.iter().any(|v| v.outcome.is_measured());
+    if measured || asks_for_criteria(record) {
+        text.push_str(&wrapped(&format!("criteria: {}", counts.join(", ")), width, ""));
+    }
     text
 }
 

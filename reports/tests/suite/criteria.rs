@@ -15,7 +15,7 @@ fn good_measurement() -> Measurement {
         settings: Settings {
             threads: Some(4),
             durability: Some("sync".into()),
-            isolation: Some("read_committed".into()),
+            isolation: Some("read-committed".into()),
             compression: Some("lz4".into()),
             ..Settings::default()
         },
@@ -134,7 +134,12 @@ fn a_failed_verification_fails_all_that_rests_on_it() {
     for id in BY_MEASUREMENT {
         let verdict = verdict(&record, id);
         assert_eq!(verdict.outcome, Outcome::Fail, "{id}");
-        assert!(verdict.detail.contains("row 7 lost"), "{id}: {}", verdict.detail);
+        assert_eq!(
+            verdict.cause.as_deref(),
+            Some("row 7 lost"),
+            "{id}: {}",
+            verdict.detail
+        );
     }
 }
 
@@ -149,7 +154,12 @@ fn a_crashed_engine_fails_and_an_unsupported_one_measures_nothing() {
     let crashed = record(vec![measurement.clone()]);
     let found = verdict(&crashed, "concurrent-read-write");
     assert_eq!(found.outcome, Outcome::Fail);
-    assert!(found.detail.contains("killed by signal 11"), "{}", found.detail);
+    assert_eq!(
+        found.cause.as_deref(),
+        Some("killed by signal 11"),
+        "{}",
+        found.detail
+    );
 
     measurement.status = Status::Unsupported { reason: "x".into() };
     let unsupported = record(vec![measurement]);

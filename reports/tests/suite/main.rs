@@ -2,6 +2,7 @@
 
 mod crash;
 mod criteria;
+mod files;
 mod pages;
 mod plots;
 mod record;

@@ -28,15 +28,190 @@ fn assert_balanced(name: &str, page: &str) {
     }
 }
 
+/// The one script of a page, which is the same on all.
+const SCRIPT: &str = include_str!("../../templates/script.js");
+
 #[test]
-fn a_page_needs_no_network_and_runs_no_script() {
-    let page = reports::render_report(&synthetic::record(2)).unwrap();
-    let without_namespace = page.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
-    for forbidden in [
-        "http://", "https://", "<script", "<link", "@import", "url(", "<img", "<iframe",
+fn a_page_needs_no_network() {
+    let record = synthetic::record(2);
+    for page in [
+        reports::render_report(&record).unwrap(),
+        reports::compare(&[record.clone(), record]).unwrap(),
     ] {
-        assert!(!without_namespace.contains(forbidden), "{forbidden}");
+        let without_namespace = page.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
+        for forbidden in [
+            "http://", "https://", "<link", "@import", "url(", "<img", "<iframe", " src=", "fetch(",
+            "XMLHttp", "import(",
+        ] {
+            assert!(!without_namespace.contains(forbidden), "{forbidden}");
+        }
+        assert_eq!(page.matches("<script").count(), 1);
+        assert!(page.contains(&format!("<script>{SCRIPT}</script>")));
     }
+}
+
+#[test]
+fn results_come_first_then_what_to_know_and_criteria_last() {
+    let mut record = synthetic::record(2);
+    let places = |text: &str, wanted: &[&str]| -> Vec<usize> {
+        let place = |words: &&str| text.find(*words).unwrap_or_else(|| panic!("no {words}\n{text}"));
+        wanted.iter().map(place).collect()
+    };
+    let page = |record: &RunRecord| reports::render_report(record).unwrap();
+    let wanted = [
+        "<h2 id=\"summary\">",
+        "agree with the oracle",
+        "<h2 id=\"warnings\">",
+        "<h2 id=\"plots\">",
+        "<h2 id=\"transactions\">",
+        "<h2 id=\"storage\">",
+        "<h2 id=\"criteria\">",
+    ];
+    assert!(places(&page(&record), &wanted).is_sorted());
+    let text = |record: &RunRecord| reports::text_table_within(record, 200);
+    let wanted = [
+        "tx/s",
+        "verified: ",
+        "warning: ",
+        "samples",
+        "write ampl.",
+        "criterion",
+        "criteria: ",
+    ];
+    assert!(places(&text(&record), &wanted).is_sorted(), "{}", text(&record));
+    // A run that was made for the criteria has them among its results.
+    record.workload.name = "all".into();
+    assert!(places(&page(&record), &["id=\"criteria\">", "id=\"warnings\">"]).is_sorted());
+    assert!(places(&text(&record), &["criteria: ", "warning: "]).is_sorted());
+}
+
+#[test]
+fn a_page_opens_with_rate_uncertainty_percentiles_and_verification() {
+    let tables = reports::table::tables(&synthetic::record(2));
+    let headings: Vec<&str> = tables["summary"]
+        .columns
+        .iter()
+        .map(|of| of.heading.as_str())
+        .collect();
+    let first = [
+        "Engine",
+        "Transactions/s",
+        "Range",
+        "p50",
+        "p95",
+        "p99",
+        "Max",
+        "Verified",
+    ];
+    assert_eq!(headings[..8], first);
+    let words = |id: &str| -> Vec<&str> { tables[id].columns.iter().map(|of| of.heading.as_str()).collect() };
+    assert!(words("latencies").ends_with(&["Min", "Mean", "p50", "p90", "p95", "p99", "p99.9", "Max"]));
+    assert!(words("outcomes").contains(&"Aborted"));
+}
+
+#[test]
+fn contents_link_to_every_heading() {
+    let page = reports::render_report(&synthetic::record(2)).unwrap();
+    let ids: Vec<&str> = page
+        .split("<h2 id=\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
+    assert!(ids.len() > 8, "{ids:?}");
+    let contents = page
+        .split("class=\"contents\"")
+        .nth(1)
+        .unwrap()
+        .split("</nav>")
+        .next()
+        .unwrap();
+    for id in ids {
+        assert!(contents.contains(&format!("<a href=\"#{id}\">")), "{id}");
+    }
+    // A heading is escaped in the list as it is in its place.
+    assert!(
+        reports::render_report(&strange::hostile())
+            .unwrap()
+            .contains("class=\"contents\"")
+    );
+}
+
+#[test]
+fn one_failure_is_told_in_one_line() {
+    let mut record = synthetic::record(2);
+    record.measurements[0].verification = Verification::Failed {
+        what: vec!["row 17 is gone".into()],
+    };
+    let failed = record
+        .measurements
+        .iter_mut()
+        .find(|one| one.engine == "memory")
+        .unwrap();
+    failed.status = reports::record::Status::Failed {
+        reason: "run: out of luck".into(),
+    };
+    failed.warnings.push(reports::record::Warning::Errors {
+        count: 1,
+        first: "out of luck".into(),
+    });
+    let page = reports::render_report(&record).unwrap();
+    let text = reports::text_table_within(&record, 200);
+    for (name, output) in [("page", page), ("text", text)] {
+        for words in ["row 17 is gone", "out of luck"] {
+            assert_eq!(output.matches(words).count(), 1, "{name}: {words}\n{output}");
+        }
+    }
+}
+
+#[test]
+fn an_interrupted_run_says_so_once() {
+    let mut record = synthetic::record(2);
+    record.interrupted = true;
+    record.warnings.push(reports::record::Warning::Interrupted);
+    record.measurements[0]
+        .warnings
+        .push(reports::record::Warning::Interrupted);
+    let text = reports::text_table_within(&record, 200);
+    assert_eq!(text.to_lowercase().matches("interrupted").count(), 1, "{text}");
+    let page = reports::render_report(&record).unwrap();
+    assert_eq!(page.matches("nterrupted.").count(), 1);
+}
+
+#[test]
+fn engines_have_one_colour_in_tables_and_plots_of_all_pages() {
+    let record = synthetic::record(2);
+    let mut turned = record.clone();
+    turned.measurements.reverse();
+    for record in [record, turned] {
+        let page = reports::render_report(&record).unwrap();
+        for (engine, place) in [("palimpsest", 1), ("memory", 2)] {
+            let swatch = format!("<span class=\"swatch s{place}\" aria-hidden=\"true\"></span>{engine}");
+            assert!(page.matches(&swatch).count() >= 5, "{engine}");
+            let start = page
+                .find(&format!("<figure id=\"throughput-over-time-{engine}\">"))
+                .unwrap();
+            let figure = &page[start..start + page[start..].find("</figure>").unwrap()];
+            assert!(
+                figure.contains(&format!("var(--plot-series-{place})")),
+                "{engine}"
+            );
+            assert!(
+                !figure.contains(&format!("var(--plot-series-{})", 3 - place)),
+                "{engine}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_criterion_that_is_told_in_the_ratio_table_is_not_told_again() {
+    let page = reports::render_report(&synthetic::ratios(1)).unwrap();
+    assert_eq!(
+        page.matches(">point get, 1 thread</th>").count(),
+        2,
+        "ratios, and the figures behind them"
+    );
+    assert!(!page.contains("point get, 1 thread &#x2f; memory"));
 }
 
 #[test]
@@ -73,7 +248,7 @@ fn a_page_shows_what_the_run_was() {
 fn the_banner_follows_verification_and_criteria() {
     let mut record = synthetic::record(2);
     let page = reports::render_report(&record).unwrap();
-    assert!(page.contains("class=\"banner pass\""));
+    assert!(page.contains("class=\"results pass\"") && !page.contains("class=\"banner"));
     record.measurements[2].verification = Verification::Failed {
         what: vec!["row 17 is gone".into()],
     };
@@ -81,7 +256,7 @@ fn the_banner_follows_verification_and_criteria() {
     assert!(page.contains("class=\"banner fail\"") && page.contains("row 17 is gone"));
     assert!(page.contains("the figures below must not be used"));
     let page = reports::render_report(&strange::bare()).unwrap();
-    assert!(page.contains("class=\"banner open\""));
+    assert!(page.contains("class=\"results open\""));
 }
 
 #[test]
@@ -89,11 +264,15 @@ fn what_was_not_measured_is_a_dash_and_never_a_zero() {
     let page = reports::render_report(&strange::bare()).unwrap();
     let start = page.find("id=\"summary\"").unwrap();
     let summary = &page[start..start + page[start..].find("</section>").unwrap()];
-    assert!(summary.contains("<td class=\"number \">–</td>"), "{summary}");
+    assert!(
+        summary.contains("<td class=\"number \" data-label=\"p99\">–</td>"),
+        "{summary}"
+    );
     assert!(
         !summary.contains(">0</td>") && !summary.contains("0 ns"),
         "{summary}"
     );
+    let page = page.replace(SCRIPT, "");
     for wrong in ["NaN", "inf</", "null", "None"] {
         assert!(!page.contains(wrong), "{wrong}");
     }
@@ -106,7 +285,12 @@ fn foreign_text_is_escaped_everywhere() {
         reports::render_report(&record).unwrap(),
         reports::compare(&[record.clone(), strange::bare()]).unwrap(),
     ] {
-        assert!(!page.contains("<script"), "a name reached the page as markup");
+        assert_eq!(
+            page.matches("<script").count(),
+            1,
+            "a name reached the page as markup"
+        );
+        assert_eq!(page.matches("</script>").count(), 1);
         assert!(page.contains("&lt;script&gt;"));
         assert!(!page.contains("aria-label=\"<") && !page.contains("x')</script>"));
     }
@@ -123,6 +307,15 @@ fn a_report_is_written_with_its_record_and_pictures() {
     assert_eq!(loaded.measurements, record.measurements);
     assert_eq!(loaded.verdicts, reports::evaluate(&record));
     assert!(files.plots.len() >= 8, "{:?}", files.plots);
+    let name = |path: &std::path::Path| path.file_name().unwrap().to_string_lossy().into_owned();
+    assert!(
+        files.plots.iter().all(|path| name(path).starts_with("oltp-")),
+        "{:?}",
+        files.plots
+    );
+    let text = |path: Option<std::path::PathBuf>| std::fs::read_to_string(path.unwrap()).unwrap();
+    assert_eq!(text(files.csv), reports::to_csv(&record));
+    assert_eq!(text(files.markdown), reports::to_markdown(&loaded));
     for plot in &files.plots {
         assert!(plot.metadata().unwrap().len() > 1_000, "{}", plot.display());
     }
@@ -250,7 +443,8 @@ fn runs_that_cannot_be_compared_are_not() {
         let mut second = first.clone();
         change(&mut second);
         let page = page_with(second);
-        assert!(page.contains(&format!(">{what}</td>")), "{what} is named");
+        let named = format!("data-label=\"Not comparable for\">{what}</td>");
+        assert!(page.contains(&named), "{what} is named");
         assert!(ratios(&page) < alike, "{what}: no ratio");
     }
     // What is not the load does not make a difference.

@@ -115,6 +115,70 @@ fn pixels(png: &[u8]) -> (u32, Vec<u8>) {
     (frame.width, pixels)
 }
 
+/// The lines of a plot's picture that are on its vertical axis: labels in order of drawing, before those of the other axis.
+fn labels(svg: &str) -> Vec<String> {
+    let texts = svg.split("<text").skip(1);
+    let words = texts.filter_map(|text| Some(text.split_once('>')?.1.split_once('<')?.0.trim().to_owned()));
+    words.collect()
+}
+
+#[test]
+fn plots_of_engines_that_are_compared_share_their_axes() {
+    let record = synthetic::record(1);
+    let plots = plots(&record);
+    for kind in ["throughput-over-time", "latency-over-time"] {
+        let of = |engine: &str| {
+            let id = format!("{kind}-{engine}");
+            let plot = plots.iter().find(|plot| plot.id == id).unwrap();
+            let mut labels = labels(&plot.to_svg(Shape::Wide).unwrap());
+            // What stands in the legend is the engine's own.
+            labels.retain(|label| label.starts_with(|c: char| c.is_ascii_digit()));
+            labels
+        };
+        assert_eq!(of("palimpsest"), of("memory"), "{kind}");
+        assert!(of("memory").len() > 6, "{kind}");
+    }
+}
+
+#[test]
+fn pictures_name_run_workload_and_engines() {
+    for plot in plots(&synthetic::record(1)) {
+        assert_eq!(plot.subject, "oltp · palimpsest, memory · demo", "{}", plot.id);
+    }
+    for plot in reports::plot::comparison_plots(&[synthetic::record(1), synthetic::ratios(1)]) {
+        assert_eq!(plot.subject, "runs demo, demo-ratios", "{}", plot.id);
+    }
+}
+
+#[test]
+fn values_can_be_read_off_at_places_inside_the_plane() {
+    for (name, record) in strange::all() {
+        let page = reports::render_report(&record).unwrap();
+        for part in page.split("data-stops=\"").skip(1) {
+            let json = part.split_once('"').unwrap().0;
+            let json = json
+                .replace("&quot;", "\"")
+                .replace("&lt;", "<")
+                .replace("&gt;", ">")
+                .replace("&#x27;", "'");
+            let json = json.replace("&#x2f;", "/").replace("&amp;", "&");
+            let stops: serde_json::Value =
+                serde_json::from_str(&json).unwrap_or_else(|error| panic!("{name}: {error}: {json}"));
+            for stop in stops["stops"].as_array().unwrap() {
+                let places = stop[1].as_array().unwrap().iter().chain([&stop[0]]);
+                for place in places {
+                    assert!((0.0..=1.0).contains(&place.as_f64().unwrap()), "{name}: {stop}");
+                }
+                assert!(!stop[2].as_str().unwrap().is_empty(), "{name}");
+            }
+        }
+    }
+    let page = reports::render_report(&synthetic::record(1)).unwrap();
+    assert!(page.matches("data-stops=").count() >= 8);
+    assert!(page.matches("data-plane=").count() >= 16);
+    assert!(page.contains("repetitions: "), "bars tell their repetitions");
+}
+
 #[test]
 fn a_directory_that_is_missing_is_an_error_with_the_file_in_it() {
     let plot = &plots(&synthetic::record(1))[0];

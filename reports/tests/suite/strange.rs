@@ -56,6 +56,7 @@ pub(crate) fn largest() -> RunRecord {
             latency_ns_mean: most,
             latency_ns_p50: most,
             latency_ns_p90: Some(most),
+            latency_ns_p95: Some(most),
             latency_ns_p99: Some(most),
             latency_ns_p999: Some(most),
             latency_ns_max: most,

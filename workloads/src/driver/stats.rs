@@ -54,6 +54,10 @@ stats! {
         flushes,
         /// Bytes appended to the write-ahead log.
         wal_bytes,
+        /// Bytes written to the log's files, with padding and rewritten blocks, without zeros ahead of use.
+        wal_bytes_written,
+        /// Bytes of zeros written to new files of the log ahead of use.
+        wal_bytes_zeroed,
         /// Bytes written to any file, log included.
         bytes_written,
         /// Bytes read from any file.
@@ -84,6 +88,8 @@ stats! {
     gauges {
         /// Bytes of write-ahead log that recovery would have to read now.
         wal_live_bytes: u64,
+        /// Bytes of the log's files, live or kept for use again.
+        wal_file_bytes: u64,
         /// Bytes of all files of the database, log included.
         file_bytes: u64,
         /// Pages in the data file.

@@ -27,7 +27,7 @@ pub(crate) struct Failures {
 pub(crate) struct TypeCounts {
     /// Transactions that committed.
     pub committed: u64,
-    /// Transactions given up after too many attempts.
+    /// Transactions aborted for good, after too many attempts.
     pub aborted: u64,
     /// Attempts of both that failed.
     pub failures: Failures,
@@ -85,6 +85,9 @@ impl TypeCounts {
             operations: Some(self.operations),
             reads: Some(self.work.reads),
             reads_missed: Some(self.work.reads_missed),
+            ranges: Some(self.work.ranges),
+            rows_scanned: Some(self.work.rows_scanned),
+            rows_returned: Some(self.work.rows_read + self.work.rows_scanned),
             latency: latency_record(&self.latency)?,
         })
     }
@@ -127,9 +130,14 @@ mod tests {
             ..TypeCounts::default()
         };
         other.latency.record(5);
+        other.work.rows_read = 3;
+        other.work.ranges = 2;
+        other.work.rows_scanned = 200;
         counts.merge(&other);
         let record = counts.to_record("t").unwrap();
         assert_eq!((record.committed, record.retries), (5, 1));
+        let returned = (record.ranges, record.rows_scanned, record.rows_returned);
+        assert_eq!(returned, (Some(2), Some(200), Some(203)));
         assert_eq!(record.latency.unwrap().summary.count, 1);
     }
 }

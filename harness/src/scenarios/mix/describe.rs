@@ -97,14 +97,14 @@ pub(crate) fn describe(
 /// What does not agree between the intervals of the timed run and its totals: they count the same transactions.
 fn disagreement(intervals: &[Interval], committed: u64, aborted: u64) -> Option<String> {
     let run = || intervals.iter().filter(|interval| interval.phase == Phase::Run);
-    let (in_time, given_up): (u64, u64) = (
+    let (in_time, aborted_in_time): (u64, u64) = (
         run().map(|interval| interval.committed).sum(),
         run().map(|interval| interval.aborted).sum(),
     );
-    ((in_time, given_up) != (committed, aborted)).then(|| {
+    ((in_time, aborted_in_time) != (committed, aborted)).then(|| {
         format!(
-            "Figures contradict each other: {committed} transactions committed and {aborted} given up in all, {in_time} and \
-             {given_up} in the intervals. This is a defect of the harness."
+            "Figures contradict each other: {committed} transactions committed and {aborted} aborted in all, {in_time} and \
+             {aborted_in_time} in the intervals. This is a defect of the harness."
         )
     })
 }
@@ -130,6 +130,8 @@ fn engine_stats(stats: TargetStats) -> EngineStats {
         rollbacks,
         flushes,
         wal_bytes,
+        wal_bytes_written,
+        wal_bytes_zeroed,
         bytes_written,
         bytes_read,
         checkpoints,
@@ -144,6 +146,7 @@ fn engine_stats(stats: TargetStats) -> EngineStats {
         deadlocks,
         conflicts,
         wal_live_bytes,
+        wal_file_bytes,
         file_bytes,
         page_count,
         pages_free,
@@ -183,7 +186,10 @@ fn engine_stats(stats: TargetStats) -> EngineStats {
             })
             .collect(),
         wal_bytes,
+        wal_bytes_written,
+        wal_bytes_zeroed,
         wal_live_bytes,
+        wal_file_bytes,
         bytes_read,
         bytes_written,
         pages_read,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reports::record::{Settings, Varied};
 use serde::{Deserialize, Serialize};
-use workloads::driver::{Capabilities, Durability, OpenOptions};
+use workloads::driver::{Capabilities, OpenOptions};
 use workloads::spec::Spec;
 
 use super::prepared::Prepared;
@@ -55,7 +55,6 @@ impl RunJob {
 pub(crate) fn settings(job: &RunJob, spec: &Spec, capabilities: &Capabilities) -> Settings {
     let levels = levels(capabilities, spec).ok();
     let mean = |table: &workloads::spec::TableSpec| (table.value.size.min + table.value.size.max) / 2;
-    let underscored = |name: &str| name.replace('-', "_");
     let mut notes = levels
         .as_ref()
         .map(|levels| levels.notes.clone())
@@ -71,12 +70,9 @@ pub(crate) fn settings(job: &RunJob, spec: &Spec, capabilities: &Capabilities) -
         threads: Some(u32::from(spec.threads)),
         rows: Some(spec.tables.iter().map(|table| table.rows).sum()),
         value_size_bytes: spec.tables.first().map(mean),
-        durability: levels.as_ref().map(|levels| match levels.durability {
-            Durability::InMemory => "none".to_owned(),
-            level => underscored(level.name()),
-        }),
+        durability: levels.as_ref().map(|levels| levels.durability.name().to_owned()),
         survival: None,
-        isolation: levels.as_ref().map(|levels| underscored(levels.isolation.name())),
+        isolation: levels.as_ref().map(|levels| levels.isolation.name().to_owned()),
         cache_size_bytes: job.options.cache_size_bytes,
         page_size_bytes: None,
         compression: job.options.compression.as_ref().map(|codec| codec.to_lowercase()),
@@ -99,4 +95,41 @@ pub(crate) fn open_options(
     options.busy_timeout = BUSY_TIMEOUT;
     engine.apply(&mut options);
     options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use workloads::driver::{Durability, Isolation};
+    use workloads::spec::builtin;
+
+    #[test]
+    fn levels_are_spelled_as_on_the_command_line() {
+        let job = |engine: &str, spec: Spec| RunJob {
+            engine: engine.into(),
+            repetition: 1,
+            spec,
+            compression: None,
+            busy_timeout_ms: 1,
+            interval_ms: 1,
+            checkpoint_every_ms: None,
+            directory: PathBuf::new(),
+            result: PathBuf::new(),
+        };
+        for (engine, durability) in [
+            ("palimpsest", Durability::NoSync),
+            ("palimpsest", Durability::Sync),
+            ("memory", Durability::InMemory),
+        ] {
+            let mut spec = builtin("oltp").unwrap();
+            (spec.durability, spec.isolation) = (durability, Isolation::ReadCommitted);
+            let factory = crate::drivers::factory(engine).unwrap();
+            let settings = settings(&job(engine, spec.clone()), &spec, factory.capabilities());
+            assert_eq!(settings.durability.as_deref(), Some(durability.name()));
+            assert_eq!(settings.isolation.as_deref(), Some("read-committed"));
+            // A record reads them as they are.
+            let read = |name: &str| reports::record::level_name(name);
+            assert_eq!(read(durability.name()), durability.name());
+        }
+    }
 }

@@ -179,6 +179,10 @@ pub(crate) fn measure(job: &RatioJob, stop: &AtomicBool) -> Result<RatioResult> 
         progress::done(0, summary(&row));
         result.rows.push(row);
     }
+    for row in &mut result.rows {
+        row.rows = Some(job.rows);
+        row.value_size_bytes = Some(job.value_size as u64);
+    }
     progress::phase("verify", 0, "");
     result.findings.extend(bench.verify()?);
     Ok(result)

@@ -54,6 +54,7 @@ impl RoundCounts {
         }
         if answer.open_ns > 0 {
             found.open_duration_ns.push(answer.open_ns);
+            found.open_redo_bytes.extend(answer.redo_bytes);
         }
         for finding in &answer.findings {
             self.finding(round, finding);

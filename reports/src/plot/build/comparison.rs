@@ -1,10 +1,15 @@
 //! Bars that compare: engines of one run, runs with each other, ratios with their targets.
 
 use super::super::bars::{Bar, BarChart};
+use super::super::lines::Weight;
 use super::super::output::{Chart, Plot};
 use super::super::ratio::RatioChart;
-use super::role_of;
+use super::latency::{Curve, percentiles_of};
+use super::throughput::{Subject, of_subjects};
+use super::{role_of, slug};
+use crate::palette;
 use crate::record::{Outcome, RunRecord, Settings};
+use crate::statistics::Spread;
 use crate::summary::{self, EngineSummary};
 
 /// Throughput of the engines of one run.
@@ -17,27 +22,49 @@ pub(super) fn engines(record: &RunRecord) -> Option<Plot> {
     throughput_plot("throughput", "Throughput by engine", bars)
 }
 
-/// Plots that set several runs side by side.
+/// More than that cannot be told apart.
+const CURVES_MAX: usize = 12;
+
+/// Plots that set several runs side by side, on the same axes.
 #[must_use]
 pub fn comparison_plots(records: &[RunRecord]) -> Vec<Plot> {
-    let mut names: Vec<&str> = Vec::new();
+    let places = palette::of_all(records);
+    let role = |engine: &str| super::Role::Series(places.get(engine).copied().unwrap_or(0));
     let mut bars = Vec::new();
-    for record in records {
-        for engine in summary::engines(record) {
-            let index = names
-                .iter()
-                .position(|name| *name == engine.engine)
-                .unwrap_or_else(|| {
-                    names.push(engine.engine);
-                    names.len() - 1
-                });
-            let name = format!("{} · {}", engine.engine, record.run_id);
-            bars.push(bar(&engine, name, super::Role::Series(index)));
+    let (mut curves, mut subjects) = (Vec::new(), Vec::new());
+    for (at, record) in records.iter().enumerate() {
+        for of in summary::engines(record) {
+            let (engine, role) = (of.engine, role(of.engine));
+            let name = format!("{engine} · {}", record.run_id);
+            bars.push(bar(&of, name.clone(), role));
+            curves.push(Curve {
+                record,
+                engine,
+                name: name.clone(),
+                role,
+                weight: [Weight::Main, Weight::Second, Weight::Third][at.min(2)],
+            });
+            subjects.push(Subject {
+                record,
+                engine,
+                id: format!("{}-{}", at + 1, slug(engine)),
+                name,
+                role,
+            });
         }
     }
-    throughput_plot("throughput", "Throughput by run", bars)
+    let mut plots: Vec<Plot> = throughput_plot("throughput", "Throughput by run", bars)
         .into_iter()
-        .collect()
+        .collect();
+    if curves.len() <= CURVES_MAX {
+        plots.extend(percentiles_of(&curves));
+        plots.extend(of_subjects(&subjects));
+    }
+    let runs: Vec<&str> = records.iter().map(|record| record.run_id.as_str()).collect();
+    for plot in &mut plots {
+        plot.subject = format!("runs {}", runs.join(", "));
+    }
+    plots
 }
 
 fn bar(engine: &EngineSummary<'_>, name: String, role: super::Role) -> Bar {
@@ -50,7 +77,10 @@ fn bar(engine: &EngineSummary<'_>, name: String, role: super::Role) -> Bar {
         },
         role,
         value: engine.throughput.as_ref().map(|estimate| estimate.median),
-        interval: engine.throughput.as_ref().and_then(|estimate| estimate.interval),
+        interval: engine
+            .throughput
+            .as_ref()
+            .and_then(|of| of.spread().map(Spread::ends)),
         samples: engine
             .throughput
             .as_ref()
@@ -92,10 +122,11 @@ fn throughput_plot(id: &str, title: &str, bars: Vec<Bar>) -> Option<Plot> {
         id: id.to_owned(),
         title: title.to_owned(),
         caption:
-            "Median of the repetitions; each dot is one repetition, the whisker a 95 % bootstrap interval of \
-                  the median (with three repetitions or more)."
+            "Median of the repetitions; each dot is one repetition. The whisker is the range of the repetitions, and from six on \
+                  a 95 % bootstrap interval of the median."
                 .to_owned(),
         alt: format!("Bars of throughput. {}.", words.join("; ")),
+        subject: String::new(),
         chart: Chart::Bars(BarChart {
             unit: "tx/s".to_owned(),
             bars,
@@ -121,9 +152,11 @@ pub(super) fn ratios(record: &RunRecord) -> Option<Plot> {
         title: "Ratios against their targets".to_owned(),
         caption:
             "Each ratio as a multiple of its own target, logarithmic, better to the right. The vertical line \
-                  is the target, the short tick the stretch target, small dots the interleaved pairs."
+                  is the target, the short tick the stretch target, small dots the interleaved pairs. A question mark: the pairs lie on \
+                  both sides of the target."
                 .to_owned(),
         alt: format!("Ratios against targets. {}.", words.join("; ")),
+        subject: String::new(),
         chart: Chart::Ratios(RatioChart {
             rows: record.ratios.clone(),
         }),

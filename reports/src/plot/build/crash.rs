@@ -73,6 +73,7 @@ fn points(crash: &CrashTest) -> Option<Plot> {
                   operation just before. Each point was tried with many choices of what survives."
                 .to_owned(),
         alt: format!("Bars of crash points. {}.", words.join("; ")),
+        subject: String::new(),
         chart: Chart::Rows(RowChart {
             kind: Kind::Linear,
             legend,
@@ -101,6 +102,7 @@ fn entry(name: &str, role: Role) -> Entry {
         name: name.to_owned(),
         role,
         line: false,
+        tone: 1.0,
     }
 }
 
@@ -143,6 +145,7 @@ fn rates(crash: &CrashTest) -> Option<Plot> {
             units::number(overall),
         ),
         alt: format!("Bars of recoveries each second. {}.", words.join("; ")),
+        subject: String::new(),
         chart: Chart::Rows(RowChart {
             kind: Kind::Linear,
             legend: Vec::new(),
@@ -201,6 +204,7 @@ fn injected(crash: &CrashTest) -> Option<Plot> {
             "Bars of the images it took to find each of {} injected bugs; {missed}.",
             crash.injected.len()
         ),
+        subject: String::new(),
         chart: Chart::Rows(RowChart {
             kind: Kind::Log,
             legend: Vec::new(),

@@ -7,7 +7,7 @@ use super::super::scale::{Format, Kind, Scale};
 use super::super::theme::Role;
 use super::throughput::{bands, time_axis};
 use super::{condensed, role_of, slug, typical};
-use crate::record::{Interval, Latency, RunRecord};
+use crate::record::{Interval, Latency, Measurement, RunRecord};
 use crate::statistics::{merge, merged_summary};
 
 /// Transaction types drawn at most; the table has them all.
@@ -15,12 +15,37 @@ const TYPES_MAX: usize = 12;
 /// Points of a curve for each factor of ten of the tail.
 const POINTS_PER_DECADE: u32 = 40;
 
+/// One curve: an engine of a run.
+pub(super) struct Curve<'a> {
+    pub(super) record: &'a RunRecord,
+    pub(super) engine: &'a str,
+    pub(super) name: String,
+    pub(super) role: Role,
+    pub(super) weight: Weight,
+}
+
 /// One plot for each transaction type, one curve for each engine.
 pub(super) fn percentiles(record: &RunRecord) -> Vec<Plot> {
+    let curves: Vec<Curve<'_>> = record
+        .engines()
+        .into_iter()
+        .map(|engine| Curve {
+            record,
+            engine,
+            name: engine.to_owned(),
+            role: role_of(record, engine),
+            weight: Weight::Main,
+        })
+        .collect();
+    percentiles_of(&curves)
+}
+
+/// The same of these curves.
+pub(super) fn percentiles_of(curves: &[Curve<'_>]) -> Vec<Plot> {
     let mut names: Vec<&str> = Vec::new();
-    for one in record
-        .measurements
+    for one in curves
         .iter()
+        .flat_map(|of| of.record.of_engine(of.engine))
         .filter(|m| m.status.is_ok())
         .flat_map(|m| &m.transaction_types)
     {
@@ -32,16 +57,17 @@ pub(super) fn percentiles(record: &RunRecord) -> Vec<Plot> {
     names
         .iter()
         .enumerate()
-        .filter_map(|(index, name)| percentile_plot(record, index, name))
+        .filter_map(|(index, name)| percentile_plot(curves, index, name))
         .collect()
 }
 
-fn percentile_plot(record: &RunRecord, index: usize, name: &str) -> Option<Plot> {
+fn percentile_plot(curves: &[Curve<'_>], index: usize, name: &str) -> Option<Plot> {
     let mut series = Vec::new();
     let mut words = Vec::new();
-    for engine in record.engines() {
-        let latencies: Vec<&Latency> = record
-            .of_engine(engine)
+    for of in curves {
+        let latencies: Vec<&Latency> = of
+            .record
+            .of_engine(of.engine)
             .filter(|m| m.status.is_ok())
             .flat_map(|m| &m.transaction_types)
             .filter(|t| t.name == name)
@@ -56,15 +82,16 @@ fn percentile_plot(record: &RunRecord, index: usize, name: &str) -> Option<Plot>
                 format!(", 99th percentile {}", units::duration(ns))
             });
             words.push(format!(
-                "{engine}: median {}{p99}, largest {}",
+                "{}: median {}{p99}, max {}",
+                of.name,
                 units::duration(summary.latency_ns_p50),
                 units::duration(summary.latency_ns_max)
             ));
         }
         series.push(Series {
-            name: engine.to_owned(),
-            role: role_of(record, engine),
-            weight: Weight::Main,
+            name: of.name.clone(),
+            role: of.role,
+            weight: of.weight,
             points,
         });
     }
@@ -86,6 +113,7 @@ fn percentile_plot(record: &RunRecord, index: usize, name: &str) -> Option<Plot>
                   vertical axis; each step to the right of 90 % is ten times rarer."
                 .to_owned(),
         alt: format!("Latency percentile curves of {name}. {}.", words.join("; ")),
+        subject: String::new(),
         chart: Chart::Lines(LineChart {
             x,
             y,
@@ -120,6 +148,7 @@ fn curve(latencies: &[&Latency]) -> Vec<(f64, Option<f64>)> {
         (0.0, Some(summary.latency_ns_min)),
         (0.5, Some(summary.latency_ns_p50)),
         (0.9, summary.latency_ns_p90),
+        (0.95, summary.latency_ns_p95),
         (0.99, summary.latency_ns_p99),
         (0.999, summary.latency_ns_p999),
     ]
@@ -136,51 +165,93 @@ fn latency_axis(values: impl IntoIterator<Item = f64>) -> Axis {
     }
 }
 
-/// One plot for each engine: median, 99th percentile and largest latency of each interval.
+/// One plot for each engine: median, 99th percentile and largest latency of each interval, all on the same axes.
 pub(super) fn over_time(record: &RunRecord) -> Vec<Plot> {
-    record
-        .engines()
+    let engines = record.engines();
+    let drawn: Vec<Lines<'_>> = engines
         .iter()
-        .filter_map(|engine| over_time_plot(record, engine))
+        .filter_map(|engine| lines(record, engine))
+        .collect();
+    let y = latency_axis(drawn.iter().flat_map(Lines::values));
+    let end = drawn
+        .iter()
+        .flat_map(|of| &of.intervals)
+        .map(Interval::middle_s)
+        .fold(0.0, f64::max);
+    let several = drawn.len() > 1;
+    drawn
+        .into_iter()
+        .map(|of| over_time_plot(of, several, y.clone(), end))
         .collect()
 }
 
-fn over_time_plot(record: &RunRecord, engine: &str) -> Option<Plot> {
+/// What is drawn of one engine.
+struct Lines<'a> {
+    engine: &'a str,
+    measurement: &'a Measurement,
+    intervals: Vec<Interval>,
+    series: Vec<Series>,
+}
+
+impl Lines<'_> {
+    fn values(&self) -> impl Iterator<Item = f64> + '_ {
+        self.series.iter().flat_map(|s| &s.points).filter_map(|p| p.1)
+    }
+}
+
+fn lines<'a>(record: &'a RunRecord, engine: &'a str) -> Option<Lines<'a>> {
     let measurement = typical(record, engine)?;
     let intervals = condensed(&measurement.intervals);
-    let line = |name: &str, index: usize, pick: fn(&Interval) -> Option<u64>| Series {
+    let line = |name: &str, weight: Weight, pick: fn(&Interval) -> Option<u64>| Series {
         name: name.to_owned(),
-        role: Role::Series(index),
-        weight: Weight::Main,
+        role: role_of(record, engine),
+        weight,
         points: intervals
             .iter()
             .map(|i| (i.middle_s(), pick(i).map(|ns| ns as f64)))
             .collect(),
     };
     let mut series = vec![
-        line("largest", 1, |i| i.latency_ns_max),
-        line("99th percentile", 3, |i| i.latency_ns_p99),
-        line("median", 0, |i| i.latency_ns_p50),
+        line("max", Weight::Third, |i| i.latency_ns_max),
+        line("p99", Weight::Second, |i| i.latency_ns_p99),
+        line("p50", Weight::Main, |i| i.latency_ns_p50),
     ];
     series.retain(|one| one.points.iter().any(|point| point.1.is_some()));
-    let values = || series.iter().flat_map(|s| &s.points).filter_map(|p| p.1);
-    values().next()?;
-    let bands = bands(&[measurement]);
-    let x = time_axis(intervals.iter().map(Interval::middle_s), &bands);
-    let y = latency_axis(values());
-    let worst = values().fold(0.0, f64::max);
-    Some(Plot {
+    (!series.is_empty()).then_some(Lines {
+        engine,
+        measurement,
+        intervals,
+        series,
+    })
+}
+
+fn over_time_plot(of: Lines<'_>, several: bool, y: Axis, end: f64) -> Plot {
+    let bands = bands(&[of.measurement]);
+    let worst = of.values().fold(0.0, f64::max);
+    let engine = of.engine;
+    let shared = if several {
+        " All engines have the same axes."
+    } else {
+        ""
+    };
+    Plot {
         id: format!("latency-over-time-{}", slug(engine)),
         title: format!("Latency over time: {engine}"),
         caption: format!(
-            "Latency of the transactions that ended in each interval, repetition {} (nearest to the median). The 99th \
-             percentile is told of intervals with 1,000 transactions or more.",
-            measurement.repetition
+            "Latency of the transactions that ended in each interval, repetition {} (nearest to the median). The p99 is told of \
+             intervals with 1,000 transactions or more.{shared}",
+            of.measurement.repetition
         ),
         alt: format!(
-            "Median, 99th percentile where it is told, and largest latency of {engine} over time; the largest of all is {}.",
+            "Median, 99th percentile where it is told, and max of the latency of {engine} over time; the max of all is {}.",
             units::duration(worst as u64)
         ),
-        chart: Chart::Lines(LineChart { x, y, bands, series }),
-    })
+        subject: String::new(),
+        chart: Chart::Lines(LineChart {
+            x: time_axis([end].into_iter(), &bands),
+            y,
+            bands,
+            series: of.series,
+        }),
+    }
 }

@@ -10,6 +10,7 @@ mod throughput;
 
 use super::output::Plot;
 use super::theme::Role;
+use crate::palette;
 use crate::record::{Interval, Measurement, RunRecord};
 use crate::statistics::median;
 pub use comparison::comparison_plots;
@@ -37,19 +38,46 @@ pub fn plots(record: &RunRecord) -> Vec<Plot> {
     plots.extend(latency::over_time(record));
     plots.extend(activity::group_sizes(record));
     plots.extend(activity::writing(record));
+    plots.extend(activity::open_times(record));
     plots.extend(activity::recovery(record));
+    let subject = subject(record);
+    for plot in &mut plots {
+        plot.subject.clone_from(&subject);
+    }
     plots
 }
 
-/// The colour of an engine: the same in every plot of a record.
+/// Of what a picture is: workload, engines, run.
+fn subject(record: &RunRecord) -> String {
+    let mut engines: Vec<&str> = record.engines();
+    engines.extend(record.recovery.iter().map(|of| of.engine.as_str()));
+    engines.extend(record.space.iter().map(|of| of.engine.as_str()));
+    engines.extend(record.crash.iter().map(|of| of.engine.as_str()));
+    let mut named: Vec<&str> = Vec::new();
+    for engine in engines {
+        if !named.contains(&engine) && !engine.is_empty() {
+            named.push(engine);
+        }
+    }
+    let named = named.join(", ");
+    let parts = [&record.workload.name, &named, &record.run_id];
+    let filled: Vec<&str> = parts
+        .into_iter()
+        .map(String::as_str)
+        .filter(|part| !part.is_empty())
+        .collect();
+    filled.join(" · ")
+}
+
+/// The colour of an engine: the same in every plot and table of a record.
 fn role_of(record: &RunRecord, engine: &str) -> Role {
-    Role::Series(
-        record
-            .engines()
-            .iter()
-            .position(|name| *name == engine)
-            .unwrap_or(0),
-    )
+    let mut engines = record.engines();
+    if !engines.contains(&engine) {
+        engines.push(engine);
+    }
+    let places = palette::places(&engines);
+    let at = engines.iter().position(|name| *name == engine);
+    Role::Series(at.map_or(0, |at| places[at]))
 }
 
 /// The repetition whose throughput is nearest to the median: the one to look at in detail.
@@ -94,7 +122,7 @@ fn condensed(intervals: &[Interval]) -> Vec<Interval> {
 }
 
 /// A name as part of a file name: lower case letters, digits and hyphens.
-fn slug(name: &str) -> String {
+pub(crate) fn slug(name: &str) -> String {
     let dashed: String = name
         .chars()
         .map(|c| {

@@ -5,7 +5,7 @@ use super::super::lines::{Band, LineChart, Series, Weight};
 use super::super::output::{Chart, Plot};
 use super::super::scale::{Format, Scale};
 use super::super::theme::Role;
-use super::{POINTS_MAX, slug};
+use super::{POINTS_MAX, role_of, slug};
 use crate::record::{RunRecord, SpaceOverTime, SpaceSample};
 
 /// The largest ratio that is wanted.
@@ -14,7 +14,12 @@ const RATIO_WANTED: f64 = 2.0;
 /// Two plots for each engine: the ratio with its target, and the bytes.
 pub(super) fn over_time(record: &RunRecord) -> Vec<Plot> {
     let drawn = record.space.iter().filter(|space| !space.samples.is_empty());
-    drawn.flat_map(|space| [ratio(space), bytes(space)]).collect()
+    drawn
+        .flat_map(|space| {
+            let role = role_of(record, &space.engine);
+            [ratio(space, role), bytes(space, role)]
+        })
+        .collect()
 }
 
 /// Of neighbouring samples the one with the largest ratio, so that few enough remain and no peak is lost.
@@ -61,7 +66,7 @@ fn bands(space: &SpaceOverTime) -> Vec<Band> {
     .collect()
 }
 
-fn ratio(space: &SpaceOverTime) -> Plot {
+fn ratio(space: &SpaceOverTime, role: Role) -> Plot {
     let points: Vec<(f64, Option<f64>)> = condensed(space)
         .into_iter()
         .map(|sample| {
@@ -104,6 +109,7 @@ fn ratio(space: &SpaceOverTime) -> Plot {
             space.engine,
             units::or_missing(space.last_ratio, units::number)
         ),
+        subject: String::new(),
         chart: Chart::Lines(LineChart {
             x,
             y,
@@ -111,7 +117,7 @@ fn ratio(space: &SpaceOverTime) -> Plot {
             series: vec![
                 Series {
                     name: "file / live".to_owned(),
-                    role: Role::Series(0),
+                    role,
                     weight: Weight::Area,
                     points,
                 },
@@ -121,21 +127,21 @@ fn ratio(space: &SpaceOverTime) -> Plot {
     }
 }
 
-fn bytes(space: &SpaceOverTime) -> Plot {
+fn bytes(space: &SpaceOverTime, role: Role) -> Plot {
     let samples = condensed(space);
-    let line = |name: &str, at: usize, bytes: fn(&SpaceSample) -> u64| Series {
+    let line = |name: &str, weight: Weight, bytes: fn(&SpaceSample) -> u64| Series {
         name: name.to_owned(),
-        role: Role::Series(at),
-        weight: Weight::Main,
+        role,
+        weight,
         points: samples
             .iter()
             .map(|sample| (seconds(sample), Some(bytes(sample) as f64)))
             .collect(),
     };
     let series = vec![
-        line("data file", 0, |sample| sample.file_bytes),
-        line("live rows", 2, |sample| sample.live_bytes),
-        line("log", 3, |sample| sample.log_bytes),
+        line("data file", Weight::Main, |sample| sample.file_bytes),
+        line("live rows", Weight::Area, |sample| sample.live_bytes),
+        line("log", Weight::Third, |sample| sample.log_bytes),
     ];
     let values = series.iter().flat_map(|series| &series.points);
     let y = Axis {
@@ -156,6 +162,7 @@ fn bytes(space: &SpaceOverTime) -> Plot {
             units::bytes(last.live_bytes),
             units::bytes(last.log_bytes)
         ),
+        subject: String::new(),
         chart: Chart::Lines(LineChart {
             x: time_axis(space),
             y,
@@ -200,7 +207,7 @@ mod tests {
             samples: vec![sample(0, 10, 900), sample(1, 100, 150), sample(2, 100, 160)],
             ..SpaceOverTime::default()
         };
-        let Chart::Lines(chart) = ratio(&space).chart else {
+        let Chart::Lines(chart) = ratio(&space, Role::Series(0)).chart else {
             panic!("lines");
         };
         assert_eq!(chart.series[0].points[0].1, None);

@@ -3,42 +3,109 @@
 use super::super::frame::Axis;
 use super::super::lines::{Band, LineChart, Series, Weight};
 use super::super::output::{Chart, Plot};
-use super::super::scale::{Format, Scale};
+use super::super::scale::{Format, Kind, Scale};
 use super::super::theme::Role;
 use super::{condensed, role_of, slug, typical};
 use crate::record::{Interval, Measurement, RunRecord};
 
-/// One plot for each engine: its typical repetition strongly, the others faintly. Engines differ by factors, so
-/// each has its own axis; how they compare is shown by bars.
+/// Medians of engines further apart than this are drawn on a logarithmic axis, where each can be seen.
+const FACTOR_MAX: f64 = 8.0;
+
+/// An engine of a run, and how a page calls it.
+pub(super) struct Subject<'a> {
+    pub(super) record: &'a RunRecord,
+    pub(super) engine: &'a str,
+    pub(super) name: String,
+    pub(super) id: String,
+    pub(super) role: Role,
+}
+
+/// One plot for each engine of a run.
 pub(super) fn over_time(record: &RunRecord) -> Vec<Plot> {
-    record
-        .engines()
+    let engines = record.engines();
+    let subjects: Vec<Subject<'_>> = engines
         .iter()
-        .filter_map(|engine| over_time_plot(record, engine))
+        .map(|engine| Subject {
+            record,
+            engine,
+            name: (*engine).to_owned(),
+            id: slug(engine),
+            role: role_of(record, engine),
+        })
+        .collect();
+    of_subjects(&subjects)
+}
+
+/// The same axes for all of these, since they are compared.
+struct Shared {
+    y: Axis,
+    end: f64,
+}
+
+/// One plot for each: its typical repetition strongly, the others faintly, all on the same axes.
+pub(super) fn of_subjects(subjects: &[Subject<'_>]) -> Vec<Plot> {
+    let measured = || {
+        let all = subjects.iter().flat_map(|of| of.record.of_engine(of.engine));
+        all.filter(|one| is_drawn(one))
+    };
+    let rates = || {
+        measured()
+            .flat_map(|one| points(&one.intervals))
+            .filter_map(|point| point.1)
+    };
+    let medians = subjects
+        .iter()
+        .filter_map(|of| typical(of.record, of.engine)?.throughput());
+    let (low, high) = medians.fold((f64::INFINITY, 0.0f64), |(low, high), rate| {
+        (low.min(rate), high.max(rate))
+    });
+    let is_log = low > 0.0 && high > FACTOR_MAX * low;
+    let shared = Shared {
+        y: Axis {
+            title: if is_log {
+                "committed transactions/s, logarithmic".to_owned()
+            } else {
+                "committed transactions/s".to_owned()
+            },
+            scale: if is_log {
+                Scale::over(Kind::Log, rates().filter(|rate| *rate > 0.0))
+            } else {
+                Scale::with_headroom(rates())
+            },
+            format: Format::Short,
+        },
+        end: measured()
+            .flat_map(|one| &one.intervals)
+            .map(Interval::middle_s)
+            .fold(0.0, f64::max),
+    };
+    subjects
+        .iter()
+        .filter_map(|of| plot(of, subjects.len(), &shared))
         .collect()
 }
 
-fn over_time_plot(record: &RunRecord, engine: &str) -> Option<Plot> {
-    let main = typical(record, engine).filter(|m| !m.intervals.is_empty())?;
+fn is_drawn(measurement: &Measurement) -> bool {
+    measurement.status.is_ok() && !measurement.intervals.is_empty()
+}
+
+fn plot(of: &Subject<'_>, subjects: usize, shared: &Shared) -> Option<Plot> {
+    let main = typical(of.record, of.engine).filter(|m| !m.intervals.is_empty())?;
     let mut series = Vec::new();
-    let drawn = |m: &&Measurement| m.status.is_ok() && !m.intervals.is_empty();
-    for measurement in record.of_engine(engine).filter(drawn) {
+    for measurement in of.record.of_engine(of.engine).filter(|one| is_drawn(one)) {
         let is_main = std::ptr::eq(measurement, main);
         series.push(Series {
             name: format!("repetition {}", measurement.repetition),
-            role: role_of(record, engine),
+            role: of.role,
             weight: if is_main { Weight::Main } else { Weight::Faint },
             points: points(&measurement.intervals),
         });
     }
     let bands = bands(&[main]);
-    let x = time_axis(series.iter().flat_map(|s| &s.points).map(|p| p.0), &bands);
-    let y = Axis {
-        title: "committed transactions/s".to_owned(),
-        scale: Scale::with_headroom(series.iter().flat_map(|s| &s.points).filter_map(|p| p.1)),
-        format: Format::Short,
-    };
     let mut caption = "Transactions committed in each interval; the warm-up does not count.".to_owned();
+    if subjects > 1 {
+        caption.push_str(" All have the same axes.");
+    }
     if series.len() > 1 {
         caption.push_str(
             " The strong line is the repetition nearest to the median, faint lines are the others.",
@@ -48,15 +115,22 @@ fn over_time_plot(record: &RunRecord, engine: &str) -> Option<Plot> {
         caption.push_str(" Checkpoints are those of the strong line.");
     }
     Some(Plot {
-        id: format!("throughput-over-time-{}", slug(engine)),
-        title: format!("Throughput over time: {engine}"),
+        id: format!("throughput-over-time-{}", of.id),
+        title: format!("Throughput over time: {}", of.name),
         caption,
         alt: format!(
-            "Throughput of {engine} over time; {} transactions/s over the timed run of repetition {}.",
+            "Throughput of {} over time; {} transactions/s over the timed run of repetition {}.",
+            of.name,
             units::or_missing(main.throughput(), units::number),
             main.repetition
         ),
-        chart: Chart::Lines(LineChart { x, y, bands, series }),
+        subject: String::new(),
+        chart: Chart::Lines(LineChart {
+            x: time_axis([shared.end].into_iter(), &bands),
+            y: shared.y.clone(),
+            bands,
+            series,
+        }),
     })
 }
 

@@ -184,6 +184,7 @@ fn every_part_of_a_table_is_escaped() {
             text: hostile(),
             mark,
             note: Some(hostile()),
+            swatch: Some(1),
         };
         let column = Column {
             heading: hostile(),
@@ -202,11 +203,12 @@ fn every_part_of_a_table_is_escaped() {
         };
         let html = table.to_html().unwrap();
         assert!(!html.contains("<script"), "{mark:?}: {html}");
-        // Each heading, the label, the caption, and each cell; what is code has no note.
+        // Each heading (of the other cell also as its label), the label of the table, the caption, and each cell; what is code has no
+        // note.
         let notes = if mark == Mark::Code { 1 } else { 2 };
         assert_eq!(
             html.matches("&lt;script&gt;").count(),
-            2 + 2 + 2 + notes,
+            3 + 2 + 2 + notes,
             "{mark:?}: {html}"
         );
         assert_eq!(html.matches("</td>").count(), 1, "{mark:?}: {html}");
@@ -222,6 +224,7 @@ fn a_full_record_has_every_table_and_no_empty_column() {
     let tables = tables(&full::record());
     let ids: Vec<&str> = tables.keys().copied().collect();
     let expected = [
+        "amplification",
         "bounds",
         "concurrency",
         "crash_damage",
@@ -237,6 +240,7 @@ fn a_full_record_has_every_table_and_no_empty_column() {
         "ratio_figures",
         "ratios",
         "recovery",
+        "recovery_open",
         "resources",
         "schedules_reach",
         "settings",
