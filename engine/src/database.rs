@@ -380,6 +380,7 @@ impl Database {
             conflicts: counters.conflicts.load(Relaxed),
             busy: counters.busy.load(Relaxed),
             lock_waits: counters.lock_waits.load(Relaxed),
+            lock_wait_ns: counters.lock_wait_ns.load(Relaxed),
             rows_written: counters.rows_written.load(Relaxed),
             logical_bytes: counters.logical_bytes.load(Relaxed),
             flushes: wal.flushes,

@@ -36,6 +36,7 @@ pub(crate) struct Counters {
     pub(crate) conflicts: AtomicU64,
     pub(crate) busy: AtomicU64,
     pub(crate) lock_waits: AtomicU64,
+    pub(crate) lock_wait_ns: AtomicU64,
     pub(crate) rows_written: AtomicU64,
     pub(crate) logical_bytes: AtomicU64,
     pub(crate) checkpoints: AtomicU64,
@@ -88,8 +89,10 @@ pub struct Metrics {
     pub conflicts: u64,
     /// Writes that gave up waiting for a row.
     pub busy: u64,
-    /// Writes that waited for a row.
+    /// Writes that waited for a row and got it.
     pub lock_waits: u64,
+    /// Time that writes waited for rows, whether they got them or gave up, in nanoseconds.
+    pub lock_wait_ns: u64,
     /// Rows put or deleted by commits.
     pub rows_written: u64,
     /// Bytes of keys and values put or deleted by commits.

@@ -343,11 +343,19 @@ impl<'db> Transaction<'db> {
                 crate::reach::mark(crate::reach::Mechanism::LockWait);
                 self.waits.spend(waited);
                 manager.counters.lock_waits.fetch_add(1, Relaxed);
+                manager
+                    .counters
+                    .lock_wait_ns
+                    .fetch_add(waited.as_nanos() as u64, Relaxed);
             }
             Err(waited) => {
                 crate::reach::mark(crate::reach::Mechanism::LockTimeout);
                 self.waits.spend(waited);
                 manager.counters.busy.fetch_add(1, Relaxed);
+                manager
+                    .counters
+                    .lock_wait_ns
+                    .fetch_add(waited.as_nanos() as u64, Relaxed);
                 return Err(Error::Busy { waited });
             }
         }

@@ -242,6 +242,7 @@ impl Target for PalimpsestTarget {
             pages_evicted: Some(metrics.pages_evicted_clean + metrics.pages_evicted_dirty),
             cache_misses: Some(metrics.pages_read),
             lock_waits: Some(metrics.lock_waits),
+            lock_wait_ns: Some(metrics.lock_wait_ns),
             conflicts: Some(metrics.conflicts),
             wal_live_bytes: Some(storage.wal_size),
             wal_file_bytes: self

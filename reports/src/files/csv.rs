@@ -28,7 +28,7 @@ fn latency(line: &Line<'_>, read: fn(&LatencySummary) -> Option<u64>) -> String 
 }
 
 /// All columns, in order.
-const COLUMNS: [Column; 40] = [
+const COLUMNS: [Column; 41] = [
     ("run", "name of the run", |l| l.record.run_id.clone()),
     ("created", "when it started, RFC 3339", |l| {
         l.record.created.clone()
@@ -148,6 +148,15 @@ const COLUMNS: [Column; 40] = [
     ("latency_ns_max", "largest latency", |l| {
         latency(l, |of| Some(of.latency_ns_max))
     }),
+    (
+        "varied",
+        "options with several values in the run, as `name=value`",
+        |l| {
+            let varied = l.measurement.varied.iter();
+            let words: Vec<String> = varied.map(|of| format!("{}={}", of.name, of.value)).collect();
+            words.join("; ")
+        },
+    ),
 ];
 
 /// Name and meaning of each column, in order.

@@ -28,6 +28,7 @@ const RESULTS: usize = 7;
 #[must_use]
 pub fn to_markdown(record: &RunRecord) -> String {
     let verdicts = crate::evaluate(record);
+    let record = &*record.by_case();
     let tables = table::of_judged(record, &verdicts);
     let title = [&record.workload.title, &record.workload.name];
     let title = title.into_iter().find(|title| !title.is_empty());

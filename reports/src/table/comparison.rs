@@ -78,7 +78,8 @@ fn summary(records: &[RunRecord]) -> Option<Table> {
             }
         })
         .collect();
-    Table::of("summary", caption, &compared)
+    let is_unlike = compared.iter().any(|of| !of.unlike.is_empty());
+    let mut table = Table::of("summary", caption, &compared)
         .page()
         .text("Run", 0, |of| &of.record.run_id)
         .text("Engine", 0, |of| {
@@ -95,12 +96,14 @@ fn summary(records: &[RunRecord]) -> Option<Table> {
         .number("p95", 0, |of| latency(of.engine.latency, |l| l.latency_ns_p95))
         .number("p99", 0, |of| latency(of.engine.latency, |l| l.latency_ns_p99))
         .number("p99 relative", 0, |of| times(of.latency_p99))
-        .text("Not comparable for", 0, |of| of.unlike.join(", "))
         .text("Durability", 0, |of| {
             word(of.engine.settings.durability_words().as_ref())
         })
-        .text("Verified", 0, |of| verified(of.engine))
-        .build()
+        .text("Verified", 0, |of| verified(of.engine));
+    if is_unlike {
+        table = table.text("Not comparable for", 0, |of| of.unlike.join(", "));
+    }
+    table.build()
 }
 
 /// Each ratio over the runs that have it.

@@ -185,7 +185,8 @@ fn engines_have_one_colour_in_tables_and_plots_of_all_pages() {
     for record in [record, turned] {
         let page = reports::render_report(&record).unwrap();
         for (engine, place) in [("palimpsest", 1), ("memory", 2)] {
-            let swatch = format!("<span class=\"swatch s{place}\" aria-hidden=\"true\"></span>{engine}");
+            let swatch =
+                format!("<span class=\"swatch s{place}\" aria-hidden=\"true\"></span>{engine}</span>");
             assert!(page.matches(&swatch).count() >= 5, "{engine}");
             let start = page
                 .find(&format!("<figure id=\"throughput-over-time-{engine}\">"))

@@ -109,10 +109,11 @@ mod tests {
             engine: engine.into(),
             repetition: 1,
             spec,
-            compression: None,
-            busy_timeout_ms: 1,
+            varied: Vec::new(),
+            options: EngineOptions::default(),
             interval_ms: 1,
             checkpoint_every_ms: None,
+            prepared: None,
             directory: PathBuf::new(),
             result: PathBuf::new(),
         };

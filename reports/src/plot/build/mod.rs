@@ -22,12 +22,23 @@ const POINTS_MAX: usize = 600;
 /// All plots that a record has figures for, in the order of the report.
 #[must_use]
 pub fn plots(record: &RunRecord) -> Vec<Plot> {
-    if record.is_varied() {
+    let mut plots = if record.is_varied() {
         // What happened over time in each of many cases nobody could look at.
         let mut plots = scaling::plots(record);
         plots.extend(comparison::engines(&record.by_case()));
-        return plots;
+        plots
+    } else {
+        all(record)
+    };
+    let subject = subject(record);
+    for plot in &mut plots {
+        plot.subject.clone_from(&subject);
     }
+    plots
+}
+
+/// Those of a run in which nothing is varied.
+fn all(record: &RunRecord) -> Vec<Plot> {
     let mut plots = Vec::new();
     plots.extend(comparison::engines(record));
     plots.extend(comparison::ratios(record));
@@ -40,10 +51,6 @@ pub fn plots(record: &RunRecord) -> Vec<Plot> {
     plots.extend(activity::writing(record));
     plots.extend(activity::open_times(record));
     plots.extend(activity::recovery(record));
-    let subject = subject(record);
-    for plot in &mut plots {
-        plot.subject.clone_from(&subject);
-    }
     plots
 }
 

@@ -210,6 +210,7 @@ fn throughput(option: &str, curves: &[Curve]) -> Option<Plot> {
                 units::or_missing(point.throughput, units::number)
             })
         ),
+        subject: String::new(),
         chart: Chart::Lines(LineChart {
             x: axis(option, curves),
             y: rate_axis(curves),
@@ -232,6 +233,7 @@ fn latency(option: &str, curves: &[Curve]) -> Option<Plot> {
                 units::or_missing(point.latency_ns_p99, |ns| units::duration(ns as u64))
             })
         ),
+        subject: String::new(),
         chart: Chart::Lines(LineChart {
             x: axis(option, curves),
             y: latency_axis(curves),
@@ -262,6 +264,7 @@ fn tradeoff(option: &str, curves: &[Curve]) -> Option<Plot> {
                 )
             })
         ),
+        subject: String::new(),
         chart: Chart::Lines(LineChart {
             x: Axis {
                 scale: Scale::exact(0.0, highest * 1.04),
