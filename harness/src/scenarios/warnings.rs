@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use reports::RunRecord;
-use reports::record::{Measurement, Warning};
+use reports::record::{Measurement, Varied, Warning};
 use reports::statistics::merged_summary;
 
 use crate::probe::environment::is_memory_file_system;
@@ -35,7 +35,9 @@ const BYTES_FACTOR_MAX: f64 = 3.0;
 const BYTES_APART_MIN: u64 = 32 << 20;
 
 /// Every warning that the record calls for, apart from those that its measurements bear already.
-pub(crate) fn warnings(record: &RunRecord) -> Vec<Warning> {
+pub(crate) fn warnings(whole: &RunRecord) -> Vec<Warning> {
+    // Cases with other values are meant to differ, as engines are.
+    let record = &*whole.by_case();
     let mut found = Vec::new();
     if !record.build.is_for_quoting() {
         found.push(Warning::DevBuild);
@@ -64,7 +66,7 @@ pub(crate) fn warnings(record: &RunRecord) -> Vec<Warning> {
     found.extend(lock_waits(record));
     found.extend(rows_returned_differ(record));
     found.extend(bytes_disagree(record));
-    found.extend(unequal_survival(record));
+    found.extend(unequal_survival(whole));
     found.extend(unstable(&ran));
     let rates: Vec<f64> = record
         .probes
@@ -196,21 +198,21 @@ fn lock_waits(record: &RunRecord) -> Vec<Warning> {
     record.engines().into_iter().filter_map(of_engine).collect()
 }
 
-/// Transaction types whose ranges returned another number of rows than on the bound, where both did the same.
+/// Transaction types whose ranges returned another number of rows than on the bound.
 fn rows_returned_differ(record: &RunRecord) -> Vec<Warning> {
-    if record.is_varied() {
-        return Vec::new();
-    }
     let engines = reports::summary::engines(record);
-    let Some(bound) = engines.iter().find(|of| of.engine == BOUND) else {
-        return Vec::new();
-    };
     let per_range = |of: &reports::summary::TypeSummary<'_>| {
         let ranges = of.ranges.filter(|ranges| *ranges > 0)?;
         Some(of.rows_scanned? as f64 / ranges as f64)
     };
     let mut found = Vec::new();
-    for of in engines.iter().filter(|of| of.engine != BOUND) {
+    for of in engines.iter().filter(|of| !is_bound(record, of.engine)) {
+        let Some(bound) = engines
+            .iter()
+            .find(|bound| is_bound_of(record, bound.engine, of.engine))
+        else {
+            continue;
+        };
         for one in &of.types {
             let same = bound.types.iter().find(|other| other.name == one.name);
             let (Some(rows_per_range), Some(bound_rows_per_range)) =
@@ -230,6 +232,22 @@ fn rows_returned_differ(record: &RunRecord) -> Vec<Warning> {
         }
     }
     found
+}
+
+/// Whether a case is one of the bound: its name is the bound's with what is varied.
+fn is_bound(record: &RunRecord, name: &str) -> bool {
+    record
+        .of_engine(name)
+        .any(|one| Varied::words(BOUND, &one.varied) == name)
+}
+
+/// Whether `bound` is the bound with the same values as the case `name`, as far as it has them.
+fn is_bound_of(record: &RunRecord, bound: &str, name: &str) -> bool {
+    let varied = |name: &str| record.of_engine(name).next().map(|one| one.varied.as_slice());
+    is_bound(record, bound)
+        && varied(bound)
+            .zip(varied(name))
+            .is_some_and(|(bound, own)| bound.iter().all(|one| own.contains(one)))
 }
 
 /// Engines with a repetition in which who knows best (the device, or else the kernel, whose count for a process may be of whole

@@ -7,6 +7,8 @@ pub(crate) enum Kind {
     Linear,
     /// By their logarithm; values below one count as one.
     Log,
+    /// By their logarithm, with powers of two as round values: threads, sizes of memory.
+    Doubling,
     /// Quantiles (0 to below 1) by the logarithm of their distance to 1, as HdrHistogram's plots have it.
     Tail,
 }
@@ -97,6 +99,11 @@ impl Scale {
                 let high = 10f64.powf(high.max(1.0).log10().ceil()).max(low * 10.0);
                 Self { kind, low, high }
             }
+            Kind::Doubling => {
+                let low = 2f64.powf(low.max(1.0).log2().floor());
+                let high = 2f64.powf(high.max(1.0).log2().ceil()).max(low * 2.0);
+                Self { kind, low, high }
+            }
             Kind::Tail => {
                 let nines = (1.0 / (1.0 - high.clamp(0.0, 1.0 - 1e-12)))
                     .log10()
@@ -141,7 +148,7 @@ impl Scale {
     pub(crate) fn position(&self, value: f64) -> f64 {
         let place = |value: f64| match self.kind {
             Kind::Linear => value,
-            Kind::Log => value.max(f64::MIN_POSITIVE).log10(),
+            Kind::Log | Kind::Doubling => value.max(f64::MIN_POSITIVE).log10(),
             Kind::Tail => -(1.0 - value.clamp(0.0, 1.0 - 1e-12)).log10(),
         };
         let (low, high) = (place(self.low), place(self.high));
@@ -153,6 +160,14 @@ impl Scale {
         match self.kind {
             Kind::Linear => self.linear_ticks(wanted.max(2), format),
             Kind::Log => self.log_ticks(wanted.max(2)),
+            Kind::Doubling => {
+                let (first, last) = (self.low.log2().round() as i32, self.high.log2().round() as i32);
+                let every = ((last - first) as usize).div_ceil(wanted.max(2)).max(1);
+                (first..=last)
+                    .step_by(every)
+                    .map(|power| 2f64.powi(power))
+                    .collect()
+            }
             Kind::Tail => {
                 let nines = -(1.0 - self.high).log10().round() as i32;
                 let mut ticks = vec![0.0, 0.5];
@@ -166,7 +181,7 @@ impl Scale {
     /// every nine.
     pub(crate) fn decades(&self) -> Vec<f64> {
         match self.kind {
-            Kind::Linear => Vec::new(),
+            Kind::Linear | Kind::Doubling => Vec::new(),
             Kind::Log => {
                 let (first, last) = (self.low.log10().ceil() as i32, self.high.log10().floor() as i32);
                 (first..=last).map(|power| 10f64.powi(power)).collect()
@@ -220,6 +235,15 @@ impl Scale {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn doubling_scales_tick_at_powers_of_two() {
+        let scale = Scale::over(Kind::Doubling, [1.0, 8.0]);
+        assert_eq!(scale.ticks(10, Format::Short), [1.0, 2.0, 4.0, 8.0]);
+        assert!((scale.position(2.0) - 1.0 / 3.0).abs() < 1e-9);
+        let scale = Scale::over(Kind::Doubling, [4096.0, 65536.0]);
+        assert_eq!(scale.ticks(2, Format::Bytes), [4096.0, 16384.0, 65536.0]);
+    }
 
     #[test]
     fn linear_scales_start_at_zero_and_tick_at_round_values() {
@@ -284,7 +308,7 @@ mod tests {
 
     #[test]
     fn strange_values_do_not_break_a_scale() {
-        for kind in [Kind::Linear, Kind::Log, Kind::Tail] {
+        for kind in [Kind::Linear, Kind::Log, Kind::Doubling, Kind::Tail] {
             for values in [
                 vec![],
                 vec![0.0],

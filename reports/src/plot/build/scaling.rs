@@ -3,6 +3,8 @@
 //! Each curve is one engine with one value of every other option that is varied. A point is the median of its repetitions;
 //! latencies of repetitions are put together.
 
+use std::collections::BTreeSet;
+
 use super::super::frame::Axis;
 use super::super::lines::{LineChart, Series, Weight};
 use super::super::output::{Chart, Plot};
@@ -92,18 +94,23 @@ fn curves(record: &RunRecord, option: &str) -> Vec<Curve> {
             None => values.push((value, vec![measurement])),
         }
     }
+    let is_one_each = found.len()
+        == found
+            .iter()
+            .map(|group| group.engine)
+            .collect::<BTreeSet<_>>()
+            .len();
     found
         .iter()
         .enumerate()
         .map(|(index, group)| {
-            let is_alone = found.iter().filter(|other| other.engine == group.engine).count() == 1;
             let points = group.values.iter().map(|(value, all)| point(*value, all));
             let mut points: Vec<Point> = points.collect();
             points.sort_by(|a, b| a.value.total_cmp(&b.value));
             Curve {
                 name: group.name.clone(),
-                // Curves of one engine are told apart; otherwise it has its own colour.
-                role: if is_alone {
+                // An engine has its own colour, unless there are several curves of one, which are told apart.
+                role: if is_one_each {
                     role_of(record, group.engine)
                 } else {
                     Role::Series(index)
@@ -139,7 +146,10 @@ fn axis(option: &str, curves: &[Curve]) -> Axis {
         values().fold(f64::INFINITY, f64::min),
         values().fold(f64::NEG_INFINITY, f64::max),
     );
-    let scale = if low > 0.0 && high / low > LINEAR_SPAN_MAX {
+    let is_power = |value: f64| value >= 1.0 && value.log2().fract() == 0.0;
+    let scale = if high > low && values().all(is_power) {
+        Scale::over(Kind::Doubling, values())
+    } else if low > 0.0 && high / low > LINEAR_SPAN_MAX {
         Scale::exact_log(low, high)
     } else {
         Scale::exact(low.min(high), high)
@@ -203,6 +213,7 @@ fn throughput(option: &str, curves: &[Curve]) -> Option<Plot> {
     Some(Plot {
         id: format!("throughput-by-{}", slug(option)),
         title: format!("Throughput by {option}"),
+        subject: String::new(),
         caption: "Each point is the median of its repetitions. All curves share the axes.".to_owned(),
         alt: format!(
             "Curves of throughput over {option}. {}.",
@@ -210,7 +221,6 @@ fn throughput(option: &str, curves: &[Curve]) -> Option<Plot> {
                 units::or_missing(point.throughput, units::number)
             })
         ),
-        subject: String::new(),
         chart: Chart::Lines(LineChart {
             x: axis(option, curves),
             y: rate_axis(curves),
@@ -225,6 +235,7 @@ fn latency(option: &str, curves: &[Curve]) -> Option<Plot> {
     Some(Plot {
         id: format!("latency-by-{}", slug(option)),
         title: format!("p99 latency by {option}"),
+        subject: String::new(),
         caption: "The 99th percentile over all transactions of all repetitions; the axis is logarithmic."
             .to_owned(),
         alt: format!(
@@ -233,7 +244,6 @@ fn latency(option: &str, curves: &[Curve]) -> Option<Plot> {
                 units::or_missing(point.latency_ns_p99, |ns| units::duration(ns as u64))
             })
         ),
-        subject: String::new(),
         chart: Chart::Lines(LineChart {
             x: axis(option, curves),
             y: latency_axis(curves),
@@ -250,6 +260,7 @@ fn tradeoff(option: &str, curves: &[Curve]) -> Option<Plot> {
     Some(Plot {
         id: format!("latency-by-throughput-{}", slug(option)),
         title: format!("p99 latency against throughput, by {option}"),
+        subject: String::new(),
         caption: format!(
             "A point for each value of {option}, joined in rising order: what more throughput costs in latency. Better is to \
              the right and down."
@@ -264,7 +275,6 @@ fn tradeoff(option: &str, curves: &[Curve]) -> Option<Plot> {
                 )
             })
         ),
-        subject: String::new(),
         chart: Chart::Lines(LineChart {
             x: Axis {
                 scale: Scale::exact(0.0, highest * 1.04),
@@ -356,7 +366,7 @@ mod tests {
             [(1.0, Some(204.0)), (2.0, Some(404.0)), (4.0, Some(804.0))]
         );
         assert_ne!(curves[0].role, curves[1].role, "they are told apart");
-        assert_eq!(curves[2].role, role_of(&record, "b"));
+        assert_ne!(curves[0].role, curves[2].role);
     }
 
     #[test]
