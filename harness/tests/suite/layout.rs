@@ -4,19 +4,38 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Each part, and the parts that it may use beside itself.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     (
         "cli",
-        &["request", "scenarios", "child", "drivers", "error", "console"],
+        &[
+            "request",
+            "engine_options",
+            "scenarios",
+            "child",
+            "drivers",
+            "error",
+            "console",
+        ],
     ),
     (
         "scenarios",
-        &["request", "child", "drivers", "probe", "error", "console"],
+        &[
+            "request",
+            "engine_options",
+            "values",
+            "child",
+            "drivers",
+            "probe",
+            "error",
+            "console",
+        ],
     ),
     ("child", &["request", "error", "console"]),
     ("drivers", &["error"]),
     ("probe", &["error"]),
-    ("request", &["drivers", "error"]),
+    ("request", &["engine_options", "values", "drivers", "error"]),
+    ("engine_options", &["values", "drivers", "error"]),
+    ("values", &[]),
     ("console", &[]),
     ("error", &[]),
 ];

@@ -1,10 +1,14 @@
 //! What is wrong with a run as a whole, found by looking at its record.
 
+mod answers;
+
 use std::collections::BTreeMap;
 
 use reports::RunRecord;
-use reports::record::{Measurement, Varied, Warning};
+use reports::record::{Measurement, Warning};
 use reports::statistics::merged_summary;
+
+use answers::{reads_missed, rows_returned_differ};
 
 use crate::probe::environment::is_memory_file_system;
 
@@ -18,17 +22,11 @@ const SPREAD_MAX: f64 = 1.3;
 const FLUSH_SPREAD_MAX: f64 = 1.5;
 /// Share of the median latency above which the cost of the measuring loop is warned about.
 const LOOP_SHARE_MAX: f64 = 0.05;
-/// Share of reads that find no row above which they are warned about.
-const MISSED_SHARE_MAX: f64 = 0.01;
 
 /// Share of transactions that were aborted for good above which they are warned about.
 const ABORTED_SHARE_MAX: f64 = 0.01;
 /// Share of the time of all threads above which waiting for locks is warned about.
 const LOCK_WAIT_SHARE_MAX: f64 = 0.1;
-/// Part by which the rows of a range may differ from those of the bound.
-const ROWS_APART_MAX: f64 = 0.01;
-/// The engine whose answers the others' are compared with.
-const BOUND: &str = "memory";
 
 /// Largest over smallest count of bytes written above which they are warned about, if they are this many bytes apart.
 const BYTES_FACTOR_MAX: f64 = 3.0;
@@ -142,27 +140,6 @@ fn loop_costs(record: &RunRecord) -> Vec<Warning> {
     record.engines().into_iter().filter_map(of_engine).collect()
 }
 
-/// Transaction types of which many reads found nothing.
-fn reads_missed(record: &RunRecord) -> Vec<Warning> {
-    let mut found = Vec::new();
-    for engine in reports::summary::engines(record) {
-        for one in engine.types {
-            let (Some(reads), Some(missed)) = (one.reads, one.reads_missed) else {
-                continue;
-            };
-            if missed as f64 > MISSED_SHARE_MAX * reads as f64 {
-                found.push(Warning::ReadsMissed {
-                    engine: engine.engine.to_owned(),
-                    transaction: one.name.to_owned(),
-                    reads,
-                    missed,
-                });
-            }
-        }
-    }
-    found
-}
-
 /// Engines of which many transactions were aborted for good.
 fn many_aborted(record: &RunRecord) -> Vec<Warning> {
     let of_engine = |of: reports::summary::EngineSummary<'_>| {
@@ -196,58 +173,6 @@ fn lock_waits(record: &RunRecord) -> Vec<Warning> {
         })
     };
     record.engines().into_iter().filter_map(of_engine).collect()
-}
-
-/// Transaction types whose ranges returned another number of rows than on the bound.
-fn rows_returned_differ(record: &RunRecord) -> Vec<Warning> {
-    let engines = reports::summary::engines(record);
-    let per_range = |of: &reports::summary::TypeSummary<'_>| {
-        let ranges = of.ranges.filter(|ranges| *ranges > 0)?;
-        Some(of.rows_scanned? as f64 / ranges as f64)
-    };
-    let mut found = Vec::new();
-    for of in engines.iter().filter(|of| !is_bound(record, of.engine)) {
-        let Some(bound) = engines
-            .iter()
-            .find(|bound| is_bound_of(record, bound.engine, of.engine))
-        else {
-            continue;
-        };
-        for one in &of.types {
-            let same = bound.types.iter().find(|other| other.name == one.name);
-            let (Some(rows_per_range), Some(bound_rows_per_range)) =
-                (per_range(one), same.and_then(per_range))
-            else {
-                continue;
-            };
-            if (rows_per_range - bound_rows_per_range).abs() > ROWS_APART_MAX * bound_rows_per_range {
-                found.push(Warning::RowsReturnedDiffer {
-                    engine: of.engine.to_owned(),
-                    transaction: one.name.to_owned(),
-                    rows_per_range,
-                    bound: BOUND.to_owned(),
-                    bound_rows_per_range,
-                });
-            }
-        }
-    }
-    found
-}
-
-/// Whether a case is one of the bound: its name is the bound's with what is varied.
-fn is_bound(record: &RunRecord, name: &str) -> bool {
-    record
-        .of_engine(name)
-        .any(|one| Varied::words(BOUND, &one.varied) == name)
-}
-
-/// Whether `bound` is the bound with the same values as the case `name`, as far as it has them.
-fn is_bound_of(record: &RunRecord, bound: &str, name: &str) -> bool {
-    let varied = |name: &str| record.of_engine(name).next().map(|one| one.varied.as_slice());
-    is_bound(record, bound)
-        && varied(bound)
-            .zip(varied(name))
-            .is_some_and(|(bound, own)| bound.iter().all(|one| own.contains(one)))
 }
 
 /// Engines with a repetition in which who knows best (the device, or else the kernel, whose count for a process may be of whole
@@ -319,27 +244,6 @@ fn spread(values: &[f64]) -> Option<f64> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn reads_that_find_nothing_are_warned_about_from_one_in_a_hundred_on() {
-        let missed = |reads, missed| {
-            let mut record = calm();
-            record.measurements.truncate(1);
-            record.measurements[0].transaction_types = vec![TransactionType {
-                name: "t".into(),
-                reads,
-                reads_missed: missed,
-                ..TransactionType::default()
-            }];
-            reads_missed(&record)
-        };
-        assert_eq!(missed(Some(1000), Some(10)), []);
-        assert_eq!(missed(Some(0), Some(0)), []);
-        assert_eq!(missed(None, None), []);
-        let found = missed(Some(1000), Some(11));
-        assert_eq!(found.len(), 1);
-        let message = found[0].message();
-        assert!(message.contains("11 (1.1 %)"), "{message}");
-    }
     use reports::record::{
         Build, Latency, LatencySummary, LoopCost, Profile, Settings, Status, Survival, TransactionType,
     };
@@ -358,7 +262,7 @@ mod tests {
         }
     }
 
-    fn calm() -> RunRecord {
+    pub(super) fn calm() -> RunRecord {
         let mut record = RunRecord::new("r", "now");
         record.build = Build {
             profile: Profile::Release,
@@ -466,46 +370,6 @@ mod tests {
             matches!(&found[..], [Warning::LockWaits { share, .. }] if *share == 0.5),
             "{found:?}"
         );
-    }
-
-    #[test]
-    fn an_engine_that_returns_fewer_rows_than_the_bound_is_named() {
-        let with = |rows: [u64; 2], bound: &str| {
-            let mut record = calm();
-            record.measurements[0].engine = bound.into();
-            for (measurement, rows) in record.measurements.iter_mut().zip(rows) {
-                measurement.transactions_per_second = None;
-                measurement.transaction_types = vec![TransactionType {
-                    name: "t".into(),
-                    ranges: Some(100),
-                    rows_scanned: Some(rows),
-                    ..TransactionType::default()
-                }];
-            }
-            rows_returned_differ(&record)
-        };
-        assert_eq!(with([10_000, 10_000], BOUND), []);
-        assert_eq!(with([10_000, 9_900], BOUND), []);
-        assert_eq!(
-            with([10_000, 5_000], "other"),
-            [],
-            "without the bound nothing is known"
-        );
-        assert_eq!(with([0, 0], BOUND), []);
-        for rows in [9_899, 10_101, 0] {
-            let found = with([10_000, rows], BOUND);
-            let [
-                Warning::RowsReturnedDiffer {
-                    engine,
-                    bound_rows_per_range,
-                    ..
-                },
-            ] = &found[..]
-            else {
-                panic!("{rows}: {found:?}");
-            };
-            assert_eq!((engine.as_str(), *bound_rows_per_range), ("a", 100.0));
-        }
     }
 
     #[test]
