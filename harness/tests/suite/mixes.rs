@@ -92,7 +92,7 @@ fn repetitions_of_both_engines_interleave_and_probes_stand_between_them() {
         .map(|one| format!("{}{}", one["engine"].as_str().unwrap(), one["repetition"]))
         .collect();
     assert_eq!(order, ["palimpsest1", "memory1", "memory2", "palimpsest2"]);
-    assert_eq!(measurement(&record, 0)["settings"]["durability"], "no_sync");
+    assert_eq!(measurement(&record, 0)["settings"]["durability"], "no-sync");
     assert_eq!(measurement(&record, 1)["settings"]["durability"], "none");
     // The engine keeps such commits in the process for a while: the killed ones took theirs with them.
     let survival = &measurement(&record, 0)["settings"]["survival"];
