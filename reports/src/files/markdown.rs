@@ -5,7 +5,7 @@ use crate::summary;
 use crate::table::{self, markdown::escaped};
 
 /// The tables with the heading that each has here; a heading stands once for those that follow with the same.
-const TABLES: [(&str, &str); 14] = [
+const TABLES: [(&str, &str); 15] = [
     ("Results", "summary"),
     ("Ratios", "ratios"),
     ("Time to open", "recovery_open"),
@@ -15,6 +15,7 @@ const TABLES: [(&str, &str); 14] = [
     ("Findings", "findings"),
     ("Latency", "latencies"),
     ("Transactions", "outcomes"),
+    ("Reads", "reads"),
     ("Amplification", "amplification"),
     ("Storage", "storage"),
     ("Resources", "resources"),

@@ -3,7 +3,7 @@
 use super::crash::{self, CrashSection};
 use super::sections::{self, RecoveryNotes};
 use crate::plot;
-use crate::record::{Outcome, RunRecord, Verdict};
+use crate::record::{CheckStatus, Outcome, RunRecord, Verdict};
 use crate::summary::{self, EngineSummary, VerificationSummary};
 use crate::table::{self, Table, Tables};
 use serde::Serialize;
@@ -160,6 +160,10 @@ fn banner(record: &RunRecord, engines: &[EngineSummary<'_>], verdicts: &[Verdict
         ("fail", format!("{failed} {criteria} failed"))
     } else if record.all_verified() {
         ("pass", "Verified".to_owned())
+    } else if record.measurements.is_empty() && record.recovery.iter().any(|of| of.rounds > 0) {
+        ("pass", "Nothing that was promised was lost".to_owned())
+    } else if record.measurements.is_empty() && all_checks_passed(record) {
+        ("pass", "All checks passed".to_owned())
     } else if passed > 0 {
         ("pass", "Measured criteria passed".to_owned())
     } else {
@@ -181,6 +185,11 @@ fn banner(record: &RunRecord, engines: &[EngineSummary<'_>], verdicts: &[Verdict
         wrong: wrong(engines),
         detail: detail.collect::<Vec<_>>().join(", "),
     }
+}
+
+/// Whether there are checks, and all of them were made and passed.
+fn all_checks_passed(record: &RunRecord) -> bool {
+    !record.checks.is_empty() && record.checks.iter().all(|of| of.status == CheckStatus::Passed)
 }
 
 /// Why repetitions did not run, and what verification found: each once.

@@ -107,6 +107,18 @@ fn write(path: &Path, text: &str) -> Result<(), ReportError> {
 }
 
 /// The name of a picture file begins with the workload, since pictures go about by themselves.
+fn file_name(workload: &str, id: &str) -> String {
+    let workload = plot::slug(workload);
+    if id
+        .strip_prefix(&workload)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    {
+        format!("{id}.png")
+    } else {
+        format!("{workload}-{id}.png")
+    }
+}
+
 fn write_plots(directory: &Path, workload: &str, plots: &[Plot]) -> Result<Vec<PathBuf>, ReportError> {
     if plots.is_empty() {
         return Ok(Vec::new());
@@ -115,9 +127,27 @@ fn write_plots(directory: &Path, workload: &str, plots: &[Plot]) -> Result<Vec<P
     make_directory(&directory)?;
     let mut paths = Vec::new();
     for plot in plots {
-        let path = directory.join(format!("{}-{}.png", plot::slug(workload), plot.id));
+        let path = directory.join(file_name(workload, &plot.id));
         plot.write_png(&path)?;
         paths.push(path);
     }
     Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_file_names_its_workload_once() {
+        for (workload, id, name) in [
+            ("oltp", "throughput", "oltp-throughput.png"),
+            ("space", "space-ratio-over-time-a", "space-ratio-over-time-a.png"),
+            ("ratios", "ratios", "ratios.png"),
+            ("my/own.toml", "latency", "my-own-toml-latency.png"),
+            ("lat", "latency", "lat-latency.png"),
+        ] {
+            assert_eq!(file_name(workload, id), name);
+        }
+    }
 }

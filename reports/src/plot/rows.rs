@@ -90,6 +90,12 @@ impl RowChart {
         let pitch = if painter.narrow { NARROW_ROW } else { WIDE_ROW };
         for (index, row) in self.rows.iter().enumerate() {
             self.draw_row(painter, row, body + index as f64 * pitch, &columns, &x)?;
+            // A logarithmic scale has a line at every power of ten.
+            let (upper, lower) = bar_span(painter.narrow, body + index as f64 * pitch);
+            for decade in scale.decades() {
+                let at = x(decade);
+                painter.line(&[(at, upper - 2.0), (at, lower + 2.0)], Role::Muted, 1.0, 0.45)?;
+            }
         }
         let Some(rule) = &self.rule else { return Ok(()) };
         for index in 0..self.rows.len() {

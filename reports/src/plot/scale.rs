@@ -50,7 +50,7 @@ impl Format {
             Self::Bytes => units::bytes(value.max(0.0) as u64),
             Self::Seconds => format!("{value:.2} s"),
             Self::Short => units::number(value),
-            Self::Percent => self.label(value),
+            Self::Percent => format!("{} %", units::trim(&format!("{:.4}", value * 100.0))),
         }
     }
 

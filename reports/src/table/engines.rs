@@ -55,10 +55,9 @@ fn types<'e, 'a>(
 /// What became of each transaction type of each engine.
 pub(super) fn outcomes(engines: &Engines<'_>) -> Option<Table> {
     let caption = "Counts over all repetitions of the timed run. Attempts that ended in a conflict, a lock timeout or a \
-                   deadlock were made again; aborted are transactions that never committed. Reads are point reads and ranges \
-                   inside committed transactions; one that finds no row costs less than one that does.";
+                   deadlock were made again; aborted are transactions that never committed.";
     type Count = fn(&TypeSummary<'_>) -> Option<u64>;
-    let counts: [(&str, u8, Count); 9] = [
+    let counts: [(&str, u8, Count); 7] = [
         ("Committed", 0, |one| Some(one.committed)),
         ("Aborted", 2, |one| Some(one.aborted)),
         ("Retries", 3, |one| Some(one.retries)),
@@ -66,8 +65,6 @@ pub(super) fn outcomes(engines: &Engines<'_>) -> Option<Table> {
         ("Timeouts", 7, |one| Some(one.busy)),
         ("Deadlocks", 6, |one| Some(one.deadlocks)),
         ("Errors", 1, |one| Some(one.errors)),
-        ("Reads", 8, |one| one.reads),
-        ("Found nothing", 4, |one| one.reads_missed),
     ];
     let mut table = Table::of("outcomes", caption, types(engines))
         .text("Engine", 0, |(of, _)| engine(of))
@@ -75,9 +72,34 @@ pub(super) fn outcomes(engines: &Engines<'_>) -> Option<Table> {
     for (heading, rank, count) in counts {
         table = table.number(heading, rank, |(_, one)| or_missing(count(one), units::count));
     }
-    table
-        .column(number("Rows returned/s").short("rows/s").rank(9), |(_, one)| {
+    table.build()
+}
+
+/// What the reads of each transaction type of each engine found, where that was counted.
+pub(super) fn reads(engines: &Engines<'_>) -> Option<Table> {
+    let caption = "Point reads and ranges inside committed transactions, over all repetitions of the timed run, and the rows that they \
+                   returned. A read that finds no row costs less than one that does.";
+    let counted = types(engines).filter(|(_, one)| one.reads.is_some());
+    Table::of("reads", caption, counted)
+        .text("Engine", 0, |(of, _)| engine(of))
+        .text("Transaction", 0, |(_, one)| one.name)
+        .number("Reads", 0, |(_, one)| or_missing(one.reads, units::count))
+        .number("Found nothing", 1, |(_, one)| {
+            or_missing(one.reads_missed, units::count)
+        })
+        .number("Rows returned", 2, |(_, one)| {
+            or_missing(one.rows_returned, units::count)
+        })
+        .number("Rows returned/s", 0, |(_, one)| {
             figure(one.rows_returned_per_second)
+        })
+        .number("Rows in a range", 3, |(_, one)| {
+            let ranges = one.ranges.filter(|ranges| *ranges > 0);
+            figure(
+                one.rows_scanned
+                    .zip(ranges)
+                    .map(|(rows, ranges)| rows as f64 / ranges as f64),
+            )
         })
         .build()
 }

@@ -44,6 +44,7 @@ pub(crate) fn of_judged(record: &RunRecord, verdicts: &[Verdict]) -> Tables {
         engines::summary(&engines),
         engines::latencies(&engines),
         engines::outcomes(&engines),
+        engines::reads(&engines),
         engines::storage(&engines),
         engines::amplification(&engines),
         engines::resources(&engines),

@@ -55,6 +55,7 @@ pub fn text_table_within(record: &RunRecord, width: usize) -> String {
         sections::warnings(record, width),
         drawn("latencies") + &sections::percentiles(record, width),
         drawn("outcomes"),
+        drawn("reads"),
         drawn("storage"),
         drawn("amplification"),
         drawn("resources"),

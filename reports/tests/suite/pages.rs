@@ -258,6 +258,25 @@ fn the_banner_follows_verification_and_criteria() {
     assert!(page.contains("the figures below must not be used"));
     let page = reports::render_report(&strange::bare()).unwrap();
     assert!(page.contains("class=\"results open\""));
+    // A run without measurements stands by its rounds or its checks.
+    let mut record = synthetic::ratios(2);
+    record.ratios.clear();
+    for (rounds, title) in [
+        (40, "Nothing that was promised was lost"),
+        (0, "All checks passed"),
+    ] {
+        record.recovery[0].rounds = rounds;
+        assert!(
+            reports::render_report(&record).unwrap().contains(title),
+            "{title}"
+        );
+    }
+    record.recovery[0].findings.push("row 17 is gone".into());
+    assert!(
+        reports::render_report(&record)
+            .unwrap()
+            .contains("class=\"banner fail\"")
+    );
 }
 
 #[test]

@@ -198,7 +198,7 @@ fn injected(crash: &CrashTest) -> Option<Plot> {
         id: "crash-injected-faults".to_owned(),
         title: "Injected bugs: images until found".to_owned(),
         caption: "Mistakes that were injected in the engine, one at a time: the images checked, and the time, until the \
-                  checks found each; logarithmic."
+                  checks found each; logarithmic, with a line at every power of ten."
             .to_owned(),
         alt: format!(
             "Bars of the images it took to find each of {} injected bugs; {missed}.",

@@ -239,6 +239,7 @@ fn a_full_record_has_every_table_and_no_empty_column() {
         "outcomes",
         "ratio_figures",
         "ratios",
+        "reads",
         "recovery",
         "recovery_open",
         "resources",
