@@ -29,7 +29,7 @@ mod scenarios;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-pub use workloads::driver;
+pub use workloads::{conformance, driver};
 
 use driver::TargetFactory;
 

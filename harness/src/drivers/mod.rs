@@ -1,7 +1,7 @@
 //! The engines under test, by name: those of this crate, then those that a program of an author has added.
 
 #[cfg(debug_assertions)]
-mod lossy;
+mod liar;
 mod memory;
 mod palimpsest;
 #[cfg(feature = "sqlite")]
@@ -90,9 +90,8 @@ fn injected(name: &str) -> Option<Box<dyn TargetFactory>> {
     if name == "sqlite-unsynced" {
         return Some(Box::new(sqlite::SqliteFactory::unsynced()));
     }
-    let inner = name.strip_suffix("-lossy")?;
-    let inner = factories().into_iter().find(|factory| factory.name() == inner)?;
-    Some(Box::new(lossy::LossyFactory::new(inner, 50)))
+    let engine = |inner: &str| factories().into_iter().find(|factory| factory.name() == inner);
+    Some(Box::new(liar::LiarFactory::named(name, engine)?))
 }
 
 #[cfg(not(debug_assertions))]

@@ -18,8 +18,15 @@ use workloads::driver::{
 
 /// The database file's name in its directory.
 pub(crate) const FILE_NAME: &str = "palimpsest.db";
+/// Page size when none is given, in bytes.
+const DEFAULT_PAGE_SIZE: u64 = 16 << 10;
 /// Level for ZSTD when none is given, the library's own default.
 const ZSTD_LEVEL: i32 = 3;
+
+/// Longest key in a database with pages of this size, in bytes.
+fn key_len_max(page_size: u64) -> usize {
+    usize::try_from(page_size / 8).unwrap_or(usize::MAX)
+}
 
 /// Makes [`PalimpsestTarget`]s.
 #[derive(Debug)]
@@ -45,7 +52,7 @@ impl PalimpsestFactory {
             locks_rows: true,
             cache_size: true,
             compressions: ["NONE", "LZ4", "ZSTD"].map(String::from).into(),
-            key_len_max: None,
+            key_len_max: Some(key_len_max(DEFAULT_PAGE_SIZE)),
             value_len_max: Some(1 << 30),
         };
         Self { capabilities }
@@ -157,8 +164,12 @@ impl TargetFactory for PalimpsestFactory {
             })
             .collect::<Result<_, _>>()
             .map_err(failed)?;
+        let capabilities = Capabilities {
+            key_len_max: Some(key_len_max(database.storage_info().page_size)),
+            ..self.capabilities.clone()
+        };
         Ok(Box::new(PalimpsestTarget {
-            capabilities: self.capabilities.clone(),
+            capabilities,
             database,
             tables,
             path,
