@@ -4,7 +4,8 @@
 //! - [`keys`], [`values`], [`stream`]: rows, values and transactions from a seed;
 //! - [`driver`]: the traits that an engine under test implements; this crate knows no engine;
 //! - [`load`], [`executor`]: filling the tables, and one thread's work on them;
-//! - [`oracle`]: whether the engine kept its promises.
+//! - [`oracle`]: whether the engine kept its promises in a run;
+//! - [`conformance`]: whether it keeps the rules of [`driver`], each by itself.
 //!
 //! # Example
 //!
@@ -48,6 +49,7 @@
 //! # Ok::<(), workloads::spec::SpecError>(())
 //! ```
 
+pub mod conformance;
 pub mod driver;
 pub mod executor;
 #[cfg(any(test, fuzzing))]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use super::conform::Conform;
 use crate::request::Request;
 use crate::scenarios;
 
@@ -27,6 +28,8 @@ Examples:
       Cut the power under a working process (Linux, root, a build with --features fuse,sqlite).
   harness --workload crash
       Lose power, on a simulated disk, at file operations all over many scripts; --deep: at every one.
+  harness conform palimpsest
+      Check an engine against the rules of the driver contract (`--rules` lists them).
   harness report target/harness/run-a target/harness/run-b
       Compare runs.
 
@@ -60,6 +63,10 @@ pub(crate) enum Command {
         /// A built-in name or a TOML file.
         workload: String,
     },
+    /// Check engines against the rules of the driver contract, and say which ones they break.
+    ///
+    /// Exit code 0 when every rule is kept that applies, 3 when one is broken.
+    Conform(Conform),
     /// Make reports again from recorded runs; several runs are compared.
     Report {
         /// Run directories or run.json files.

@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 mod check;
+mod conform;
 mod list;
 mod report;
 mod run;
@@ -29,6 +30,7 @@ pub(crate) fn dispatch(cli: &Cli) -> Result<Exit> {
         }
         Some(Command::Child { job }) => scenarios::work(job).map(|()| Exit::Good),
         Some(Command::Report { runs, out }) => report::report(runs, out.as_deref()),
+        Some(Command::Conform(request)) => conform::conform(request),
         Some(Command::Salvage { database, new }) => salvage::salvage(database, new),
         Some(Command::Replay { file }) => crash::replay(file),
         Some(Command::Verify { database }) => check::verify(database),

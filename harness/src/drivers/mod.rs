@@ -1,26 +1,86 @@
-//! The engines under test, by name.
+//! The engines under test, by name: those of this crate, then those that a program of an author has added.
 
 #[cfg(debug_assertions)]
-mod lossy;
+mod liar;
 mod memory;
 mod palimpsest;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+use std::sync::{Arc, OnceLock};
+
 pub(crate) use palimpsest::FILE_NAME;
-use workloads::driver::TargetFactory;
+use workloads::driver::{Capabilities, OpenOptions, Target, TargetError, TargetFactory};
 
 use crate::error::{HarnessError, Result};
 use workloads::names::did_you_mean;
 
+/// Engines of the program's author. They are the program's for good: child processes are the same program, and add the same.
+static ADDED: OnceLock<Vec<Arc<dyn TargetFactory>>> = OnceLock::new();
+
+/// Adds the engines of the program's author; once in a process.
+///
+/// # Errors
+/// Usage, when a name is taken or cannot be given on a command line, or a factory declares another name than it has.
+pub(crate) fn register(engines: Vec<Arc<dyn TargetFactory>>) -> Result<()> {
+    for (at, engine) in engines.iter().enumerate() {
+        let name = engine.name();
+        let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
+        if name.is_empty() || name.starts_with('-') || !name.chars().all(is_word) {
+            return Err(HarnessError::Usage(format!(
+                "`{name}` is no name for an engine: lower case letters, digits, `-`, `_` and `.` are"
+            )));
+        }
+        if engine.capabilities().name != name {
+            return Err(HarnessError::Usage(format!(
+                "the factory `{name}` declares the name `{}` in its capabilities",
+                engine.capabilities().name
+            )));
+        }
+        let is_own = built_in().iter().any(|known| known.name() == name);
+        if is_own || engines[..at].iter().any(|other| other.name() == name) {
+            return Err(HarnessError::Usage(format!("there are two engines `{name}`")));
+        }
+    }
+    ADDED
+        .set(engines)
+        .map_err(|_| HarnessError::Usage("engines are added once in a process".into()))
+}
+
 /// Every engine, in the order of listings.
 pub(crate) fn factories() -> Vec<Box<dyn TargetFactory>> {
+    let mut all = built_in();
+    for engine in ADDED.get().into_iter().flatten() {
+        all.push(Box::new(Added(Arc::clone(engine))));
+    }
+    all
+}
+
+/// Those of this crate.
+fn built_in() -> Vec<Box<dyn TargetFactory>> {
     vec![
         Box::new(palimpsest::PalimpsestFactory::new()),
         Box::new(memory::MemoryFactory::new()),
         #[cfg(feature = "sqlite")]
         Box::new(sqlite::SqliteFactory::new()),
     ]
+}
+
+/// One handle of an added engine.
+struct Added(Arc<dyn TargetFactory>);
+
+impl TargetFactory for Added {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        self.0.capabilities()
+    }
+
+    fn open(&self, options: &OpenOptions) -> Result<Box<dyn Target>, TargetError> {
+        self.0.open(options)
+    }
 }
 
 /// Engines with injected bugs, known by name only, to test the harness itself.
@@ -30,9 +90,8 @@ fn injected(name: &str) -> Option<Box<dyn TargetFactory>> {
     if name == "sqlite-unsynced" {
         return Some(Box::new(sqlite::SqliteFactory::unsynced()));
     }
-    let inner = name.strip_suffix("-lossy")?;
-    let inner = factories().into_iter().find(|factory| factory.name() == inner)?;
-    Some(Box::new(lossy::LossyFactory::new(inner, 50)))
+    let engine = |inner: &str| factories().into_iter().find(|factory| factory.name() == inner);
+    Some(Box::new(liar::LiarFactory::named(name, engine)?))
 }
 
 #[cfg(not(debug_assertions))]

@@ -22,6 +22,13 @@ use options::{SETTINGS, effective, engine_options};
 
 /// The database file's name in its directory.
 pub(crate) const FILE_NAME: &str = "palimpsest.db";
+/// Page size when none is given, in bytes.
+const DEFAULT_PAGE_SIZE: u64 = 16 << 10;
+
+/// Longest key in a database with pages of this size, in bytes.
+fn key_len_max(page_size: u64) -> usize {
+    usize::try_from(page_size / 8).unwrap_or(usize::MAX)
+}
 
 /// Makes [`PalimpsestTarget`]s.
 #[derive(Debug)]
@@ -47,7 +54,7 @@ impl PalimpsestFactory {
             locks_rows: true,
             cache_size: true,
             compressions: ["NONE", "LZ4", "ZSTD"].map(String::from).into(),
-            key_len_max: None,
+            key_len_max: Some(key_len_max(DEFAULT_PAGE_SIZE)),
             value_len_max: Some(1 << 30),
         };
         Self { capabilities }
@@ -136,8 +143,12 @@ impl TargetFactory for PalimpsestFactory {
             })
             .collect::<Result<_, _>>()
             .map_err(failed)?;
+        let capabilities = Capabilities {
+            key_len_max: Some(key_len_max(database.storage_info().page_size)),
+            ..self.capabilities.clone()
+        };
         Ok(Box::new(PalimpsestTarget {
-            capabilities: self.capabilities.clone(),
+            capabilities,
             options: engine,
             database,
             tables,

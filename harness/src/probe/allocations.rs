@@ -2,17 +2,21 @@
 //!
 //! The measuring loop must not allocate: what it allocates is charged to every engine. So the program has an allocator that
 //! can count. Outside of a [`Counting`] it costs one look at a flag for each allocation. Engines in
-//! other languages have allocators of their own, and are not counted.
+//! other languages have allocators of their own, and are not counted. A program with another allocator has no such figure.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
-struct Counted;
+/// The system's allocator, which can count. A program that wants the allocations of the measuring loop in its records has it as
+/// its `#[global_allocator]`; without it they are not known.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CountingAllocator;
 
+#[cfg(test)]
 #[global_allocator]
-static ALLOCATOR: Counted = Counted;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// How many want to know.
 static COUNTING: AtomicUsize = AtomicUsize::new(0);
@@ -33,7 +37,7 @@ fn count() {
     reason = "an allocator is unsafe to write; this one only counts what the system's is asked for"
 )]
 // SAFETY: every call goes to the system's allocator as it is; counting does not allocate.
-unsafe impl GlobalAlloc for Counted {
+unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
         // SAFETY: the caller's promises are passed on.
@@ -81,12 +85,21 @@ pub(crate) fn so_far() -> u64 {
     COUNT.with(Cell::get)
 }
 
+/// Whether this program has the allocator that counts.
+pub(crate) fn are_counted() -> bool {
+    let _counting = Counting::start();
+    let before = so_far();
+    drop(std::hint::black_box(Box::new(0_u64)));
+    so_far() > before
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_allocations_of_this_thread_are_counted_while_somebody_wants_to_know() {
+        assert!(are_counted());
         let counting = Counting::start();
         let before = so_far();
         let mut kept = std::hint::black_box(vec![0_u8; 100]);

@@ -7,3 +7,5 @@ pub(crate) mod flush_probe;
 pub(crate) mod hiccup;
 pub(crate) mod latency;
 pub(crate) mod resources;
+
+pub use allocations::CountingAllocator;

@@ -1,5 +1,6 @@
 //! What a record says about the machine and the command, whatever the run.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -57,7 +58,17 @@ fn command_to_type() -> String {
         argv: arguments(1),
         display: None,
     };
-    format!("cargo run{release} -p harness -- {}", arguments.to_shell())
+    let program = std::env::current_exe().ok();
+    let name = program
+        .as_deref()
+        .and_then(Path::file_stem)
+        .and_then(OsStr::to_str);
+    // Of an author's own program, only the name is known.
+    let target = match name {
+        None | Some("harness") => "-p harness".to_owned(),
+        Some(name) => format!("--bin {name}"),
+    };
+    format!("cargo run{release} {target} -- {}", arguments.to_shell())
 }
 
 fn idle_hiccup() -> Option<reports::record::Latency> {

@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 pub enum Isolation {
     /// May see writes of transactions that have not committed.
     ReadUncommitted,
-    /// Each statement sees what was committed when it began.
+    /// Each statement sees what was committed when it began (`no-dirty-read`).
     #[default]
     ReadCommitted,
-    /// The whole transaction sees one snapshot; of two that write the same row one fails.
+    /// The whole transaction sees one snapshot; of two that write the same row one fails (`snapshot-stands`, `no-lost-update`).
     Snapshot,
-    /// As if the transactions had run one after another.
+    /// As if the transactions had run one after another (`no-write-skew`, `no-phantom`).
     Serializable,
 }
 
@@ -96,7 +96,7 @@ impl FromStr for Durability {
     }
 }
 
-/// What an engine can do, declared before it is opened.
+/// What an engine can do, declared before it is opened. All of it is checked: `declared`, `declared-levels`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Capabilities {
@@ -110,30 +110,53 @@ pub struct Capabilities {
     pub durabilities: BTreeSet<Durability>,
     /// The isolation levels that a transaction may ask for.
     pub isolations: BTreeSet<Isolation>,
-    /// Several write transactions may be open at once. If false, `begin` of a writer waits for the one before.
+    /// Several write transactions may be open at once (`concurrent-writers`). If false, `begin` of a writer waits for the one before.
     pub concurrent_writers: bool,
-    /// The database is still there after it was closed and opened again.
+    /// The database is still there after it was closed and opened again (`reopened`, `reopened-many`), and what is committed goes on
+    /// having rising IDs (`commit-ids-reopened`).
     pub persistent: bool,
-    /// [`Target::checkpoint`](super::Target::checkpoint) does something.
+    /// [`Target::checkpoint`](super::Target::checkpoint) does something (`checkpoint`).
     pub checkpoint: bool,
-    /// [`Target::verify`](super::Target::verify) does something.
+    /// [`Target::verify`](super::Target::verify) does something (`verify`).
     pub verify: bool,
-    /// [`Session::commit`](super::Session::commit) gives commit IDs.
+    /// [`Session::commit`](super::Session::commit) gives commit IDs (`commit-ids`).
     pub commit_ids: bool,
     /// [`Session::get_for_update`](super::Session::get_for_update) really locks the row (or the engine is
-    /// single-writer), so that a read-modify-write cannot lose an update at any isolation level.
+    /// single-writer), so that a read-modify-write cannot lose an update at any isolation level (`rows-locked`, `increments`).
     pub locks_rows: bool,
-    /// [`OpenOptions::cache_size_bytes`](super::OpenOptions::cache_size_bytes) is honoured.
+    /// [`OpenOptions::cache_size_bytes`](super::OpenOptions::cache_size_bytes) is honoured (`cache-size`).
     pub cache_size: bool,
-    /// The values that [`OpenOptions::compression`](super::OpenOptions::compression) may have; empty if none.
+    /// The values that [`OpenOptions::compression`](super::OpenOptions::compression) may have; empty if none
+    /// (`declared-compressions`).
     pub compressions: BTreeSet<String>,
-    /// Longest key, in bytes; `None` if the engine sets no limit.
+    /// Longest key, in bytes, with the engine's default settings; `None` if the engine sets no limit (`keys`).
     pub key_len_max: Option<usize>,
-    /// Longest value, in bytes; `None` if the engine sets no limit.
+    /// Longest value, in bytes, with the engine's default settings; `None` if the engine sets no limit (`values`).
     pub value_len_max: Option<usize>,
 }
 
 impl Capabilities {
+    /// Of an engine that can nothing yet: no level, no limit, nothing declared. What it can is then filled in.
+    pub fn new(name: &str, version: &str, description: &str) -> Self {
+        Capabilities {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            description: description.to_owned(),
+            durabilities: BTreeSet::new(),
+            isolations: BTreeSet::new(),
+            concurrent_writers: false,
+            persistent: false,
+            checkpoint: false,
+            verify: false,
+            commit_ids: false,
+            locks_rows: false,
+            cache_size: false,
+            compressions: BTreeSet::new(),
+            key_len_max: None,
+            value_len_max: None,
+        }
+    }
+
     /// Why a run at these levels is not possible, in words; `None` if it is.
     pub fn refusal(&self, durability: Durability, isolation: Isolation) -> Option<String> {
         if !self.durabilities.contains(&durability) {
@@ -175,21 +198,10 @@ mod tests {
 
     fn only(durability: Durability, isolation: Isolation) -> Capabilities {
         Capabilities {
-            name: "toy".into(),
-            version: "1".into(),
-            description: String::new(),
             durabilities: [durability].into(),
             isolations: [isolation].into(),
-            concurrent_writers: false,
-            persistent: false,
-            checkpoint: false,
-            verify: false,
-            commit_ids: false,
             locks_rows: true,
-            cache_size: false,
-            compressions: BTreeSet::new(),
-            key_len_max: None,
-            value_len_max: None,
+            ..Capabilities::new("toy", "1", "")
         }
     }
 

@@ -8,6 +8,9 @@
 //! 3. [`Session`] belongs to one worker thread. It may own a connection, or borrow from the target, and holds at most
 //!    one transaction at a time. It need not be `Send`: each worker makes its own inside its thread.
 //!
+//! What is asked here is checked rule by rule by [`conformance`](crate::conformance); the names in parentheses are those of the
+//! rules. `harness conform NAME` says which ones an engine breaks.
+//!
 //! Rules that keep the figures of different engines comparable:
 //!
 //! - An engine that cannot honour a request answers [`ErrorKind::Unsupported`]; it never weakens it silently.
@@ -29,7 +32,8 @@ pub use rows::RowBuffer;
 pub use settings::{EffectiveSettings, EngineSetting, refuse_undeclared};
 pub use stats::{GroupSize, TargetStats};
 
-/// A table of the open database: its position in [`OpenOptions::tables`].
+/// A table of the open database: its position in [`OpenOptions::tables`]. Tables know nothing of each other (`tables-apart`); one
+/// beyond the options' is an error (`unknown-table`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TableRef(pub u16);
 
@@ -44,7 +48,7 @@ impl TableRef {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename = "direction", rename_all = "kebab-case")]
 pub enum Direction {
-    /// Rising keys: rows with `key >= start`.
+    /// Rising keys, by their bytes: rows with `key >= start`.
     #[default]
     Forward,
     /// Falling keys: rows with `key <= start`. An empty start means from the greatest key.
@@ -56,7 +60,8 @@ pub enum Direction {
 pub struct Committed {
     /// The engine's place of this transaction in commit order, if it tells: of two transactions that wrote the
     /// same row, the one with the greater number is the one whose value stays. `None` for engines that keep no such
-    /// number, and for transactions that wrote nothing.
+    /// number, and for transactions that wrote nothing (`commit-ids`). It rises with every commit, over all sessions
+    /// (`commit-ids-rise`, `commit-ids-last`).
     pub commit_id: Option<u64>,
 }
 
@@ -65,7 +70,7 @@ pub trait TargetFactory: Send + Sync {
     /// The name by which the engine is chosen on the command line, in lower case.
     fn name(&self) -> &str;
 
-    /// What the engine can do; must agree with [`Target::capabilities`] of what it opens.
+    /// What the engine can do; must agree with [`Target::capabilities`] of what it opens, limits apart that options change.
     fn capabilities(&self) -> &Capabilities;
 
     /// The settings that only this engine has.
@@ -110,10 +115,10 @@ pub trait Target: Send + Sync {
     /// If the engine has no more sessions to give, or a connection fails.
     fn session(&self) -> Result<Box<dyn Session + '_>, TargetError>;
 
-    /// Makes every commit acknowledged so far durable, whatever durability it was committed with.
+    /// Makes every commit acknowledged so far durable, whatever durability it was committed with (`sync`).
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] if the engine is not persistent; [`ErrorKind::Fatal`] if the flush failed.
+    /// [`ErrorKind::Unsupported`] if the engine is not persistent (`not-persistent`); [`ErrorKind::Fatal`] if the flush failed.
     fn sync(&self) -> Result<(), TargetError>;
 
     /// Runs one checkpoint to its end.
@@ -140,18 +145,20 @@ pub trait Target: Send + Sync {
 /// One worker's access to a database: at most one transaction at a time.
 ///
 /// Between [`begin`](Session::begin) and [`commit`](Session::commit) or [`rollback`](Session::rollback) all
-/// operations belong to that transaction. Outside of one they are an error of kind [`ErrorKind::Fatal`].
-/// After an operation failed, the transaction can only be rolled back; callers do so before they begin the next.
-/// Dropping a session rolls back what is open.
+/// operations belong to that transaction. Outside of one they are an error of kind [`ErrorKind::Fatal`] (`outside-transaction`).
+/// A transaction sees what it wrote itself (`own-writes-get`, `own-writes-scan`).
+/// After an operation failed, the transaction can only be rolled back; callers do so before they begin the next
+/// (`failed-undone`). What failed with a retryable error may succeed when it is tried again (`retry`).
+/// Dropping a session rolls back what is open (`dropped-undone`). Sessions work on several threads at once (`threads`).
 pub trait Session {
-    /// Begins a transaction.
+    /// Begins a transaction. One that is open already makes it an error (`one-transaction`).
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] for options outside the capabilities; [`ErrorKind::Busy`] if the engine admits
     /// one writer and that one stayed too long.
     fn begin(&mut self, options: &TxOptions) -> Result<(), TargetError>;
 
-    /// Reads one row: clears `out`, copies the value into it, and tells whether the row exists.
+    /// Reads one row: clears `out`, copies the value into it, and tells whether the row exists (`get-absent`).
     ///
     /// # Errors
     /// Any kind; on error the content of `out` is unspecified.
@@ -165,13 +172,13 @@ pub trait Session {
     fn get_for_update(&mut self, table: TableRef, key: &[u8], out: &mut Vec<u8>)
     -> Result<bool, TargetError>;
 
-    /// Inserts the row or replaces its value.
+    /// Inserts the row or replaces its value (`put-replaces`).
     ///
     /// # Errors
     /// Any kind.
     fn put(&mut self, table: TableRef, key: &[u8], value: &[u8]) -> Result<(), TargetError>;
 
-    /// Deletes the row if it exists, and tells whether it did.
+    /// Deletes the row if it exists, and tells whether it did (`delete-tells`).
     ///
     /// # Errors
     /// Any kind.
@@ -179,6 +186,7 @@ pub trait Session {
 
     /// Appends up to `limit` rows to `sink`, beginning with the row at `start` (inclusive), in the direction given,
     /// and tells how many. Fewer than `limit` means that the table has no more rows that way. `sink` is not cleared.
+    /// (`scan-order`, `scan-start`, `scan-limit`, `scan-appends`, `scan-many`)
     ///
     /// # Errors
     /// Any kind; on error some rows may have been appended.
@@ -191,7 +199,7 @@ pub trait Session {
         sink: &mut RowBuffer,
     ) -> Result<usize, TargetError>;
 
-    /// Commits. When it returns, the transaction is visible to transactions begun later and as durable as
+    /// Commits. When it returns, the transaction is visible to transactions begun later (`commit-visible`) and as durable as
     /// [`TxOptions::durability`] asks.
     ///
     /// # Errors
@@ -199,7 +207,7 @@ pub trait Session {
     /// [`ErrorKind::Fatal`]: it may have been committed or not.
     fn commit(&mut self) -> Result<Committed, TargetError>;
 
-    /// Drops the open transaction with its writes; does nothing if none is open. Always leaves the session ready for
+    /// Drops the open transaction with its writes (`rollback-undone`); does nothing if none is open. Always leaves the session ready for
     /// the next `begin`, or else the next `begin` reports why not.
     fn rollback(&mut self);
 }

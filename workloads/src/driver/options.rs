@@ -8,15 +8,17 @@ use super::{Durability, Isolation};
 /// Whether the database is expected to exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum OpenMode {
-    /// The directory is empty or absent: make a new database with the tables. An existing one is an error.
+    /// The directory is empty or absent: make a new database with the tables. An existing one is an error (`create-new`).
     #[default]
     Create,
-    /// The database exists: open it (with whatever recovery that takes). A missing one is an error.
+    /// The database exists: open it (with whatever recovery that takes). A missing one is an error
+    /// (`open-missing`).
     Existing,
 }
 
 /// How to open a database. Options that an engine cannot honour are an
-/// [`Unsupported`](super::ErrorKind::Unsupported) error, never ignored, except where a field says otherwise.
+/// [`Unsupported`](super::ErrorKind::Unsupported) error, never ignored, except where a field says otherwise
+/// (`compression-refused`, `setting-refused`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenOptions {
     /// Directory for all files of the database; made if absent. Ignored by engines in memory.
@@ -28,9 +30,10 @@ pub struct OpenOptions {
     /// Memory for cached data, in bytes; `None` leaves the engine's default. Ignored, and to be reported as not
     /// honoured, where [`Capabilities::cache_size`](super::Capabilities::cache_size) is false.
     pub cache_size_bytes: Option<u64>,
-    /// The durability that the transactions of this run will ask for, for engines that fix it at open.
+    /// The durability that the transactions of this run will ask for, for engines that fix it at open. One that is not declared is
+    /// refused here or when a transaction begins (`durability-refused`).
     pub durability: Durability,
-    /// How long a transaction waits for another's lock before [`Busy`](super::ErrorKind::Busy).
+    /// How long a transaction waits for another's lock before [`Busy`](super::ErrorKind::Busy) (`busy`).
     pub busy_timeout: Duration,
     /// Compression of stored data by name, for instance `LZ4`; `None` leaves the engine's default.
     pub compression: Option<String>,
@@ -65,9 +68,9 @@ impl OpenOptions {
 /// How to begin a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TxOptions {
-    /// The transaction will not write; engines may then use a cheaper form. Writing in it is an error.
+    /// The transaction will not write; engines may then use a cheaper form. Writing in it is an error (`read-only`).
     pub read_only: bool,
-    /// Isolation level.
+    /// Isolation level. One that is not declared is refused (`isolation-refused`), also where the engine's own is stronger.
     pub isolation: Isolation,
     /// What the commit must survive before it is acknowledged.
     pub durability: Durability,

@@ -1,4 +1,5 @@
-//! Figures that an engine can tell about itself. Whatever it does not know is `None`, never 0.
+//! Figures that an engine can tell about itself. Whatever it does not know is `None`, never 0 (`no-zero-for-unknown`); what it knows
+//! once it knows always, and counters never fall (`counters`). Each commit that wrote is counted once (`commits-counted`).
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,11 @@ macro_rules! stats {
         }
 
         impl TargetStats {
+            /// The counters by name.
+            pub fn counters(&self) -> Vec<(&'static str, Option<u64>)> {
+                vec![$( (stringify!($counter), self.$counter), )*]
+            }
+
             /// What happened between `earlier` and now: counters are subtracted, gauges are those of now. A counter
             /// that is missing on one side, or ran backwards, is `None`.
             #[must_use]

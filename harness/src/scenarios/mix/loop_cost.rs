@@ -141,7 +141,9 @@ pub(super) fn loop_cost(plan: &Arc<Plan>) -> LoopCost {
         transaction_ns: alone.as_ref().map(|cost| cost.transaction_ns),
         operation_ns: alone.as_ref().and_then(|cost| cost.operation_ns),
         transaction_ns_all_threads: all.map(|cost| cost.transaction_ns),
-        allocations: all.map(|cost| cost.allocations),
+        allocations: all
+            .map(|cost| cost.allocations)
+            .filter(|_| allocations::are_counted()),
     }
 }
 
