@@ -40,7 +40,8 @@ impl Setting {
     /// What was expected.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let found = text.split_once('=').and_then(|(left, value)| {
-            let (engine, name) = left.split_once('.')?;
+            // Names of engines may have points, those of settings not.
+            let (engine, name) = left.rsplit_once('.')?;
             let is_there = |text: &str| !text.trim().is_empty();
             (is_there(engine) && is_there(name) && is_there(value)).then_some((engine, name, value))
         });

@@ -7,10 +7,11 @@ mod palimpsest;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 pub(crate) use palimpsest::FILE_NAME;
-use workloads::driver::{Capabilities, OpenOptions, Target, TargetError, TargetFactory};
+use workloads::driver::{Capabilities, EngineSetting, OpenOptions, Target, TargetError, TargetFactory};
 
 use crate::error::{HarnessError, Result};
 use workloads::names::did_you_mean;
@@ -76,6 +77,18 @@ impl TargetFactory for Added {
 
     fn capabilities(&self) -> &Capabilities {
         self.0.capabilities()
+    }
+
+    fn settings(&self) -> &[EngineSetting] {
+        self.0.settings()
+    }
+
+    fn check(&self, options: &OpenOptions) -> Result<(), TargetError> {
+        self.0.check(options)
+    }
+
+    fn chosen(&self, dir: &Path) -> Result<Vec<(String, String)>, TargetError> {
+        self.0.chosen(dir)
     }
 
     fn open(&self, options: &OpenOptions) -> Result<Box<dyn Target>, TargetError> {

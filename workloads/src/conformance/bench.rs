@@ -181,6 +181,11 @@ impl Bench {
             .map_err(|error| self.steps.broken("an open database", error.to_string()))
     }
 
+    /// What the factory says of options without opening anything.
+    pub(super) fn check(&self, options: &OpenOptions) -> Result<(), TargetError> {
+        self.factory.check(options)
+    }
+
     /// Opens where it must fail, and returns the error.
     pub(super) fn open_refused(&self, options: &OpenOptions, doing: &str) -> Check<TargetError> {
         self.steps.add(doing.to_owned());

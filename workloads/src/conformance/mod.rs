@@ -125,6 +125,11 @@ pub static RULES: &[Rule] = &[
         opening::setting_refused,
     ),
     rule(
+        "checked-before",
+        "What open refuses as unsupported check refuses too, and what is declared both take",
+        opening::checked_before,
+    ),
+    rule(
         "unknown-table",
         "A table beyond those of the options is an error",
         opening::unknown_table,

@@ -211,6 +211,31 @@ pub(super) fn setting_refused(bench: &Bench) -> Check {
     )
 }
 
+pub(super) fn checked_before(bench: &Bench) -> Check {
+    let good = bench.options()?;
+    let mut asked = vec![("a setting no-such-setting = 1".to_owned(), good.clone(), false)];
+    asked[0].1.engine_settings = vec![("no-such-setting".to_owned(), "1".to_owned())];
+    let codecs = bench.capabilities().compressions.iter();
+    for (codec, is_there) in codecs
+        .map(|codec| (codec.as_str(), true))
+        .chain([("no-such-codec", false)])
+    {
+        let mut options = good.clone();
+        options.compression = Some(codec.to_owned());
+        asked.push((format!("compression {codec}"), options, is_there));
+    }
+    for (what, options, is_there) in asked {
+        bench.note(format!("check {what}"));
+        match (bench.check(&options), is_there) {
+            (Ok(()), true) => {}
+            (Err(error), false) => unsupported(bench, &error)?,
+            (Ok(()), false) => return Err(bench.broken("an error", "no objection")),
+            (Err(error), true) => return Err(bench.broken("no objection", error.to_string())),
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn unknown_table(bench: &Bench) -> Check {
     let target = bench.open()?;
     let unknown = crate::driver::TableRef(99);

@@ -13,7 +13,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use workloads::driver::{
-    Capabilities, Isolation, OpenMode, OpenOptions, TableRef, Target, TargetError, TargetFactory,
+    Capabilities, EngineSetting, Isolation, OpenMode, OpenOptions, TableRef, Target, TargetError,
+    TargetFactory,
 };
 
 use target::LiarTarget;
@@ -61,6 +62,8 @@ pub(crate) enum Lie {
     DeclaresSerializable,
     /// Compressions and settings that it does not know are ignored.
     IgnoresOptions,
+    /// Asked before whether it takes some options, it has no objection, whatever they are.
+    ObjectsLate,
     /// Commit IDs begin anew when the database is opened again.
     CommitIdsRestart,
     /// Commit IDs fall.
@@ -99,7 +102,7 @@ pub(crate) enum Lie {
 
 impl Lie {
     /// Every lie: its name, the rule that must find it, and the engine that can be made to tell it.
-    pub(crate) const ALL: [(Lie, &str, &str, &str); 37] = [
+    pub(crate) const ALL: [(Lie, &str, &str, &str); 38] = [
         (Lie::Lossy, "lossy", "threads", "memory"),
         (Lie::OneRowScans, "one-row-scans", "scan-order", "memory"),
         (Lie::ScansMissRows, "scans-miss-rows", "scan-order", "memory"),
@@ -155,6 +158,7 @@ impl Lie {
             "setting-refused",
             "memory",
         ),
+        (Lie::ObjectsLate, "objects-late", "checked-before", "memory"),
         (
             Lie::CommitIdsRestart,
             "commit-ids-restart",
@@ -238,6 +242,17 @@ impl TargetFactory for LiarFactory {
 
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
+    }
+
+    fn settings(&self) -> &[EngineSetting] {
+        self.inner.settings()
+    }
+
+    fn check(&self, options: &OpenOptions) -> Result<(), TargetError> {
+        match self.lie {
+            Lie::ObjectsLate => Ok(()),
+            _ => self.inner.check(options),
+        }
     }
 
     fn open(&self, options: &OpenOptions) -> Result<Box<dyn Target>, TargetError> {
