@@ -5,9 +5,11 @@
 mod support;
 
 mod bad_input;
+mod conform;
 mod kept;
 mod layout;
 mod mixes;
+mod own_engine;
 mod powerloss;
 mod reporting;
 mod scenarios;
