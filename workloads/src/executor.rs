@@ -15,7 +15,7 @@ use std::time::Instant;
 use crate::driver::{Committed, ErrorKind, Isolation, RowBuffer, Session, TargetError};
 use crate::keys::Frontier;
 use crate::oracle::{JournalEntry, LogOptions, ThreadLog};
-use crate::stream::{Operation, OperationKind, OperationStream, Plan, StreamOptions, Transaction};
+use crate::stream::{OperationKind, OperationStream, Plan, StreamOptions, Transaction};
 use crate::values::Identity;
 
 /// Where the steps of each attempt are told, for a run that will be killed. See [`Journal`](crate::oracle::Journal).
@@ -96,13 +96,15 @@ impl Executor {
         origin: Instant,
     ) -> Self {
         let dirty_reads = log.dirty_reads || plan.spec().isolation == Isolation::ReadUncommitted;
-        let writes_max = log.writes_max / usize::from(frontier.threads());
+        let share = |all: usize| all / usize::from(frontier.threads());
         Executor {
             log: ThreadLog::new(
                 stream.thread,
                 LogOptions {
                     dirty_reads,
-                    writes_max,
+                    writes_max: share(log.writes_max),
+                    reads_max: share(log.reads_max),
+                    ranges_max: share(log.ranges_max),
                     ..log
                 },
             ),
@@ -152,7 +154,7 @@ impl Executor {
         self.counts = WorkCounts::default();
         let began_ns = self.now_ns();
         self.span_ns = (began_ns, began_ns);
-        self.log.begin(self.stream.transaction());
+        self.log.begin(self.stream.transaction(), began_ns);
         if let Err(error) = self.execute(session, began_ns) {
             session.rollback();
             self.rolled_back(false)?;
@@ -244,8 +246,7 @@ impl Executor {
         let read_only = self.stream.transaction().is_read_only();
         session.begin(&plan.tx_options(read_only))?;
         for index in 0..self.stream.transaction().operations().len() {
-            let operation = self.stream.transaction().operations()[index];
-            self.operation(session, &plan, &operation)?;
+            self.operation(session, &plan, index)?;
         }
         if !read_only && self.journal.is_some() {
             let entry = JournalEntry::intent(self.stream.transaction(), began_ns);
@@ -255,14 +256,10 @@ impl Executor {
     }
 
     #[inline]
-    fn operation(
-        &mut self,
-        session: &mut dyn Session,
-        plan: &Plan,
-        operation: &Operation,
-    ) -> Result<(), TargetError> {
-        let table = plan.table(operation.table);
+    fn operation(&mut self, session: &mut dyn Session, plan: &Plan, index: usize) -> Result<(), TargetError> {
         let transaction = self.stream.transaction();
+        let operation = &transaction.operations()[index];
+        let table = plan.table(operation.table);
         table.key(operation.row, &mut self.key);
         let counts = &mut self.counts;
         match operation.kind {
@@ -271,18 +268,16 @@ impl Executor {
                 counts.read(exists.then(|| self.key.len() + self.found.len()));
                 if self.log.checks_reads() {
                     let value = exists.then_some(self.found.as_slice());
-                    self.log.read(table, operation.row, value, transaction);
+                    self.log.read(table, operation.row, value, transaction, index);
                 }
             }
             OperationKind::Range(direction) => {
                 self.rows.clear();
                 let limit = operation.len as usize;
                 let count = session.scan(operation.table, &self.key, limit, direction, &mut self.rows)?;
-                if count != self.rows.len() || count > limit {
-                    return Err(TargetError::fatal(format_args!(
-                        "a range of at most {limit} rows said {count} and gave {}",
-                        self.rows.len()
-                    )));
+                if count != self.rows.len() || self.rows.len() > limit {
+                    self.log
+                        .wrong_count(table, transaction, index, count, self.rows.len());
                 }
                 counts.reads += 1;
                 counts.ranges += 1;
@@ -290,8 +285,7 @@ impl Executor {
                 counts.rows_scanned += count as u64;
                 counts.bytes_read += self.rows.bytes_len() as u64;
                 if self.log.checks_reads() {
-                    self.log
-                        .range(table, operation.row, limit, direction, &self.rows, transaction);
+                    self.log.range(table, transaction, index, &self.rows);
                 }
             }
             OperationKind::Put | OperationKind::ReadModifyWrite => {
@@ -301,7 +295,7 @@ impl Executor {
                     counts.read(exists.then(|| self.key.len() + self.found.len()));
                     if self.log.checks_reads() {
                         let value = exists.then_some(self.found.as_slice());
-                        self.log.read(table, operation.row, value, transaction);
+                        self.log.read(table, operation.row, value, transaction, index);
                     }
                     let row = operation.row_ref();
                     if exists

@@ -5,10 +5,12 @@
 mod support;
 
 mod bad_input;
+mod conform;
 mod kept;
 mod layout;
 mod mixes;
 mod options;
+mod own_engine;
 mod powerloss;
 mod reporting;
 mod scenarios;

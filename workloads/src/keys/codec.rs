@@ -112,14 +112,29 @@ impl KeyCodec {
         self.order == KeyOrder::Sequential
     }
 
+    /// A number for `row` that rises with its key.
+    #[inline]
+    pub fn rank(&self, row: u64) -> u64 {
+        match self.order {
+            KeyOrder::Sequential => row,
+            KeyOrder::Hashed => permute(row),
+        }
+    }
+
+    /// The row that has this [`rank`](Self::rank).
+    #[inline]
+    pub fn row_of_rank(&self, rank: u64) -> u64 {
+        match self.order {
+            KeyOrder::Sequential => rank,
+            KeyOrder::Hashed => permute_back(rank),
+        }
+    }
+
     /// Replaces the content of `out` by the key of `row` (below [`NUMBER_LIMIT`]).
     #[inline]
     pub fn encode(&self, row: u64, out: &mut Vec<u8>) {
         debug_assert!(row < NUMBER_LIMIT, "row number {row} is too large");
-        let number = match self.order {
-            KeyOrder::Sequential => row,
-            KeyOrder::Hashed => permute(row),
-        };
+        let number = self.rank(row);
         out.clear();
         match self.form {
             KeyForm::Integer => {
@@ -193,6 +208,8 @@ mod tests {
             prop_assert_eq!(codec.decode(&key_a), Some(a));
             prop_assert_eq!(codec.decode(&key_b), Some(b));
             prop_assert_eq!(a == b, key_a == key_b);
+            prop_assert_eq!(codec.rank(a).cmp(&codec.rank(b)), key_a.cmp(&key_b));
+            prop_assert_eq!(codec.row_of_rank(codec.rank(a)), a);
             if codec.is_ordered() {
                 prop_assert_eq!(a.cmp(&b), key_a.cmp(&key_b));
             }

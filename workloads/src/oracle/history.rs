@@ -11,7 +11,9 @@ use hashbrown::HashMap;
 use crate::stream::Plan;
 use crate::version::{RowRef, Version};
 
-use super::log::{LoggedWrite, Outcomes, ReadRecord, ThreadLog, UncertainTransaction, UpdateRecord};
+use super::log::{
+    KeptRange, LoggedWrite, Outcomes, ReadRecord, ThreadLog, UncertainTransaction, UpdateRecord,
+};
 use super::state::{Held, State};
 use super::violation::{ViolationKind, Violations};
 
@@ -61,6 +63,8 @@ pub struct History {
     fates: HashMap<u16, Fates, FixedState>,
     pub(super) reads: Vec<ReadRecord>,
     pub(super) updates: Vec<UpdateRecord>,
+    /// Ranges, each with the numbers of its rows.
+    pub(super) ranges: Vec<(KeptRange, Vec<u64>)>,
     outcomes: Outcomes,
     values_checked: u64,
     violations: Violations,
@@ -101,6 +105,8 @@ impl History {
             history.uncertain.append(&mut log.uncertain);
             history.reads.append(&mut log.reads);
             history.updates.append(&mut log.updates);
+            let ranges = log.ranges.iter().map(|(range, rows)| (*range, rows.to_vec()));
+            history.ranges.extend(ranges);
             history.outcomes.committed += log.outcomes.committed;
             history.outcomes.rolled_back += log.outcomes.rolled_back;
             history.outcomes.uncertain += log.outcomes.uncertain;
@@ -120,6 +126,7 @@ impl History {
             fates: HashMap::default(),
             reads: Vec::new(),
             updates: Vec::new(),
+            ranges: Vec::new(),
             outcomes: Outcomes::default(),
             values_checked: 0,
             violations: Violations::default(),
@@ -196,6 +203,11 @@ impl History {
         let first = self.writes.partition_point(|write| write.row < row);
         let count = self.writes[first..].partition_point(|write| write.row == row);
         &self.writes[first..first + count]
+    }
+
+    /// Every row that a committed write has left there, or has deleted.
+    pub(super) fn written_rows(&self) -> impl Iterator<Item = RowRef> {
+        self.writes.iter().map(|write| write.row)
     }
 
     pub(super) fn uncertain_writes_to(&self, row: RowRef) -> &[(RowRef, Version, bool)] {

@@ -3,7 +3,9 @@
 //! 1. While the run goes on, each worker fills its own [`ThreadLog`] (no sharing).
 //! 2. After it, [`History::merge`] brings the logs together and [`State::scan`] reads the whole database.
 //! 3. [`verify`] compares the two: every row that must exist is there with the value of its last committed writer, no other
-//!    row is, nothing of a rolled-back attempt is anywhere, and no transaction read what it must not.
+//!    row is, nothing of a rolled-back attempt is anywhere, and no transaction read what it must not: nothing that was
+//!    rolled back, or replaced before it began, and no range passed over a row that was certainly there, whatever the order
+//!    of keys.
 //! 4. After a crash, [`Journal`] makes a history of what the killed process had told before it died; then also
 //!    transactions under way must be there wholly or not at all.
 //!
@@ -14,6 +16,7 @@ mod history;
 mod journal;
 mod log;
 mod partial;
+mod ranges;
 mod reads;
 mod state;
 mod violation;
@@ -36,8 +39,10 @@ pub struct Verification {
     pub rows: u64,
     /// Values that were checked for damage when they were read, during the run.
     pub values_checked: u64,
-    /// Reads whose writer's outcome was checked.
+    /// Reads that were compared with the writes of the run.
     pub reads_checked: u64,
+    /// Ranges that were compared with the rows that must have been in them.
+    pub ranges_checked: u64,
     /// Read-modify-writes that were compared with each other; `None` if the isolation level lets updates be lost.
     pub updates_checked: Option<u64>,
     /// All that is wrong.
@@ -58,8 +63,8 @@ impl Verification {
                 None => String::new(),
             };
             format!(
-                "verified: {} transactions against {} rows; {} values read were whole, {} of known and committed writers{updates}",
-                self.transactions, self.rows, self.values_checked, self.reads_checked
+                "verified: {} transactions against {} rows; {} values read were whole, {} as the writes of others allow, {} ranges without a gap{updates}",
+                self.transactions, self.rows, self.values_checked, self.reads_checked, self.ranges_checked
             )
         } else {
             let counts: Vec<String> = self
@@ -102,18 +107,27 @@ pub fn judge(
     compares_updates: bool,
 ) -> Verification {
     let mut violations = state.violations().clone();
-    violations.merge(history.violations().clone());
+    violations.merge(judge_run(plan, before, history, compares_updates));
     violations.merge(history.judge(plan, before, state));
-    violations.merge(history.judge_reads(before));
-    if compares_updates {
-        violations.merge(history.judge_updates());
-    }
     Verification {
         transactions: history.outcomes().committed,
         rows: state.rows(),
         values_checked: history.values_checked(),
         reads_checked: history.reads_kept(),
+        ranges_checked: history.ranges_kept(),
         updates_checked: compares_updates.then(|| history.updates_kept()),
         violations,
     }
+}
+
+/// What can be judged without the final state: what the threads noticed, and what they read. `compares_updates` says whether lost
+/// updates are an error.
+pub fn judge_run(plan: &Plan, before: &State, history: &History, compares_updates: bool) -> Violations {
+    let mut violations = history.violations().clone();
+    violations.merge(history.judge_reads(plan, before));
+    violations.merge(history.judge_ranges(plan, before));
+    if compares_updates {
+        violations.merge(history.judge_updates());
+    }
+    violations
 }

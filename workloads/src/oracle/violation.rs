@@ -40,8 +40,14 @@ pub enum ViolationKind {
     UnknownRead,
     /// A transaction read a value that is torn, damaged, or belongs to another row.
     DamagedRead,
-    /// A transaction did not find a row that always exists.
+    /// A transaction did not find a row that was certainly there, or a range passed over it.
     VanishedRow,
+    /// A transaction read what a row held before a write that was acknowledged when the transaction began.
+    StaleRead,
+    /// A transaction did not read what it had written itself.
+    OwnWrite,
+    /// A range told another number of rows than it gave, or gave more than its limit.
+    WrongCount,
 }
 
 impl ViolationKind {
@@ -64,6 +70,9 @@ impl ViolationKind {
             ViolationKind::UnknownRead => "unknown-read",
             ViolationKind::DamagedRead => "damaged-read",
             ViolationKind::VanishedRow => "vanished-row",
+            ViolationKind::StaleRead => "stale-read",
+            ViolationKind::OwnWrite => "own-write",
+            ViolationKind::WrongCount => "wrong-count",
         }
     }
 }

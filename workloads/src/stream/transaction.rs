@@ -54,10 +54,10 @@ impl Operation {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transaction {
     pub(super) type_index: usize,
-    pub(super) thread: u16,
-    pub(super) operations: Vec<Operation>,
-    pub(super) write_count: u32,
-    pub(super) first_sequence: u64,
+    pub(crate) thread: u16,
+    pub(crate) operations: Vec<Operation>,
+    pub(crate) write_count: u32,
+    pub(crate) first_sequence: u64,
 }
 
 impl Transaction {
@@ -105,6 +105,16 @@ impl Transaction {
     pub fn wrote(&self, version: Version) -> bool {
         version.thread() == self.thread
             && version.sequence().wrapping_sub(self.first_sequence) < u64::from(self.write_count)
+    }
+
+    /// The last write to `row` among the first `operations` of it: its version, and whether it deletes.
+    pub fn own_write(&self, row: RowRef, operations: usize) -> Option<(Version, bool)> {
+        if self.is_read_only() {
+            return None;
+        }
+        let mut before = self.operations.iter().take(operations).rev();
+        let own = before.find(|operation| operation.writes() && operation.row_ref() == row)?;
+        Some((self.version(own), own.kind == OperationKind::Delete))
     }
 
     /// Its writes: row, version, and whether the row is deleted.

@@ -2,7 +2,7 @@
 
 use reports::record::Verification;
 use workloads::driver::Target;
-use workloads::oracle::{History, State, ThreadLog, verify};
+use workloads::oracle::{History, State, ThreadLog, Violations, judge_run, verify};
 use workloads::stream::Plan;
 
 /// Findings kept in a record; the rest is counted.
@@ -20,7 +20,8 @@ pub(crate) fn judge(
     let (found, state) = match verify(target, plan, &State::loaded(plan), &history) {
         Ok(found) => found,
         Err(error) => {
-            let what = vec![format!("the database cannot be read for comparison: {error}")];
+            let mut what = vec![format!("the database cannot be read for comparison: {error}")];
+            tell(&judge_run(plan, &State::loaded(plan), &history, false), &mut what);
             return (Verification::Failed { what }, None);
         }
     };
@@ -35,14 +36,25 @@ pub(crate) fn judge(
         };
         return (verified, live_bytes);
     }
-    let counts = found
-        .violations
-        .counts()
-        .map(|(kind, count)| format!("{count} {kind}"));
-    let mut what = vec![counts.collect::<Vec<_>>().join(", ")];
-    let examples = found.violations.examples();
-    what.extend(examples.iter().take(FINDINGS_MAX).map(ToString::to_string));
+    let mut what = Vec::new();
+    tell(&found.violations, &mut what);
     (Verification::Failed { what }, live_bytes)
+}
+
+/// Adds how many violations of each kind there are, and the first ones.
+fn tell(violations: &Violations, what: &mut Vec<String>) {
+    if violations.is_empty() {
+        return;
+    }
+    let counts = violations.counts().map(|(kind, count)| format!("{count} {kind}"));
+    what.push(counts.collect::<Vec<_>>().join(", "));
+    what.extend(
+        violations
+            .examples()
+            .iter()
+            .take(FINDINGS_MAX)
+            .map(ToString::to_string),
+    );
 }
 
 /// Bytes of key and value of every row, when the plan has one table and one length.

@@ -9,8 +9,10 @@ pub struct LogOptions {
     pub writes_max: usize,
     /// One of this many transactions has its reads checked; 0 checks none.
     pub read_check_interval: u32,
-    /// Versions read that are kept for the check at the end; 16 bytes each.
+    /// Reads that are kept for the check at the end; 32 bytes each. Divided among the threads, as `writes_max` is.
     pub reads_max: usize,
+    /// Ranges that are kept for the check at the end; 1 KiB each. Divided among the threads, as `writes_max` is.
+    pub ranges_max: usize,
     /// One of this many rows has its read-modify-writes kept; 0 keeps none.
     pub update_row_interval: u32,
     /// Read-modify-writes kept; 24 bytes each.
@@ -25,7 +27,8 @@ impl Default for LogOptions {
         LogOptions {
             writes_max: 2 * 1024 * 1024,
             read_check_interval: 16,
-            reads_max: 256 * 1024,
+            reads_max: 1024 * 1024,
+            ranges_max: 16 * 1024,
             update_row_interval: 16,
             updates_max: 256 * 1024,
             dirty_reads: false,
@@ -39,6 +42,7 @@ impl LogOptions {
         LogOptions {
             read_check_interval: 1,
             reads_max: 16 * 1024 * 1024,
+            ranges_max: 256 * 1024,
             update_row_interval: 1,
             updates_max: 16 * 1024 * 1024,
             ..LogOptions::default()

@@ -1,5 +1,6 @@
 //! What a log is made of.
 
+use crate::oracle::state::Held;
 use crate::version::{RowRef, Version};
 
 /// A committed write.
@@ -43,12 +44,17 @@ pub struct UncertainTransaction {
     pub writes: Vec<(RowRef, Version, bool)>,
 }
 
-/// A version that a transaction read.
+/// What a transaction found in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::oracle) struct ReadRecord {
     pub row: RowRef,
-    pub version: Version,
+    pub held: Held,
+    /// When the transaction began, in nanoseconds since the run's origin.
+    pub began_ns: u64,
 }
+
+// The budgets in `LogOptions` count on this.
+const _: () = assert!(size_of::<ReadRecord>() == 32);
 
 /// A read-modify-write: what it read and what it wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

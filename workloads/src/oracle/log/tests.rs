@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::thread::CHUNK_LEN;
 use super::*;
-use crate::driver::{Direction, RowBuffer};
+use crate::driver::{Direction, RowBuffer, TableRef};
 use crate::keys::Frontier;
+use crate::oracle::state::Held;
 use crate::oracle::violation::{ViolationKind, Violations};
 use crate::spec::builtin;
-use crate::stream::{OperationStream, Plan, StreamOptions, TablePlan};
+use crate::stream::{Operation, OperationKind, OperationStream, Plan, StreamOptions, TablePlan};
 use crate::version::Version;
 
 fn stream(name: &str) -> OperationStream {
@@ -28,7 +29,7 @@ fn folding_keeps_the_last_write_of_every_row() {
     let mut last = std::collections::HashMap::new();
     for time in 0..20_000 {
         let transaction = stream.next();
-        log.begin(transaction);
+        log.begin(transaction, 0);
         if time % 5 == 0 {
             log.rolled_back(transaction);
             continue;
@@ -56,7 +57,7 @@ fn commit_ids_must_rise_within_a_thread() {
     let mut log = ThreadLog::new(0, LogOptions::default());
     for id in [1, 2, 2] {
         let transaction = stream.next();
-        log.begin(transaction);
+        log.begin(transaction, 0);
         log.committed(transaction, Some(id), 0, 0);
     }
     assert_eq!(log.violations.count(ViolationKind::CommitOrder), 1);
@@ -73,13 +74,25 @@ fn rows(table: &TablePlan, numbers: impl Iterator<Item = u64>) -> RowBuffer {
     buffer
 }
 
+fn range_of(start: u64, limit: usize, direction: Direction) -> Operation {
+    Operation {
+        kind: OperationKind::Range(direction),
+        table: TableRef(0),
+        len: limit as u32,
+        row: start,
+        write_index: 0,
+    }
+}
+
 fn range_violations(start: u64, limit: usize, direction: Direction, answer: &RowBuffer) -> Violations {
     let mut stream = stream("oltp");
     let plan = Arc::clone(stream.plan());
     let mut log = ThreadLog::new(0, LogOptions::thorough());
-    let transaction = stream.next();
-    log.begin(transaction);
-    log.range(&plan.tables()[0], start, limit, direction, answer, transaction);
+    let mut transaction = stream.next().clone();
+    transaction.operations = vec![range_of(start, limit, direction)];
+    transaction.write_count = 0;
+    log.begin(&transaction, 0);
+    log.range(&plan.tables()[0], &transaction, 0, answer);
     log.violations
 }
 
@@ -144,19 +157,19 @@ fn damaged_and_vanished_reads_are_noticed_at_once() {
     let table = &plan.tables()[0];
     let mut log = ThreadLog::new(0, LogOptions::thorough());
     let transaction = stream.next();
-    log.begin(transaction);
+    log.begin(transaction, 0);
     let mut value = Vec::new();
     table.value(3, Version::new(9, 9), &mut value);
-    log.read(table, 3, Some(&value), transaction);
+    log.read(table, 3, Some(&value), transaction, 0);
     assert!(log.violations.is_empty());
     assert_eq!(log.reads.len(), 1);
-    log.read(table, 4, Some(&value), transaction);
+    log.read(table, 4, Some(&value), transaction, 0);
     value[50] ^= 1;
-    log.read(table, 3, Some(&value), transaction);
+    log.read(table, 3, Some(&value), transaction, 0);
     assert_eq!(log.violations.count(ViolationKind::DamagedRead), 2);
-    log.read(table, 3, None, transaction);
+    log.read(table, 3, None, transaction, 0);
     assert_eq!(log.violations.count(ViolationKind::VanishedRow), 1);
-    log.read(table, table.rows, None, transaction);
+    log.read(table, table.rows, None, transaction, 0);
     assert_eq!(
         log.violations.count(ViolationKind::VanishedRow),
         1,
@@ -171,7 +184,7 @@ fn updates_of_a_rolled_back_attempt_are_forgotten() {
     let transaction = stream.next();
     let (row, version, _) = transaction.writes().next().unwrap();
     for commits in [false, true, false] {
-        log.begin(transaction);
+        log.begin(transaction, 0);
         log.update(row, Version::LOADED, version);
         if commits {
             log.committed(transaction, None, 0, 0);
@@ -195,15 +208,17 @@ fn kept_reads_stay_within_their_limit() {
         },
     );
     let transaction = stream.next();
-    log.begin(transaction);
+    log.begin(transaction, 0);
     let mut value = Vec::new();
     for sequence in 0..1000 {
         table.value(3, Version::new(7, sequence), &mut value);
-        log.read(table, 3, Some(&value), transaction);
+        log.read(table, 3, Some(&value), transaction, 0);
     }
     assert_eq!(log.reads.len(), 10);
     assert!(
-        log.reads.iter().any(|read| read.version.sequence() > 100),
+        log.reads
+            .iter()
+            .any(|read| matches!(read.held, Held::Written(version) if version.sequence() > 100)),
         "later reads are represented too"
     );
 }

@@ -8,6 +8,7 @@ use crate::version::{RowRef, Version};
 
 use super::folded::Folded;
 use super::options::LogOptions;
+use super::ranges::KeptRanges;
 use super::record::{LoggedWrite, Outcomes, ReadRecord, UncertainTransaction, UpdateRecord};
 
 pub(super) const CHUNK_LEN: usize = 4096;
@@ -32,12 +33,17 @@ pub struct ThreadLog {
     pub(in crate::oracle) uncertain: Vec<UncertainTransaction>,
     pub(in crate::oracle) reads: Vec<ReadRecord>,
     pub(super) reads_seen: u64,
+    pub(in crate::oracle) ranges: KeptRanges,
     pub(in crate::oracle) updates: Vec<UpdateRecord>,
     updates_before_attempt: usize,
     attempts: u64,
     checks_reads: bool,
+    /// When the current attempt began.
+    pub(super) began_ns: u64,
     /// Of the range that is being checked.
     pub(super) start_key: Vec<u8>,
+    /// The rows of the range that is being checked.
+    pub(super) range_rows: Vec<u64>,
     last_commit_id: Option<u64>,
     pub(in crate::oracle) outcomes: Outcomes,
     pub(in crate::oracle) values_checked: u64,
@@ -60,11 +66,14 @@ impl ThreadLog {
             uncertain: Vec::new(),
             reads: Vec::new(),
             reads_seen: 0,
+            ranges: KeptRanges::new(options.ranges_max),
             updates: Vec::new(),
             updates_before_attempt: 0,
             attempts: 0,
             checks_reads: false,
+            began_ns: 0,
             start_key: Vec::new(),
+            range_rows: Vec::new(),
             last_commit_id: None,
             outcomes: Outcomes::default(),
             values_checked: 0,
@@ -77,9 +86,11 @@ impl ThreadLog {
         self.outcomes
     }
 
-    /// An attempt begins. Exactly one of [`committed`](Self::committed), [`rolled_back`](Self::rolled_back) and
+    /// An attempt begins, `began_ns` after the run's origin. Exactly one of [`committed`](Self::committed), [`rolled_back`](Self::rolled_back) and
     /// [`uncertain`](Self::uncertain) must end it.
-    pub fn begin(&mut self, transaction: &Transaction) {
+    pub fn begin(&mut self, transaction: &Transaction, began_ns: u64) {
+        self.began_ns = began_ns;
+        self.ranges.begin();
         debug_assert_eq!(
             transaction.thread(),
             self.thread,
@@ -194,6 +205,10 @@ impl ThreadLog {
     pub fn rolled_back(&mut self, transaction: &Transaction) {
         self.outcomes.rolled_back += 1;
         self.updates.truncate(self.updates_before_attempt);
+        if !transaction.is_read_only() {
+            // What they did not find may be what the attempt had deleted.
+            self.ranges.forget_attempt();
+        }
         let (first, count) = (transaction.first_sequence(), u64::from(transaction.write_count()));
         match self.rolled_back.last_mut() {
             _ if count == 0 => {}
@@ -205,6 +220,7 @@ impl ThreadLog {
     /// Nobody knows whether the current attempt committed.
     pub fn uncertain(&mut self, transaction: &Transaction, began_ns: u64) {
         self.outcomes.uncertain += 1;
+        self.ranges.forget_attempt();
         self.updates.truncate(self.updates_before_attempt);
         if !transaction.is_read_only() {
             self.uncertain.push(UncertainTransaction {

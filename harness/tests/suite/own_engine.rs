@@ -1,0 +1,70 @@
+//! An author's own program, as `docs/adding.md` shows it: it does all that the harness does, with one engine more.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const SOURCE: &str = include_str!("../../examples/own_engine.rs");
+
+/// The example, which is built with the tests.
+fn program() -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    let path = own.ancestors().nth(2).unwrap().join("examples/own_engine");
+    assert!(
+        path.exists(),
+        "{} is not there: cargo build -p harness --examples",
+        path.display()
+    );
+    path
+}
+
+#[track_caller]
+fn run(directory: &Path, arguments: &str, code: i32) -> Output {
+    let output = Command::new(program())
+        .args(arguments.split_whitespace())
+        .current_dir(directory)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(code), "{arguments}: {output:?}");
+    output
+}
+
+#[test]
+fn the_documentation_has_the_program_that_is_tested() {
+    let documentation = include_str!("../../../docs/adding.md");
+    assert!(
+        documentation.contains(SOURCE),
+        "docs/adding.md has another own_engine.rs"
+    );
+}
+
+#[test]
+fn an_engine_of_ones_own_is_listed_measured_killed_and_checked() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path();
+    let text = |output: Output| String::from_utf8(output.stdout).unwrap();
+    let list = text(run(place, "list", 0));
+    assert!(list.contains("  own ") && list.contains("  memory "), "{list}");
+    run(place, "explain oltp", 0);
+    let mix = "--engine own --rows 300 --threads 2 --warmup 30ms --duration 150ms";
+    run(
+        place,
+        &format!("--workload oltp {mix} --isolation serializable --out mix"),
+        0,
+    );
+    let record = std::fs::read_to_string(place.join("mix/run.json")).unwrap();
+    assert!(
+        record.contains("\"own\"") && record.contains("cargo run --bin own_engine --"),
+        "{record}"
+    );
+    run(
+        place,
+        "--workload recovery --engine own --rounds 2 --duration 300ms --out recovery",
+        0,
+    );
+    let conform = text(run(place, "conform own --data-dir .", 0));
+    assert!(
+        conform.contains("own: ") && conform.contains(" 0 broken"),
+        "{conform}"
+    );
+    run(place, "conform another", 2);
+}
