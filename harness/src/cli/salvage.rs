@@ -5,7 +5,7 @@ use std::path::Path;
 
 use engine::{Options, SalvageReport, SalvagedTable};
 
-use super::check::check_exists;
+use super::check::{existing, finding};
 use crate::error::{Exit, HarnessError, Result};
 
 /// Keys and ranges named for one table; the rest is counted.
@@ -14,20 +14,18 @@ const NAMED_MAX: usize = 10;
 /// Salvages `database` into `new`. Good when everything came back; failed when something is missing or uncertain.
 ///
 /// # Errors
-/// Usage, when there is no such database, or something at `new` already; what keeps it from being read or written.
+/// Usage, when there is no such database, or something at `new` already. Run, when it cannot be read, or the new one written.
 pub(crate) fn salvage(database: &Path, new: &Path) -> Result<Exit> {
-    check_exists(database)?;
+    let database = existing(database)?;
     if new.exists() {
         return Err(HarnessError::Usage(format!(
             "{} exists already; salvage writes to a path where there is nothing yet",
             new.display()
         )));
     }
-    let report = engine::salvage(database, new, Options::new()).map_err(|error| match error {
-        engine::Error::InvalidOption { .. } | engine::Error::Locked { .. } => {
-            HarnessError::Usage(error.to_string())
-        }
-        error => HarnessError::Verification(error.to_string()),
+    let report = engine::salvage(&database, new, Options::new()).map_err(|error| match error {
+        engine::Error::InvalidOption { .. } => HarnessError::Usage(error.to_string()),
+        error => finding(&database, error),
     })?;
     crate::console::tell(describe(&report, new).trim_end());
     Ok(if report.is_complete() {

@@ -13,3 +13,5 @@ mod powerloss;
 mod reporting;
 mod scenarios;
 mod stopping;
+mod terminal;
+mod unsupported;
