@@ -156,7 +156,9 @@ impl Display {
                 }
                 self.set_message(note);
                 let since = self.last_line.elapsed();
-                if self.interval.lines.is_some_and(|every| since >= every) {
+                // The end of a phase has a line of its own.
+                let is_over = self.total > 0 && *done >= self.total;
+                if !is_over && self.interval.lines.is_some_and(|every| since >= every) {
                     self.line(*done, note);
                 }
             }
@@ -180,7 +182,9 @@ impl Display {
     fn line(&mut self, done: u64, note: &str) {
         self.last_line = Instant::now();
         let far = far(done, self.total, &self.unit);
-        let line = format!("{}: {}: {far}: {note}", self.title, self.phase);
+        let parts = [&self.title, &self.phase, &far, note];
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        let line = parts.join(": ");
         match &self.bar {
             Some(bar) => bar.suspend(|| crate::console::note(line)),
             None => crate::console::note(line),
@@ -205,11 +209,11 @@ impl Display {
             return;
         }
         let template = if total == 0 {
-            "{prefix:<30} {spinner} {msg}".to_owned()
+            "{prefix:<30} {spinner} {wide_msg}".to_owned()
         } else if unit == "ms" {
-            "{prefix:<30} [{bar:24}] {percent:>3} % {msg}".to_owned()
+            "{prefix:<30} [{bar:24}] {percent:>3} % {wide_msg}".to_owned()
         } else {
-            format!("{{prefix:<30}} [{{bar:24}}] {{human_pos}}/{{human_len}} {unit} {{msg}}")
+            format!("{{prefix:<30}} [{{bar:24}}] {{human_pos}}/{{human_len}} {unit} {{wide_msg}}")
         };
         let style = ProgressStyle::with_template(&template)
             .unwrap_or_else(|_| ProgressStyle::default_bar())
@@ -242,7 +246,7 @@ impl Display {
     }
 }
 
-/// How far a phase is, and of how much.
+/// How far a phase is, and of how much; empty where that says nothing.
 fn far(done: u64, total: u64, unit: &str) -> String {
     let shown = |value: u64| match unit {
         "ms" => units::duration(value.saturating_mul(1_000_000)),
@@ -250,6 +254,7 @@ fn far(done: u64, total: u64, unit: &str) -> String {
     };
     let unit = if unit == "ms" { "" } else { unit };
     let text = match total {
+        0 if done == 0 => String::new(),
         0 => format!("{} {unit}", shown(done)),
         _ => format!("{} of {} {unit}", shown(done), shown(total)),
     };
@@ -278,6 +283,7 @@ mod tests {
         assert_eq!(far(1500, 30_000, "ms"), "1.50 s of 30.0 s");
         assert_eq!(far(1500, 0, "rows"), "1,500 rows");
         assert_eq!(far(3, 40, "rounds"), "3 of 40 rounds");
+        assert_eq!(far(0, 0, ""), "");
     }
 
     #[test]

@@ -37,7 +37,12 @@ pub(crate) fn verify(database: &Path) -> Result<Exit> {
 
 /// What an error says of a database: that it cannot be read, of which nothing follows, or that it is damaged.
 pub(super) fn finding(path: &Path, error: Error) -> HarnessError {
-    let text = format!("{}: {error}", path.display());
+    let mut text = error.to_string();
+    // Most name the file themselves.
+    let path_text = path.display().to_string();
+    if !text.contains(&path_text) {
+        text = format!("{path_text}: {text}");
+    }
     match error {
         Error::Corruption { .. } | Error::Mismatch { .. } => HarnessError::Verification(text),
         // Beside a log it was one.

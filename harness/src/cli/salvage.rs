@@ -127,6 +127,33 @@ mod tests {
     }
 
     #[test]
+    fn the_new_database_is_checkpointed_and_its_log_is_small() {
+        const ROWS: u32 = 16_000;
+        let dir = tempfile::tempdir().unwrap();
+        let (old, new) = (dir.path().join("old.db"), dir.path().join("new.db"));
+        let db = Options::new().background(false).open(&old).unwrap();
+        let table = db.create_table("rows").unwrap();
+        for batch in 0..16 {
+            db.write(|tx| {
+                let first = batch * (ROWS / 16);
+                (first..first + ROWS / 16)
+                    .try_for_each(|row| tx.put(table, &row.to_be_bytes(), &[row as u8; 1000]))
+            })
+            .unwrap();
+        }
+        db.close().unwrap();
+        assert_eq!(salvage(&old, &new).unwrap(), Exit::Good);
+        let log = std::fs::read_dir(dir.path().join("new.db-wal")).unwrap();
+        let log_bytes: u64 = log.map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
+        let rows_bytes = u64::from(ROWS) * 1000;
+        assert!(
+            std::fs::metadata(&new).unwrap().len() > rows_bytes,
+            "the rows are in the data file"
+        );
+        assert!(log_bytes < rows_bytes / 8, "{log_bytes} bytes of log");
+    }
+
+    #[test]
     fn damage_is_reported_and_fails() {
         let dir = tempfile::tempdir().unwrap();
         let (old, new) = (dir.path().join("old.db"), dir.path().join("new.db"));

@@ -22,13 +22,15 @@ pub(super) fn heading(record: &RunRecord, width: usize) -> String {
     ));
     text.push_str(&wrapped(&provenance(record), width, ""));
     if record.synthetic {
-        text.push_str("SYNTHETIC: these figures were made up for a demonstration.\n");
+        let words = "SYNTHETIC: these figures were made up for a demonstration.";
+        text.push_str(&wrapped(words, width, ""));
     }
     if record.interrupted {
         text.push_str("INTERRUPTED: what was measured until then is shown.\n");
     }
     if summary::is_dev_build(record) {
-        text.push_str("DEV BUILD: these figures are not for quoting; build with --release to measure.\n");
+        let words = "DEV BUILD: these figures are not for quoting; build with --release to measure.";
+        text.push_str(&wrapped(words, width, ""));
     }
     text
 }
