@@ -442,7 +442,7 @@ mod tests {
     fn counts_take_powers_of_ten() {
         let request = request(&["--rows", "1e6", "--rounds", "1k", "--repeat", "1e2"]).unwrap();
         assert_eq!(
-            (request.rows, request.rounds, request.repeat),
+            (first(&request.rows), request.rounds, request.repeat),
             (Some(1_000_000), Some(1_000), Some(100))
         );
     }

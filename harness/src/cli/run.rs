@@ -18,20 +18,29 @@ use crate::scenarios;
 /// Usage, or what kept the run from being made.
 pub(super) fn run(request: &Request) -> Result<Exit> {
     if let Some(directory) = &request.prepare {
-        return scenarios::load_only(request, directory).map(|()| Exit::Good);
+        return match scenarios::load_only(request, directory) {
+            Ok(()) => Ok(Exit::Good),
+            Err(error) => ended(error),
+        };
     }
     let run = scenarios::prepare(request)?;
     let directories = Directories::create(request)?;
     interrupt::install()?;
-    let record = match scenarios::make(run, &directories) {
-        // What was killed leaves no result; what there was before it is on disk.
-        Err(error @ HarnessError::Run(_)) if interrupt::exit().is_some() => {
+    match scenarios::make(run, &directories) {
+        Ok(record) => finish(record, &directories.out, request.json),
+        Err(error) => ended(error),
+    }
+}
+
+/// What was killed because somebody wanted it leaves no result, and is no failure; what there was before it is on disk.
+fn ended(error: HarnessError) -> Result<Exit> {
+    match (interrupt::exit(), &error) {
+        (Some(exit), HarnessError::Run(_)) => {
             crate::console::note(format_args!("error: {error}"));
-            return Ok(interrupt::exit().unwrap_or(Exit::Interrupted));
+            Ok(exit)
         }
-        made => made?,
-    };
-    finish(record, &directories.out, request.json)
+        _ => Err(error),
+    }
 }
 
 /// Judges the record, writes it with its report, and prints it.
