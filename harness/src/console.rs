@@ -4,7 +4,11 @@
 
 use std::fmt::{Display, Write as _};
 use std::io::{ErrorKind, Write as _};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Fewer columns than these no table is made for, and more no terminal has.
+const WIDTHS: std::ops::RangeInclusive<usize> = 20..=1000;
 
 static HAS_FAILED: AtomicBool = AtomicBool::new(false);
 
@@ -23,6 +27,23 @@ pub(crate) fn tell(text: impl Display) {
 /// A line about how it goes, to standard error.
 pub(crate) fn note(text: impl Display) {
     let _ = writeln!(std::io::stderr().lock(), "{}", shown(&text));
+}
+
+/// Columns for tables that go to `stream`: what `COLUMNS` says, else those of the terminal, else a width that pages and logs
+/// bear.
+pub(crate) fn width(stream: impl AsFd) -> usize {
+    let told = std::env::var("COLUMNS").ok();
+    let terminal = rustix::termios::tcgetwinsize(stream).ok();
+    width_of(told.as_deref(), terminal.map(|size| size.ws_col))
+}
+
+fn width_of(told: Option<&str>, terminal: Option<u16>) -> usize {
+    let told = told.and_then(|text| text.trim().parse().ok());
+    let terminal = terminal.map(usize::from);
+    let columns = told.filter(|of| *of > 0).or(terminal.filter(|of| *of > 0));
+    columns.map_or(reports::DEFAULT_WIDTH, |of| {
+        of.clamp(*WIDTHS.start(), *WIDTHS.end())
+    })
 }
 
 /// The text with control characters, and those that turn the direction of writing, spelled out.
@@ -50,6 +71,22 @@ pub(crate) fn has_failed() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tables_are_as_wide_as_one_is_told_or_as_the_terminal_is() {
+        assert_eq!(width_of(None, None), reports::DEFAULT_WIDTH);
+        assert_eq!(width_of(None, Some(60)), 60);
+        assert_eq!(width_of(Some("70"), Some(60)), 70);
+        // A terminal that does not know its width says 0.
+        assert_eq!(width_of(Some("wide"), Some(0)), reports::DEFAULT_WIDTH);
+        assert_eq!(width_of(Some("0"), Some(60)), 60);
+        assert_eq!(width_of(Some("3"), None), 20);
+        assert_eq!(width_of(Some("99999999"), None), 1000);
+        let file = std::fs::File::open("/dev/null").unwrap();
+        if std::env::var_os("COLUMNS").is_none() {
+            assert_eq!(width(file), reports::DEFAULT_WIDTH, "it is no terminal");
+        }
+    }
 
     #[test]
     fn what_would_command_the_terminal_is_spelled_out() {

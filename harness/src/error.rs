@@ -47,6 +47,10 @@ pub(crate) enum Exit {
     Usage,
     /// A verification failed.
     Verification,
+    /// The run was ended by Ctrl-C; what it had is recorded.
+    Interrupted,
+    /// Likewise, by SIGTERM.
+    Terminated,
 }
 
 impl Exit {
@@ -57,6 +61,9 @@ impl Exit {
             Self::Failed => 1,
             Self::Usage => 2,
             Self::Verification => 3,
+            // As a shell tells that a signal has ended a process: 128 and the signal's number.
+            Self::Interrupted => 130,
+            Self::Terminated => 143,
         }
     }
 }

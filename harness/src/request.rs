@@ -34,7 +34,8 @@ pub(crate) struct Request {
     /// [default: the specification's].
     #[arg(short, long, value_name = "N,..", value_parser = list(parse_threads))]
     pub threads: Option<Values<u16>>,
-    /// Rows to load into each table; several values make a run of each [default: the specification's].
+    /// Rows to load into each table: a whole number such as 100000, 100k, 1M or 1e6; several values make a run of each
+    /// [default: the specification's].
     #[arg(short, long, value_name = "N,..", value_parser = list(parse_count))]
     pub rows: Option<Values<u64>>,
     /// Bytes of a value, for instance 100 or 1KiB; several values make a run of each [default: the specification's].
@@ -47,7 +48,7 @@ pub(crate) struct Request {
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub warmup: Option<Duration>,
     /// Repetitions of each engine; repetitions of different engines interleave [default: the specification's].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "N", value_parser = |text: &str| count_up_to(text, 1000))]
     pub repeat: Option<u32>,
     /// Open loop: transactions offered each second over all threads, at random (Poisson) times; latency then counts
     /// from the intended start. Without it each thread starts its next transaction when the last has ended. Several values
@@ -55,10 +56,10 @@ pub(crate) struct Request {
     #[arg(long, value_name = "PER_SECOND,..", value_parser = list(parse_rate))]
     pub rate: Option<Values<f64>>,
     /// What a commit must survive before it is acknowledged: sync, no-sync [default: the specification's].
-    #[arg(long, value_name = "LEVEL", value_parser = parse_durability)]
+    #[arg(long, value_name = "LEVEL", value_parser = str::parse::<Durability>)]
     pub durability: Option<Durability>,
     /// Isolation level: read-committed, snapshot, ... [default: the specification's].
-    #[arg(long, value_name = "LEVEL", value_parser = parse_isolation)]
+    #[arg(long, value_name = "LEVEL", value_parser = str::parse::<Isolation>)]
     pub isolation: Option<Isolation>,
     /// Memory for the engine's page cache, for instance 64MiB; several values make a run of each [default: the
     /// specification's, else the engine's].
@@ -87,7 +88,7 @@ pub(crate) struct Request {
     #[arg(long)]
     pub deep: bool,
     /// Rounds of kill and reopen, or of power loss.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", value_parser = |text: &str| count_up_to(text, 100_000))]
     pub rounds: Option<u32>,
     /// The file system acknowledges every sync of the work and ignores it, so commits must get
     /// lost and be reported. Shows that the scenario finds what it is there to find.
@@ -105,8 +106,17 @@ pub(crate) struct Request {
     /// Write the record as JSON to standard output; text for people goes to standard error.
     #[arg(long)]
     pub json: bool,
-    /// Keep the databases after the run, as it left them; where, is told at the end. `harness inspect`, `verify` and `salvage`
-    /// take them. For one to begin runs with, see --prepare.
+    /// A line about each so long a part of what runs: how far it is, and the rate and latency of that part; to standard
+    /// error, also with --json. From 250ms on; 0 for none [default: 10s, and on a terminal a bar].
+    #[arg(long, value_name = "TIME", value_parser = parse_report_interval)]
+    pub report_interval: Option<Duration>,
+    /// What to call the run in its record, its page and comparisons, for instance "larger cache".
+    #[arg(long, value_name = "TEXT", value_parser = parse_label)]
+    pub label: Option<String>,
+    /// Keep the databases after the run, as it left them: below --data-dir, or else the output directory, as
+    /// databases-RUN-PROCESS/ENGINE-REPETITION; where, is told at the end. `harness inspect`, `verify` and `salvage` take them.
+    /// Kept are those that are still there when a run ends: of the mixes all, of powerloss also states that were found wrong,
+    /// of others the last. For one to begin runs with, see --prepare.
     #[arg(long)]
     pub keep: bool,
     /// Only load the database of each engine, into this new directory, for runs with --use.
@@ -290,6 +300,34 @@ fn parse_threads(text: &str) -> Result<u16, String> {
         .ok_or_else(|| format!("`{text}` is not a number of threads; expected 1 to {}", u16::MAX))
 }
 
+fn count_up_to(text: &str, most: u32) -> Result<u32, String> {
+    let count = parse_count(text)?;
+    u32::try_from(count)
+        .ok()
+        .filter(|count| (1..=most).contains(count))
+        .ok_or_else(|| format!("{text} is not in 1..={most}"))
+}
+
+/// Shorter than that are no intervals of the record.
+fn parse_report_interval(text: &str) -> Result<Duration, String> {
+    let time = parse_duration(text)?;
+    if time.is_zero() || time >= Duration::from_millis(250) {
+        return Ok(time);
+    }
+    Err(format!(
+        "{text} is too short; expected 250ms or longer, or 0 for no lines"
+    ))
+}
+
+fn parse_label(text: &str) -> Result<String, String> {
+    const LENGTH_MAX: usize = 200;
+    let label = text.trim();
+    if label.is_empty() || label.chars().count() > LENGTH_MAX || label.contains(char::is_control) {
+        return Err(format!("expected 1 to {LENGTH_MAX} characters on one line"));
+    }
+    Ok(label.to_owned())
+}
+
 fn parse_rate(text: &str) -> Result<f64, String> {
     match parse_number(text) {
         Ok(rate) if rate > 0.0 => Ok(rate),
@@ -297,18 +335,6 @@ fn parse_rate(text: &str) -> Result<f64, String> {
             "`{text}` is not a rate; expected transactions each second above 0, for instance 5000"
         )),
     }
-}
-
-fn parse_durability(text: &str) -> Result<Durability, String> {
-    match text.to_lowercase().replace('_', "-").as_str() {
-        "nosync" => Ok(Durability::NoSync),
-        "none" | "memory" => Ok(Durability::InMemory),
-        other => other.parse(),
-    }
-}
-
-fn parse_isolation(text: &str) -> Result<Isolation, String> {
-    text.to_lowercase().replace(['_', ' '], "-").parse()
 }
 
 #[cfg(test)]
@@ -413,6 +439,15 @@ mod tests {
     }
 
     #[test]
+    fn counts_take_powers_of_ten() {
+        let request = request(&["--rows", "1e6", "--rounds", "1k", "--repeat", "1e2"]).unwrap();
+        assert_eq!(
+            (first(&request.rows), request.rounds, request.repeat),
+            (Some(1_000_000), Some(1_000), Some(100))
+        );
+    }
+
+    #[test]
     fn bad_figures_are_refused() {
         for bad in [
             ["--rows", "many"],
@@ -423,6 +458,12 @@ mod tests {
             ["--threads", "70000"],
             ["--threads", "1,1"],
             ["--set", "page-size=4096"],
+            ["--rows", "1.5"],
+            ["--rounds", "1e6"],
+            ["--rounds", "0"],
+            ["--report-interval", "100ms"],
+            ["--label", " "],
+            ["--label", "a\nb"],
             ["--duration", "10"],
             ["--durability", "maybe"],
             ["--rows", "99999999999999999M"],
@@ -499,6 +540,8 @@ mod tests {
             "overwrite",
             "data-dir",
             "json",
+            "report-interval",
+            "label",
             "keep",
             "prepare",
             "help",

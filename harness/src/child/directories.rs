@@ -29,6 +29,8 @@ const RUNS: &str = "target/harness";
 pub(crate) struct Directories {
     /// The run's name, unique among those of its parent directory.
     pub run_id: String,
+    /// What whoever started the run calls it.
+    pub label: Option<String>,
     /// For the record, the report and the plots.
     pub out: PathBuf,
     /// For databases and job files; this run's own.
@@ -90,6 +92,7 @@ impl Directories {
         }
         Ok(Self {
             run_id,
+            label: request.label.clone(),
             out,
             data,
             keep: request.keep,

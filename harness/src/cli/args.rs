@@ -35,8 +35,17 @@ Examples:
 
 What a setting means to a workload, and its default there: `harness explain NAME`.
 
-Exit codes: 0 good; 1 a measured criterion failed or a run could not be made; 2 usage or bad specification;
-3 verification failed.
+Exit codes:
+    0  all that was measured and verified is good
+    1  a measured criterion failed, a run could not be made or not in all parts, or a file could not be read or written;
+       of verify: the database cannot be read (permission, I/O error, in use, none at all); of salvage: something is
+       missing or uncertain
+    2  wrong usage: arguments, a specification, or something that an engine or a workload does not have; nothing was run
+    3  verification failed, or a database is damaged
+  130  ended by Ctrl-C, 143 by SIGTERM: what the run had is recorded
+
+Counts are whole numbers such as 100000, 100k, 1M or 1e6; sizes 4096, 1KiB or 64MiB; durations 250ms, 10s or 1m30s.
+Tables are as wide as the terminal, or as COLUMNS says.
 
 Figures from a dev build (plain `cargo run`) are not for quoting: use `cargo run --release -p harness`.";
 
@@ -84,14 +93,16 @@ pub(crate) enum Command {
     },
     /// Say what the files of a database say of themselves: IDs, time lines, log positions. They are only read.
     Inspect {
-        /// The database.
+        /// The database, or a directory that a run has kept.
         #[arg(value_name = "DB")]
         database: PathBuf,
     },
     /// Check the structure of a database: every page, checksum and reference. It is only read; what is in its log is
     /// redone in memory.
+    ///
+    /// Exit code 0 when it is sound, 1 when it cannot be read, 3 when it is damaged.
     Verify {
-        /// The database.
+        /// The database, or a directory that a run has kept.
         #[arg(value_name = "DB")]
         database: PathBuf,
     },
@@ -99,7 +110,7 @@ pub(crate) enum Command {
     ///
     /// Exit code 0 when everything was recovered, 1 when something is missing or uncertain.
     Salvage {
-        /// The damaged database; it is only read.
+        /// The damaged database, or a directory that a run has kept; it is only read.
         #[arg(value_name = "DB")]
         database: PathBuf,
         /// The database to create; there must be nothing at this path.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use workloads::spec::{BUILTIN_NAMES, builtin};
 
-use crate::drivers::factories;
+use crate::drivers::{absent, factories};
 use crate::engine_options::COMMON;
 use crate::error::{HarnessError, Result};
 use crate::scenarios;
@@ -18,9 +18,8 @@ pub(crate) fn list() -> Result<String> {
     }
     text.push_str("\nScenarios (run with --workload NAME):\n");
     for scenario in scenarios::named() {
-        let lacks = scenario
-            .lacks
-            .map(|lacks| format!(" (not in this build: {lacks})"));
+        let lacks = scenario.lacks.map(not_built);
+        let lacks = lacks.or(scenario.lacks_part.map(|lacks| format!(" ({lacks})")));
         let _ = writeln!(
             text,
             "  {:<18} {}{}",
@@ -55,6 +54,10 @@ pub(crate) fn list() -> Result<String> {
             let _ = writeln!(text, "  {:<18}   {name:<34} {}", "", setting.about);
         }
     }
+    for engine in absent() {
+        let lacks = not_built(engine.lacks);
+        let _ = writeln!(text, "  {:<18} {}{lacks}", engine.name, engine.about);
+    }
     text.push_str(
         "\nSettings of an engine are given with --set ENGINE.KEY=VALUE; every engine also takes:\n",
     );
@@ -64,14 +67,37 @@ pub(crate) fn list() -> Result<String> {
     Ok(text)
 }
 
+fn not_built(lacks: &str) -> String {
+    format!(" (not in this build: {lacks})")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn what_this_build_lacks_is_listed_with_how_to_get_it() {
+        let text = list().unwrap();
+        for feature in [
+            cfg!(not(feature = "sqlite")).then_some("--features sqlite"),
+            cfg!(not(all(feature = "fuse", target_os = "linux"))).then_some("--features fuse"),
+            cfg!(not(feature = "schedules")).then_some("--features schedules"),
+        ]
+        .into_iter()
+        .flatten()
+        {
+            assert!(text.contains(feature), "{feature} is missing in\n{text}");
+        }
+        assert_eq!(
+            text.contains("not in this build"),
+            absent().next().is_some() || scenarios::named().iter().any(|of| of.lacks.is_some())
+        );
+    }
+
+    #[test]
     fn the_list_has_every_workload_and_engine() {
         let text = list().unwrap();
-        for name in scenarios::names().chain(["memory"]) {
+        for name in scenarios::names().chain(["memory", "sqlite"]) {
             assert!(
                 text.contains(&format!("  {name} ")),
                 "{name} is missing in\n{text}"

@@ -18,8 +18,9 @@ pub(crate) fn report(runs: &[PathBuf], out: Option<&Path>) -> Result<Exit> {
         .iter()
         .map(|path| RunRecord::load(path).map_err(|error| HarnessError::Usage(error.to_string())))
         .collect::<Result<_>>()?;
+    let columns = crate::console::width(std::io::stdout());
     for record in &records {
-        crate::console::tell(super::run::table(record));
+        crate::console::tell(super::run::table(record, columns));
     }
     let failed = |error: reports::ReportError| HarnessError::Run(error.to_string());
     let files = match (records.as_slice(), runs) {
@@ -32,6 +33,8 @@ pub(crate) fn report(runs: &[PathBuf], out: Option<&Path>) -> Result<Exit> {
             reports::write_report(out.unwrap_or(beside), record).map_err(failed)?
         }
         (records, _) => {
+            let names: Vec<String> = records.iter().map(RunRecord::name_with_label).collect();
+            crate::console::tell(format_args!("comparison of {}", names.join(", ")));
             reports::write_comparison(out.unwrap_or(Path::new(COMPARISON)), records).map_err(failed)?
         }
     };

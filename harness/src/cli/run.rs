@@ -18,20 +18,41 @@ use crate::scenarios;
 /// Usage, or what kept the run from being made.
 pub(super) fn run(request: &Request) -> Result<Exit> {
     if let Some(directory) = &request.prepare {
-        return scenarios::load_only(request, directory).map(|()| Exit::Good);
+        return match scenarios::load_only(request, directory) {
+            Ok(()) => Ok(Exit::Good),
+            Err(error) => ended(error),
+        };
     }
     let run = scenarios::prepare(request)?;
     let directories = Directories::create(request)?;
     interrupt::install()?;
-    let record = scenarios::make(run, &directories)?;
-    finish(record, &directories.out, request.json)
+    match scenarios::make(run, &directories) {
+        Ok(record) => finish(record, &directories.out, request.json),
+        Err(error) => ended(error),
+    }
+}
+
+/// What was killed because somebody wanted it leaves no result, and is no failure; what there was before it is on disk.
+fn ended(error: HarnessError) -> Result<Exit> {
+    match (interrupt::exit(), &error) {
+        (Some(exit), HarnessError::Run(_)) => {
+            crate::console::note(format_args!("error: {error}"));
+            Ok(exit)
+        }
+        _ => Err(error),
+    }
 }
 
 /// Judges the record, writes it with its report, and prints it.
 fn finish(mut record: RunRecord, out: &Path, json: bool) -> Result<Exit> {
     record.verdicts = reports::evaluate(&record);
     let files = reports::write_report(out, &record).map_err(|error| HarnessError::Run(error.to_string()))?;
-    let mut text = table(&record);
+    let columns = if json {
+        crate::console::width(std::io::stderr())
+    } else {
+        crate::console::width(std::io::stdout())
+    };
+    let mut text = table(&record, columns);
     let _ = write!(text, "\nreport: {}", files.html.display());
     if json {
         let json = record
@@ -42,37 +63,42 @@ fn finish(mut record: RunRecord, out: &Path, json: bool) -> Result<Exit> {
     } else {
         crate::console::tell(&text);
     }
-    Ok(exit_of(&record))
+    Ok(exit_of(&record, interrupt::exit()))
 }
 
-/// The record as text for a terminal.
-pub(super) fn table(record: &RunRecord) -> String {
+/// The record as text for a terminal of so many columns.
+pub(super) fn table(record: &RunRecord, columns: usize) -> String {
     if record.ratios.is_empty() {
-        reports::text_table(record)
+        reports::text_table_within(record, columns)
     } else {
-        reports::text_ratios(record)
+        reports::text_ratios_within(record, columns)
     }
 }
 
-/// How a run with this record ends.
-fn exit_of(record: &RunRecord) -> Exit {
+/// How a run with this record ends. What was found wrong comes before that somebody has ended it, and that before what is
+/// missing for it.
+fn exit_of(record: &RunRecord, signal: Option<Exit>) -> Exit {
     if record.verification_failed() {
         return Exit::Verification;
+    }
+    // A signal that comes when everything is measured interrupts nothing.
+    if let Some(exit) = signal.filter(|_| record.interrupted) {
+        return exit;
     }
     let failed = record
         .measurements
         .iter()
         .any(|measurement| matches!(measurement.status, Status::Failed { .. }));
-    let ran_nothing = !record.measurements.is_empty()
-        && record
-            .measurements
-            .iter()
-            .all(|measurement| matches!(measurement.status, Status::Unsupported { .. }));
+    // What can be known is refused before a run; what an engine refuses in it was asked for and was not done.
+    let refused = record
+        .measurements
+        .iter()
+        .any(|measurement| matches!(measurement.status, Status::Unsupported { .. }));
     let missed = record
         .verdicts
         .iter()
         .any(|verdict| verdict.outcome == Outcome::Fail);
-    if failed || ran_nothing || missed {
+    if failed || refused || missed {
         Exit::Failed
     } else {
         Exit::Good
@@ -105,6 +131,7 @@ mod tests {
 
     #[test]
     fn exit_codes_follow_the_worst_finding() {
+        let exit_of = |record: &RunRecord| exit_of(record, None);
         assert_eq!(exit_of(&record(Status::Ok, verified())), Exit::Good);
         let wrong = Verification::Failed {
             what: vec!["row 1".into()],
@@ -115,20 +142,18 @@ mod tests {
         };
         assert_eq!(exit_of(&record(failed, Verification::default())), Exit::Failed);
         let unsupported = Status::Unsupported { reason: "no".into() };
-        assert_eq!(
-            exit_of(&record(unsupported.clone(), Verification::default())),
-            Exit::Failed
-        );
         let mut mixed = record(Status::Ok, verified());
+        assert_eq!(exit_of(&mixed), Exit::Good);
         mixed.measurements.push(Measurement {
             status: unsupported,
             ..Measurement::default()
         });
         assert_eq!(
             exit_of(&mixed),
-            Exit::Good,
-            "one engine ran, and what the other cannot do is recorded"
+            Exit::Failed,
+            "one engine ran, and the other was asked for too"
         );
+        mixed.measurements.pop();
         mixed.verdicts.push(Verdict {
             outcome: Outcome::Fail,
             ..Verdict::default()
@@ -138,5 +163,26 @@ mod tests {
             mixed.verdicts[0].outcome = outcome;
             assert_eq!(exit_of(&mixed), Exit::Good, "{outcome:?} is no failure");
         }
+    }
+
+    #[test]
+    fn an_interrupted_run_says_so_unless_something_was_wrong() {
+        let mut record = record(Status::NotRun, Verification::default());
+        record.interrupted = true;
+        for signal in [Exit::Interrupted, Exit::Terminated] {
+            assert_eq!(exit_of(&record, Some(signal)), signal);
+        }
+        record.measurements[0].verification = Verification::Failed {
+            what: vec!["row 1".into()],
+        };
+        assert_eq!(exit_of(&record, Some(Exit::Interrupted)), Exit::Verification);
+        record.measurements[0].verification = verified();
+        record.interrupted = false;
+        assert_eq!(
+            exit_of(&record, Some(Exit::Interrupted)),
+            Exit::Good,
+            "it came too late to interrupt"
+        );
+        assert_eq!((Exit::Interrupted.code(), Exit::Terminated.code()), (130, 143));
     }
 }

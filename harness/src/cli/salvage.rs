@@ -5,7 +5,7 @@ use std::path::Path;
 
 use engine::{Options, SalvageReport, SalvagedTable};
 
-use super::check::check_exists;
+use super::check::{existing, finding};
 use crate::error::{Exit, HarnessError, Result};
 
 /// Keys and ranges named for one table; the rest is counted.
@@ -14,20 +14,18 @@ const NAMED_MAX: usize = 10;
 /// Salvages `database` into `new`. Good when everything came back; failed when something is missing or uncertain.
 ///
 /// # Errors
-/// Usage, when there is no such database, or something at `new` already; what keeps it from being read or written.
+/// Usage, when there is no such database, or something at `new` already. Run, when it cannot be read, or the new one written.
 pub(crate) fn salvage(database: &Path, new: &Path) -> Result<Exit> {
-    check_exists(database)?;
+    let database = existing(database)?;
     if new.exists() {
         return Err(HarnessError::Usage(format!(
             "{} exists already; salvage writes to a path where there is nothing yet",
             new.display()
         )));
     }
-    let report = engine::salvage(database, new, Options::new()).map_err(|error| match error {
-        engine::Error::InvalidOption { .. } | engine::Error::Locked { .. } => {
-            HarnessError::Usage(error.to_string())
-        }
-        error => HarnessError::Verification(error.to_string()),
+    let report = engine::salvage(&database, new, Options::new()).map_err(|error| match error {
+        engine::Error::InvalidOption { .. } => HarnessError::Usage(error.to_string()),
+        error => finding(&database, error),
     })?;
     crate::console::tell(describe(&report, new).trim_end());
     Ok(if report.is_complete() {
@@ -126,6 +124,33 @@ mod tests {
         assert!(message.contains("exists already"), "{message}");
         let message = salvage(&dir.path().join("none"), &new).unwrap_err().to_string();
         assert!(message.contains("no database at"), "{message}");
+    }
+
+    #[test]
+    fn the_new_database_is_checkpointed_and_its_log_is_small() {
+        const ROWS: u32 = 16_000;
+        let dir = tempfile::tempdir().unwrap();
+        let (old, new) = (dir.path().join("old.db"), dir.path().join("new.db"));
+        let db = Options::new().background(false).open(&old).unwrap();
+        let table = db.create_table("rows").unwrap();
+        for batch in 0..16 {
+            db.write(|tx| {
+                let first = batch * (ROWS / 16);
+                (first..first + ROWS / 16)
+                    .try_for_each(|row| tx.put(table, &row.to_be_bytes(), &[row as u8; 1000]))
+            })
+            .unwrap();
+        }
+        db.close().unwrap();
+        assert_eq!(salvage(&old, &new).unwrap(), Exit::Good);
+        let log = std::fs::read_dir(dir.path().join("new.db-wal")).unwrap();
+        let log_bytes: u64 = log.map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
+        let rows_bytes = u64::from(ROWS) * 1000;
+        assert!(
+            std::fs::metadata(&new).unwrap().len() > rows_bytes,
+            "the rows are in the data file"
+        );
+        assert!(log_bytes < rows_bytes / 8, "{log_bytes} bytes of log");
     }
 
     #[test]

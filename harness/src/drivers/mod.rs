@@ -96,6 +96,26 @@ impl TargetFactory for Added {
     }
 }
 
+/// An engine that this build does not have.
+pub(crate) struct Absent {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is.
+    pub about: &'static str,
+    /// How to get it.
+    pub lacks: &'static str,
+}
+
+/// The engines that other builds have.
+pub(crate) fn absent() -> impl Iterator<Item = Absent> {
+    let sqlite = Absent {
+        name: "sqlite",
+        about: "SQLite, built from its source",
+        lacks: "build with --features sqlite",
+    };
+    cfg!(not(feature = "sqlite")).then_some(sqlite).into_iter()
+}
+
 /// Engines with injected bugs, known by name only, to test the harness itself.
 #[cfg(debug_assertions)]
 fn injected(name: &str) -> Option<Box<dyn TargetFactory>> {
@@ -121,9 +141,11 @@ pub(crate) fn factory(name: &str) -> Result<Box<dyn TargetFactory>> {
         return Ok(factory);
     }
     injected(name).ok_or_else(|| {
-        if cfg!(not(feature = "sqlite")) && name.starts_with("sqlite") {
+        // Also with an injected bug, such as `sqlite-lossy`.
+        if let Some(absent) = absent().find(|absent| name.starts_with(absent.name)) {
             return HarnessError::Usage(format!(
-                "the engine `{name}` is not in this build: build with --features sqlite"
+                "the engine `{name}` is not in this build: {}",
+                absent.lacks
             ));
         }
         let engines = factories();

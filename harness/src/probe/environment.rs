@@ -10,6 +10,7 @@ use reports::record::{Build, Environment, Profile};
 pub(crate) fn environment(data_directory: &Path) -> Environment {
     let mount = mount_of(data_directory);
     Environment {
+        host: read_line("/proc/sys/kernel/hostname"),
         os: os_name(),
         kernel: read_line("/proc/sys/kernel/osrelease").map(|release| format!("Linux {release}")),
         cpu_model: cpu_model(),
@@ -22,7 +23,7 @@ pub(crate) fn environment(data_directory: &Path) -> Environment {
     }
 }
 
-/// How this program was built.
+/// How this program was built, as far as its build script could tell.
 pub(crate) fn build() -> Build {
     Build {
         version: env!("CARGO_PKG_VERSION").into(),
@@ -32,9 +33,10 @@ pub(crate) fn build() -> Build {
             Profile::Release
         },
         debug_assertions: cfg!(debug_assertions),
-        revision: option_env!("PALIMPSEST_REVISION").map(str::to_owned),
+        revision: option_env!("PALIMPSEST_BUILD_REVISION").map(str::to_owned),
+        dirty: option_env!("PALIMPSEST_BUILD_DIRTY").map(|dirty| dirty == "true"),
         compiler: option_env!("PALIMPSEST_COMPILER").map(str::to_owned),
-        target: Some(format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS)),
+        target: option_env!("PALIMPSEST_TARGET").map(str::to_owned),
     }
 }
 
@@ -121,6 +123,25 @@ mod tests {
         assert!(found.kernel.is_some_and(|kernel| kernel.starts_with("Linux ")));
         assert!(found.memory_bytes.is_some_and(|bytes| bytes > 1 << 20));
         assert!(found.file_system.is_some_and(|name| !name.is_empty()));
+    }
+
+    #[test]
+    fn the_build_tells_its_compiler_and_target_and_of_a_checkout_its_revision() {
+        let build = build();
+        assert!(build.compiler.is_some_and(|text| text.starts_with("rustc ")));
+        assert!(
+            build
+                .target
+                .is_some_and(|text| text.contains(std::env::consts::ARCH))
+        );
+        // A tarball knows neither, and who packages it may tell the first alone.
+        assert!(build.revision.is_some() || build.dirty.is_none());
+        if let (Some(revision), Some(_)) = (build.revision, build.dirty) {
+            assert!(
+                revision.len() >= 40 && revision.chars().all(|c| c.is_ascii_hexdigit()),
+                "{revision}"
+            );
+        }
     }
 
     #[test]

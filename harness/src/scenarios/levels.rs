@@ -1,6 +1,6 @@
-//! At which durability and isolation an engine runs a specification.
+//! At which durability and isolation an engine runs a specification, and what is refused before anything runs.
 
-use workloads::driver::{Capabilities, Durability, Isolation};
+use workloads::driver::{Capabilities, Durability, Isolation, TargetFactory};
 use workloads::spec::Spec;
 
 /// The levels at which one engine runs a specification.
@@ -26,15 +26,15 @@ pub(crate) fn levels(capabilities: &Capabilities, spec: &Spec) -> Result<Levels,
         durability = Durability::InMemory;
         if spec.durability != durability {
             notes.push(format!(
-                "{} keeps nothing: a bound, not a competitor",
+                "{} keeps nothing, whatever the durability: a bound, not a competitor",
                 capabilities.name
             ));
         }
         if !capabilities.isolations.contains(&isolation) {
             isolation = capabilities.isolations.last().copied().unwrap_or(isolation);
             notes.push(format!(
-                "{} has no isolation above {isolation}",
-                capabilities.name
+                "{} has no {}; it runs at {isolation}, which is weaker: a bound, not a competitor",
+                capabilities.name, spec.isolation
             ));
         }
     } else if let Some(stronger) = capabilities
@@ -57,6 +57,32 @@ pub(crate) fn levels(capabilities: &Capabilities, spec: &Spec) -> Result<Levels,
     }
 }
 
+/// What an engine cannot do of what a specification, and checkpoints at given times, ask; each with what it can. Empty if it can
+/// be run. A bound is run at what it has ([`levels()`]). How a database is opened is checked apart
+/// ([`EngineOptions`](crate::engine_options::EngineOptions)).
+pub(crate) fn refusals(factory: &dyn TargetFactory, spec: &Spec, has_checkpoints: bool) -> Vec<String> {
+    let capabilities = factory.capabilities();
+    let name = &capabilities.name;
+    let mut found: Vec<String> = levels(capabilities, spec).err().into_iter().collect();
+    if !capabilities.persistent {
+        return found;
+    }
+    if has_checkpoints && !capabilities.checkpoint {
+        found.push(format!("{name} has no checkpoints that can be asked for"));
+    }
+    let values = spec.tables.iter().map(|table| table.value.size.max).max();
+    if let Some((max, asked)) = capabilities.value_len_max.zip(values)
+        && asked > max as u64
+    {
+        found.push(format!(
+            "{name} has no values of {} (at most {})",
+            units::bytes(asked),
+            units::bytes(max as u64)
+        ));
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +101,24 @@ mod tests {
             (Durability::InMemory, Isolation::ReadCommitted)
         );
         assert_eq!(levels.notes.len(), 2, "{:?}", levels.notes);
+    }
+
+    #[test]
+    fn what_an_engine_does_not_have_is_refused_with_what_it_has_and_a_bound_is_exempt() {
+        let mut spec = builtin("oltp").unwrap();
+        let refused =
+            |engine: &str, spec: &Spec| refusals(factory(engine).unwrap().as_ref(), spec, true).join("; ");
+        assert_eq!(refused("palimpsest", &spec), "");
+        assert_eq!(refused("memory", &spec), "");
+        spec.isolation = Isolation::Serializable;
+        spec.tables[0].value.size.max = 2 << 30;
+        let refusal = refused("palimpsest", &spec);
+        assert!(
+            refusal.contains("it supports read-committed, snapshot")
+                && refusal.contains("2.00 GiB (at most 1.00 GiB)"),
+            "{refusal}"
+        );
+        assert_eq!(refused("memory", &spec), "");
     }
 
     #[test]

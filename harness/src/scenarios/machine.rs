@@ -26,6 +26,7 @@ pub(crate) fn new_record(directories: &Directories, workload: Workload) -> RunRe
         directories.run_id.clone(),
         reports::time::rfc3339(SystemTime::now()),
     );
+    record.label.clone_from(&directories.label);
     record.command = Command {
         argv: arguments(0),
         display: Some(command_to_type()),

@@ -41,6 +41,8 @@ pub(crate) struct Scenario {
     pub takes_lists: bool,
     /// What the build lacks that it needs, and how to get it.
     pub lacks: Option<&'static str>,
+    /// A part of it that the build lacks, and how to get it.
+    pub lacks_part: Option<&'static str>,
     /// Checks a request, before anything is made, and returns what makes the run.
     pub prepare: fn(&Request) -> Result<Run>,
     /// What a child process does that this scenario has started.
@@ -119,6 +121,9 @@ pub(crate) fn explain(name: &str) -> Result<String> {
     }
     if let Some(lacks) = scenario.lacks {
         text.push_str(&format!("\nNot in this build: {lacks}.\n"));
+    }
+    if let Some(lacks) = scenario.lacks_part {
+        text.push_str(&format!("\nIn part: {lacks}.\n"));
     }
     Ok(text)
 }
@@ -236,6 +241,7 @@ const EMPTY: Scenario = Scenario {
     accepts: &[],
     takes_lists: false,
     lacks: None,
+    lacks_part: None,
     prepare: |_| Err(HarnessError::Usage("this scenario is not in this build".into())),
     work: |_| Err(HarnessError::Usage("this scenario has no child processes".into())),
 };

@@ -15,3 +15,5 @@ mod powerloss;
 mod reporting;
 mod scenarios;
 mod stopping;
+mod terminal;
+mod unsupported;

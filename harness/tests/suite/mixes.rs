@@ -238,16 +238,3 @@ fn lost_commits_are_found_and_make_exit_code_3() {
         );
     }
 }
-
-#[test]
-fn what_an_engine_cannot_honour_is_recorded_and_not_weakened() {
-    let finished = tiny("oltp", "palimpsest,memory", "--isolation serializable").finish();
-    finished.expect_code(0);
-    let record = finished.record();
-    assert_eq!(measurement(&record, 0)["status"]["state"], "unsupported");
-    let reason = measurement(&record, 0)["status"]["reason"].as_str().unwrap();
-    assert!(reason.contains("serializable"), "{reason}");
-    tiny("oltp", "palimpsest", "--isolation serializable")
-        .finish()
-        .expect_code(1);
-}

@@ -36,7 +36,7 @@ fn interrupt(run: &Run, begun: &str, signals: &[Signal]) -> Option<i32> {
 #[test]
 fn an_interrupted_run_is_verified_and_recorded() {
     let run = harness("--workload oltp --engine memory --rows 500 --warmup 0s --duration 60s --repeat 2");
-    assert_eq!(interrupt(&run, "load", &[Signal::INT]), Some(0));
+    assert_eq!(interrupt(&run, "load", &[Signal::INT]), Some(130));
     let record = record(&run.out());
     assert_eq!(record["interrupted"], true);
     let first = measurement(&record, 0);
@@ -63,16 +63,15 @@ fn a_terminal_that_goes_away_ends_no_run() {
 fn a_second_signal_kills_and_still_leaves_a_record() {
     // So many rows that the load is what gets interrupted twice.
     let run = harness("--workload oltp --engine memory --rows 500 --warmup 0s --duration 60s");
-    assert_eq!(
-        interrupt(&run, "load", &[Signal::INT; 2]),
-        Some(if was_killed(&run) { 1 } else { 0 })
-    );
+    assert_eq!(interrupt(&run, "load", &[Signal::INT; 2]), Some(130));
     assert_eq!(record(&run.out())["interrupted"], true);
 }
 
-/// Whether the second signal came before the clean end did.
-fn was_killed(run: &Run) -> bool {
-    measurement(&record(&run.out()), 0)["status"]["state"] == "failed"
+#[test]
+fn a_terminated_run_tells_which_signal_it_was() {
+    let run = harness("--workload oltp --engine memory --rows 500 --warmup 0s --duration 60s");
+    assert_eq!(interrupt(&run, "load", &[Signal::TERM]), Some(143));
+    assert_eq!(record(&run.out())["interrupted"], true);
 }
 
 #[test]
@@ -109,4 +108,11 @@ fn databases_are_removed_unless_they_are_to_be_kept() {
     let finished = check.finish();
     finished.expect_code(0);
     assert!(finished.stdout().contains("sound"));
+    let salvage = harness(&format!(
+        "salvage {} new.db",
+        database.join("palimpsest-1").display()
+    ));
+    let finished = salvage.finish();
+    finished.expect_code(0);
+    assert!(finished.stdout().contains("everything was recovered"));
 }

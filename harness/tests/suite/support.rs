@@ -30,6 +30,12 @@ pub(crate) fn tiny(workload: &str, engine: &str, more: &str) -> Run {
 }
 
 impl Run {
+    /// With a label, which may have spaces.
+    pub(crate) fn label(mut self, label: &str) -> Self {
+        self.arguments.extend(["--label".to_owned(), label.to_owned()]);
+        self
+    }
+
     /// The output directory that [`Run::finish`] gives to the harness.
     pub(crate) fn out(&self) -> PathBuf {
         self.directory.path().join("out")

@@ -12,6 +12,8 @@ use units::or_missing;
 #[derive(Debug, Serialize)]
 struct ComparisonContext {
     count: usize,
+    /// Of the runs that have one.
+    labels: Vec<String>,
     synthetic: bool,
     dev_build: bool,
     tables: Tables,
@@ -55,6 +57,7 @@ pub(super) fn render_with(records: &[RunRecord], plots: &[Plot]) -> Result<Strin
         .collect();
     let context = ComparisonContext {
         count: records.len(),
+        labels: records.iter().filter_map(|record| record.label.clone()).collect(),
         synthetic: records.iter().any(|record| record.synthetic),
         dev_build: records.iter().any(summary::is_dev_build),
         tables: table::comparison(records),
@@ -78,11 +81,12 @@ fn by_engine(record: &RunRecord, read: fn(&Settings) -> Option<String>) -> Strin
 /// What is not the same in all runs and so may explain a difference.
 fn differences(records: &[RunRecord]) -> Vec<Difference> {
     type Reading = fn(&RunRecord) -> String;
-    let readings: [(&'static str, Reading); 18] = [
+    let readings: [(&'static str, Reading); 20] = [
         ("Completeness", |r| {
             let words = ["complete", "interrupted before its end"];
             words[usize::from(r.interrupted)].to_owned()
         }),
+        ("Label", |r| or_missing(r.label.clone(), |text| text)),
         ("Workload", |r| r.workload.name.clone()),
         ("Seed", |r| r.workload.seed.to_string()),
         ("Overrides", |r| {
@@ -95,10 +99,11 @@ fn differences(records: &[RunRecord]) -> Vec<Difference> {
             overrides.join(", ")
         }),
         ("Version", |r| r.build.version.clone()),
-        ("Revision", |r| or_missing(r.build.revision.clone(), |text| text)),
+        ("Revision", |r| or_missing(r.build.revision_words(), |text| text)),
         ("Build profile", |r| {
             format!("{:?}", r.build.profile).to_lowercase()
         }),
+        ("Host", |r| or_missing(r.environment.host.clone(), |text| text)),
         ("CPU", |r| {
             or_missing(r.environment.cpu_model.clone(), |text| text)
         }),

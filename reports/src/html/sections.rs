@@ -25,6 +25,8 @@ pub(super) fn environment(record: &RunRecord) -> Vec<Fact> {
     };
     let assertions = if build.debug_assertions { "with" } else { "without" };
     vec![
+        fact("Label", text(&record.label)),
+        fact("Host", text(&environment.host)),
         fact("CPU", text(&environment.cpu_model)),
         fact(
             "Processors",
@@ -39,7 +41,13 @@ pub(super) fn environment(record: &RunRecord) -> Vec<Fact> {
         fact("Mount options", text(&environment.mount_options)),
         fact("Build", format!("{profile}, {assertions} debug assertions")),
         fact("Version", build.version.clone()),
-        fact("Revision", text(&build.revision)),
+        fact(
+            "Revision",
+            or_missing(build.revision.clone(), |revision| match build.dirty {
+                Some(true) => format!("{revision}, with changes that were not committed"),
+                _ => revision,
+            }),
+        ),
         fact("Compiler", text(&build.compiler)),
         fact("Target", text(&build.target)),
     ]

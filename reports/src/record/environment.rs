@@ -57,6 +57,9 @@ pub struct Build {
     /// The source revision, when known.
     #[serde(default)]
     pub revision: Option<String>,
+    /// Whether sources were changed beside that revision, when known.
+    #[serde(default)]
+    pub dirty: Option<bool>,
     /// The compiler, when known.
     #[serde(default)]
     pub compiler: Option<String>,
@@ -71,11 +74,30 @@ impl Build {
     pub fn is_for_quoting(&self) -> bool {
         self.profile == Profile::Release && !self.debug_assertions
     }
+
+    /// The revision in short, and whether there were changes beside it; `None` where it is not known.
+    #[must_use]
+    pub fn revision_words(&self) -> Option<String> {
+        /// As many digits of a commit's name as are told apart.
+        const SHORT: usize = 12;
+        let revision = self.revision.as_ref()?;
+        let is_commit = revision.len() >= 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let short = if is_commit { &revision[..SHORT] } else { revision };
+        let changes = if self.dirty == Some(true) {
+            ", with changes"
+        } else {
+            ""
+        };
+        Some(format!("{short}{changes}"))
+    }
 }
 
-/// The machine of a run. The host's name is left out on purpose.
+/// The machine of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Environment {
+    /// The name that the machine has given itself.
+    #[serde(default)]
+    pub host: Option<String>,
     /// Name of the operating system, for instance `Debian GNU/Linux 12`.
     #[serde(default)]
     pub os: Option<String>,
@@ -122,6 +144,23 @@ mod tests {
             display: None,
         };
         assert_eq!(command.to_shell(), r"harness --out 'my dir' 'it'\''s' ''");
+    }
+
+    #[test]
+    fn a_revision_is_short_and_tells_of_changes() {
+        let words = |revision: &str, dirty| {
+            let build = Build {
+                revision: Some(revision.into()),
+                dirty,
+                ..Build::default()
+            };
+            build.revision_words().unwrap()
+        };
+        let commit = "0123456789abcdef0123456789abcdef01234567";
+        assert_eq!(words(commit, Some(false)), "0123456789ab");
+        assert_eq!(words(commit, Some(true)), "0123456789ab, with changes");
+        assert_eq!(words("v1.2-package", None), "v1.2-package");
+        assert_eq!(Build::default().revision_words(), None);
     }
 
     #[test]

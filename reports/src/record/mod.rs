@@ -73,6 +73,9 @@ pub struct RunRecord {
     pub schema_version: u32,
     /// Name of the run, unique on its machine, for instance `oltp-20260728T101500`.
     pub run_id: String,
+    /// What whoever started it has called it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
     /// When the run started: RFC 3339, in UTC.
     pub created: String,
     /// The command that made this record.
@@ -155,6 +158,15 @@ impl RunRecord {
             one.engine = Varied::words(&one.engine, &one.varied);
         }
         Cow::Owned(record)
+    }
+
+    /// Its name, with its label if it has one.
+    #[must_use]
+    pub fn name_with_label(&self) -> String {
+        match &self.label {
+            Some(label) => format!("{} ({label})", self.run_id),
+            None => self.run_id.clone(),
+        }
     }
 
     /// Names of the engines in order of first appearance.

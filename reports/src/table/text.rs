@@ -1,4 +1,4 @@
-//! A table as text for terminals: aligned columns, and fewer of them when the terminal is narrow.
+//! A table as text for terminals: aligned columns, and fewer of them when the terminal is narrow. What was left out is said.
 
 use super::model::{Cell, Column, Mark, Table};
 use unicode_width::UnicodeWidthStr;
@@ -6,20 +6,23 @@ use unicode_width::UnicodeWidthStr;
 const GAP: usize = 2;
 
 impl Table {
-    /// The table as lines of at most `width` columns, as far as the columns of rank 0 allow it.
+    /// The table as lines of at most `width` columns, as far as the columns of rank 0 allow it. A line below it names those
+    /// that had to be left out.
     #[must_use]
     pub fn to_text(&self, width: usize) -> String {
         let columns = self.columns.iter().enumerate();
         let mut kept: Vec<Drawn<'_>> = columns
             .filter(|(_, column)| !column.page_only)
-            .map(|(at, column)| Drawn::new(column, self.rows.iter().map(|row| &row[at])))
+            .map(|(at, column)| Drawn::new(at, column, self.rows.iter().map(|row| &row[at])))
             .collect();
+        let mut left_out = Vec::new();
         let total = |kept: &[Drawn<'_>]| kept.iter().map(|column| column.width + GAP).sum::<usize>();
         while total(&kept) > width + GAP {
             let ranked = kept.iter().enumerate().filter(|(_, of)| of.column.rank > 0);
             let Some((worst, _)) = ranked.max_by_key(|(at, of)| (of.column.rank, *at)) else {
                 break;
             };
+            left_out.push((kept[worst].at, kept[worst].lines[0].clone()));
             kept.remove(worst);
         }
         let mut text = String::new();
@@ -28,12 +31,21 @@ impl Table {
             text.push_str(parts.join("  ").trim_end());
             text.push('\n');
         }
+        // In the order in which they would stand.
+        left_out.sort();
+        if !left_out.is_empty() {
+            let names: Vec<String> = left_out.into_iter().map(|(_, name)| name).collect();
+            let words = format!("left out for width: {}; all are in report.html", names.join(", "));
+            text.push_str(&wrapped(&words, width, "  "));
+        }
         text
     }
 }
 
 /// A column as it is drawn.
 struct Drawn<'a> {
+    /// Its place among all.
+    at: usize,
     column: &'a Column,
     /// The heading, the rule below it, and the cells.
     lines: Vec<String>,
@@ -41,12 +53,17 @@ struct Drawn<'a> {
 }
 
 impl<'a> Drawn<'a> {
-    fn new(column: &'a Column, cells: impl Iterator<Item = &'a Cell>) -> Self {
+    fn new(at: usize, column: &'a Column, cells: impl Iterator<Item = &'a Cell>) -> Self {
         let mut lines = vec![heading(column), String::new()];
         lines.extend(cells.map(cell));
         let width = lines.iter().map(|line| line.width()).max().unwrap_or(0);
         lines[1] = "─".repeat(width);
-        Self { column, lines, width }
+        Self {
+            at,
+            column,
+            lines,
+            width,
+        }
     }
 
     fn line(&self, at: usize) -> String {
@@ -136,9 +153,25 @@ mod tests {
     #[test]
     fn a_narrow_terminal_gets_the_important_columns() {
         let text = sample(["a", "longer"]).to_text(21);
-        assert!(!text.contains("p99") && text.contains("WAL max"), "{text}");
+        let (table, below) = text.split_once("  left out for width:").unwrap();
+        assert!(!table.contains("p99") && table.contains("WAL max"), "{text}");
+        assert!(below.contains("p99") && !below.contains("WAL max"), "{text}");
         let text = sample(["a", "longer"]).to_text(5);
-        assert!(text.contains("tx/s") && !text.contains("WAL max"), "{text}");
+        let (table, _) = text.split_once("  left out").unwrap();
+        assert!(table.contains("tx/s") && !table.contains("WAL max"), "{text}");
+    }
+
+    #[test]
+    fn what_is_left_out_is_named_in_its_order_and_nothing_else_is() {
+        let text = sample(["a", "longer"]).to_text(15);
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(
+            words.ends_with("left out for width: p99, WAL max; all are in report.html"),
+            "{text}"
+        );
+        // A column that is only for the page is not missing, and a table that fits has no such line.
+        assert!(!text.contains("happens"), "{text}");
+        assert!(!sample(["a", "longer"]).to_text(80).contains("left out"));
     }
 
     #[test]
@@ -148,8 +181,8 @@ mod tests {
         assert_eq!(text, expected);
         // Three characters more would fit if each took one column.
         let wide = "数据库的名字很长很长";
-        assert!(!sample([wide, "b"]).to_text(32).contains("WAL max"));
-        assert!(sample(["0123456789", "b"]).to_text(32).contains("WAL max"));
+        assert!(sample([wide, "b"]).to_text(32).contains("left out"));
+        assert!(!sample(["0123456789", "b"]).to_text(32).contains("left out"));
         assert_eq!(
             wrapped(&format!("{wide} {wide}"), 30, ""),
             format!("{wide}\n{wide}\n")

@@ -36,7 +36,10 @@ pub fn text_table_within(record: &RunRecord, width: usize) -> String {
     };
     let parts = [
         sections::heading(record, width),
-        drawn("summary") + &sections::problems(record, width) + &sections::verification(record, width),
+        drawn("summary")
+            + &sections::problems(record, width)
+            + &sections::notes(record, width)
+            + &sections::verification(record, width),
         drawn("ratios") + &sections::ratio_notes(record, width),
         drawn("recovery_open"),
         drawn("recovery") + &sections::recovery(record, width),

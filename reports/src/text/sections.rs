@@ -20,16 +20,44 @@ pub(super) fn heading(record: &RunRecord, width: usize) -> String {
         width,
         "",
     ));
+    text.push_str(&wrapped(&provenance(record), width, ""));
     if record.synthetic {
-        text.push_str("SYNTHETIC: these figures were made up for a demonstration.\n");
+        let words = "SYNTHETIC: these figures were made up for a demonstration.";
+        text.push_str(&wrapped(words, width, ""));
     }
     if record.interrupted {
         text.push_str("INTERRUPTED: what was measured until then is shown.\n");
     }
     if summary::is_dev_build(record) {
-        text.push_str("DEV BUILD: these figures are not for quoting; build with --release to measure.\n");
+        let words = "DEV BUILD: these figures are not for quoting; build with --release to measure.";
+        text.push_str(&wrapped(words, width, ""));
     }
     text
+}
+
+/// What the run is called, what it was built from, and where it ran; empty where nothing of it is known.
+fn provenance(record: &RunRecord) -> String {
+    let label = record.label.as_ref().map(|label| format!("label: {label}"));
+    let revision = record
+        .build
+        .revision_words()
+        .map(|words| format!("revision {words}"));
+    let host = record
+        .environment
+        .host
+        .as_ref()
+        .map(|host| format!("host {host}"));
+    let known: Vec<String> = [label, revision, host].into_iter().flatten().collect();
+    known.join("; ")
+}
+
+/// What there is to know about the levels at which engines were run.
+pub(super) fn notes(record: &RunRecord, width: usize) -> String {
+    let engines = summary::engines(record);
+    let notes = engines.iter().flat_map(|engine| &engine.settings.notes);
+    notes
+        .map(|note| wrapped(&format!("note: {note}"), width, "  "))
+        .collect()
 }
 
 pub(super) fn problems(record: &RunRecord, width: usize) -> String {

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// How far concurrent transactions are kept apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
-#[serde(rename = "isolation level", rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Isolation {
     /// May see writes of transactions that have not committed.
     ReadUncommitted,
@@ -42,8 +44,8 @@ impl Isolation {
 }
 
 /// What an acknowledged commit survives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
-#[serde(rename = "durability", rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Durability {
     /// Loss of power: the commit waits for a flush to the device.
     #[default]
@@ -80,11 +82,20 @@ impl fmt::Display for Durability {
     }
 }
 
+/// A level's name as it is listed: people write `READ COMMITTED` and `read_committed` too.
+fn listed(text: &str) -> String {
+    text.trim().to_lowercase().replace(['_', ' '], "-")
+}
+
 impl FromStr for Isolation {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        crate::names::parse("isolation level", text, &Self::ALL, |level| level.name())
+        let level = |name: &str| Self::ALL.into_iter().find(|level| level.name() == name);
+        level(&listed(text)).map_or_else(
+            || crate::names::parse("isolation level", text, &Self::ALL, |level| level.name()),
+            Ok,
+        )
     }
 }
 
@@ -92,7 +103,39 @@ impl FromStr for Durability {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        crate::names::parse("durability", text, &Self::ALL, |level| level.name())
+        match &*listed(text) {
+            "sync" => Ok(Self::Sync),
+            "no-sync" | "nosync" => Ok(Self::NoSync),
+            "in-memory" | "memory" | "none" => Ok(Self::InMemory),
+            _ => crate::names::parse("durability", text, &Self::ALL, |level| level.name()),
+        }
+    }
+}
+
+/// Reads a level in any spelling that the command line takes.
+struct Named<T>(PhantomData<T>);
+
+impl<T: FromStr<Err = String>> Visitor<'_> for Named<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("text in quotes")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for Isolation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Named(PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for Durability {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Named(PhantomData))
     }
 }
 
@@ -240,6 +283,20 @@ mod tests {
         }
         for level in Durability::ALL {
             assert_eq!(level.name().parse(), Ok(level));
+        }
+        for (text, level) in [
+            ("READ COMMITTED", Isolation::ReadCommitted),
+            ("read_committed", Isolation::ReadCommitted),
+            ("Snapshot", Isolation::Snapshot),
+        ] {
+            assert_eq!(text.parse(), Ok(level));
+        }
+        for (text, level) in [
+            ("nosync", Durability::NoSync),
+            ("NO_SYNC", Durability::NoSync),
+            ("none", Durability::InMemory),
+        ] {
+            assert_eq!(text.parse(), Ok(level));
         }
         let error = "serialisable".parse::<Isolation>().unwrap_err();
         assert!(error.contains("did you mean `serializable`"), "{error}");

@@ -70,6 +70,15 @@ impl<T> Visitor<'_> for Text<T> {
         self.visit_u64(unsigned)
     }
 
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<T, E> {
+        // `1e6` is a float to TOML. Those below this bound are exact.
+        let is_whole = number.fract() == 0.0 && (0.0..9_007_199_254_740_992.0).contains(&number);
+        match self.number.filter(|_| is_whole) {
+            Some(of) => Ok(of(number as u64)),
+            None => Err(E::invalid_type(Unexpected::Float(number), &self)),
+        }
+    }
+
     fn visit_u64<E: de::Error>(self, number: u64) -> Result<T, E> {
         match self.number {
             Some(of) => Ok(of(number)),
@@ -88,7 +97,7 @@ fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
 
 pub(super) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     deserializer.deserialize_any(Text {
-        expected: "a whole number from 0, such as 1000 or \"100k\"",
+        expected: "a whole number from 0, such as 1000, 1e6 or \"100k\"",
         parse: units::parse_count,
         number: Some(|count| count),
     })

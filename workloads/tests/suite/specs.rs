@@ -29,6 +29,30 @@ fn error_of(line: &str, replacement: &str) -> String {
 }
 
 #[test]
+fn levels_and_counts_are_spelled_as_on_the_command_line() {
+    let text = |isolation: &str, durability: &str, rows: &str| {
+        format!(
+            "title = \"t\"\nisolation = \"{isolation}\"\ndurability = \"{durability}\"\n[[table]]\nname = \"t\"\nrows = {rows}\n\
+             [[transaction]]\nname = \"x\"\noperations = [{{ op = \"point-read\" }}]\n"
+        )
+    };
+    for (isolation, durability, rows) in [
+        ("READ COMMITTED", "nosync", "1e6"),
+        ("read_committed", "NO_SYNC", "\"1e6\""),
+        ("read-committed", "no-sync", "\"1M\""),
+        ("Read-Committed", "No Sync", "1_000_000"),
+    ] {
+        let spec = Spec::parse("t", "t.toml", &text(isolation, durability, rows)).unwrap();
+        assert_eq!(
+            (spec.isolation, spec.durability, spec.tables[0].rows),
+            (Isolation::ReadCommitted, Durability::NoSync, 1_000_000)
+        );
+    }
+    let error = Spec::parse("t", "t.toml", &text("snapshot", "sync", "1.5")).unwrap_err();
+    assert!(error.to_string().contains("whole number"), "{error}");
+}
+
+#[test]
 fn the_good_spec_is_good_and_has_the_documented_defaults() {
     let spec = Spec::parse("good", "my.toml", GOOD).unwrap();
     assert_eq!(
@@ -106,7 +130,7 @@ fn what_is_wrong_is_said_with_its_place() {
         (
             "rows = 10",
             "rows = -1",
-            "my.toml:5:8: `rows`: found the number -1, expected a whole number from 0, such as 1000 or \"100k\"",
+            "my.toml:5:8: `rows`: found the number -1, expected a whole number from 0, such as 1000, 1e6 or \"100k\"",
         ),
         (
             "rows = 10",

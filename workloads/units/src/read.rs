@@ -30,15 +30,36 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         })
 }
 
-/// A count from text such as `100000`, `100_000`, `100k` or `1M`.
+/// A count from text such as `100000`, `100_000`, `100k`, `1M` or `1e6`. A fraction of one is none.
 ///
 /// # Errors
 /// A sentence that says what was expected.
 pub fn parse_count(text: &str) -> Result<u64, String> {
-    quantity(text, THOUSANDTHS)
-        .filter(|thousandths| thousandths.is_multiple_of(1000))
-        .and_then(|thousandths| narrow(thousandths / 1000))
-        .ok_or_else(|| format!("`{text}` is not a count; expected for instance 100000, 100k or 1M"))
+    power_of_ten(text.trim())
+        .or_else(|| {
+            quantity(text, THOUSANDTHS)
+                .filter(|thousandths| thousandths.is_multiple_of(1000))
+                .and_then(|thousandths| narrow(thousandths / 1000))
+        })
+        .ok_or_else(|| {
+            format!("`{text}` is not a count; expected a whole number such as 100000, 100k, 1M or 1e6")
+        })
+}
+
+/// A whole number written with a power of ten: `1e6`, `2.5e3`. Exact, where a float would round.
+fn power_of_ten(text: &str) -> Option<u64> {
+    let (digits, rest) = split(text)?;
+    let exponent = rest.strip_prefix(['e', 'E'])?;
+    let power: u32 = exponent.strip_prefix('+').unwrap_or(exponent).parse().ok()?;
+    let (whole, fraction) = digits.split_once('.').unwrap_or((&digits, ""));
+    let fraction = fraction.trim_end_matches('0');
+    // What is left behind the point would be a fraction of one.
+    let power = power.checked_sub(u32::try_from(fraction.len()).ok()?)?;
+    let digits: u64 = format!("0{whole}{fraction}").parse().ok()?;
+    if digits == 0 {
+        return Some(0);
+    }
+    digits.checked_mul(10_u64.checked_pow(power)?)
 }
 
 /// A number of any sign and size from text such as `0.396`, `-2.5`, `12,345` or `1.2 M`.
@@ -146,8 +167,13 @@ mod tests {
             ("1.25k", 1_250),
             ("1.2 M", 1_200_000),
             ("1_000,000", 1_000_000),
+            ("1e6", 1_000_000),
+            ("2.50E3", 2_500),
+            ("1e+2", 100),
+            ("0e9", 0),
+            ("18446744073709551615e0", u64::MAX),
         ] {
-            assert_eq!(parse_count(text), Ok(count));
+            assert_eq!(parse_count(text), Ok(count), "{text}");
         }
         for (text, number) in [
             ("-2.50", -2.5),
@@ -176,7 +202,22 @@ mod tests {
         ] {
             assert!(parse_size(text).is_err(), "{text}");
         }
-        for text in ["", "many", "-1", "1x", "_1", "1.5", "1,0", "99999999999999999M"] {
+        for text in [
+            "",
+            "many",
+            "-1",
+            "1x",
+            "_1",
+            "1.5",
+            "1,0",
+            "99999999999999999M",
+            "1e",
+            "1.5e0",
+            "1e-1",
+            "1e20",
+            "2e19",
+            "1e99999999999",
+        ] {
             assert!(parse_count(text).unwrap_err().contains("100k"), "{text}");
         }
         for text in [

@@ -76,6 +76,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
         ),
         ("rounds", "with --deep: rounds of killing real processes (3000)"),
     ],
+    lacks_part: schedules::LACKS,
     prepare: run::prepare,
     ..EMPTY
 };

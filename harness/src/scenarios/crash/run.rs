@@ -16,7 +16,7 @@ use super::search::{Asked, Search};
 use super::watch::{Progress, Watch};
 use crate::child::directories::Directories;
 use crate::child::interrupt::{Interrupt, requested};
-use crate::child::progress::{self, Display};
+use crate::child::progress::{self, Display, Interval};
 use crate::engine_options::EngineOptions;
 use crate::error::{HarnessError, Result};
 use crate::request::Request;
@@ -55,7 +55,7 @@ fn run(directories: &Directories, request: &Request) -> Result<RunRecord> {
         deep: request.deep.then(|| request.duration.unwrap_or(DEEP)),
     };
     let mut record = new_record(directories, workload(asked.seed, request));
-    let display = Mutex::new(Display::new());
+    let display = Mutex::new(Display::new(Interval::new(request.report_interval)));
     with(&display, |display| display.start("crash"));
     let tell = |progress: Progress<'_>| show(&display, progress);
     let watch = Watch {
@@ -88,6 +88,7 @@ fn run(directories: &Directories, request: &Request) -> Result<RunRecord> {
             rounds: request.rounds.unwrap_or(KILLS),
             until: None,
             work_max: recovery::WORK_MAX,
+            interval: Interval::new(request.report_interval),
         };
         record
             .recovery

@@ -13,6 +13,9 @@ use super::search::{Asked, Keep, Reach, Wrong};
 use super::watch::{Progress, Watch};
 use crate::error::{HarnessError, Result};
 
+/// For listings: nothing.
+pub(super) const LACKS: Option<&str> = None;
+
 /// Schedules when not deep.
 const FEW: u64 = 100;
 /// With so many failures the search ends.
@@ -33,12 +36,6 @@ pub(crate) struct Found {
     pub reach: Vec<Reach>,
     /// Faults that were looked for to the end, and for how long.
     pub injected: Vec<(Proof, Duration)>,
-}
-
-impl Found {
-    pub(crate) fn failure_count(&self) -> u64 {
-        self.sum.failures.len() as u64
-    }
 }
 
 /// Runs schedules and, when deep, the proof, until it is over.
@@ -195,7 +192,7 @@ mod tests {
         };
         let fault = Some(Bug::RowsNotLocked);
         let found = search(&asked, fault, Watch::NONE, &mut |wrong| failures.keep(wrong)).unwrap();
-        assert!(found.failure_count() >= FAILURES_MAX as u64);
+        assert!(found.sum.failures.len() >= FAILURES_MAX);
         assert_eq!(failures.kept.len(), FAILURES_MAX);
         let all = crash::search::Found {
             schedules: Some(found),

@@ -114,21 +114,6 @@ impl Asked {
     }
 }
 
-impl Found<'_> {
-    fn tallies(&self) -> impl Iterator<Item = &Tally> {
-        let scripts = self.scripts.iter().map(|(_, tally)| tally);
-        scripts.chain(self.mixes.iter().map(|(_, tally)| tally))
-    }
-
-    fn failure_count(&self) -> u64 {
-        let faults = self.faults.iter().filter(|run| run.outcome.is_err()).count();
-        let misses = self.damage.iter().flatten().flat_map(Damaged::misses).count();
-        let schedules = self.schedules.iter().map(schedules::Found::failure_count);
-        let power = self.tallies().map(|tally| tally.failure_count);
-        (faults + misses) as u64 + power.chain(schedules).sum::<u64>()
-    }
-}
-
 /// A part of the search. Those of `keep` are its errors, and a script that fails without anything done to it.
 type Part<'a> = fn(&mut Search<'a>, &mut Keep<'_>) -> Result<()>;
 
@@ -171,7 +156,13 @@ impl<'a> Search<'a> {
             for run in new.filter(|run| run.outcome.is_err()) {
                 keep(Wrong::Fault(run.clone()))?;
             }
-            self.show(at as u64 + 1);
+            let runs = &self.found.faults;
+            let failures = runs.iter().filter(|run| run.outcome.is_err()).count();
+            self.show(
+                at as u64 + 1,
+                (runs.len(), "runs with a failing operation"),
+                failures,
+            );
         }
         Ok(())
     }
@@ -210,7 +201,7 @@ impl<'a> Search<'a> {
                 }
                 Err(finding) => wrong(false, finding)?,
             }
-            self.show(at as u64 + 1);
+            self.show_images(at as u64 + 1, self.found.scripts.iter().map(|(_, tally)| tally));
         }
         self.found.damage = Some(damage);
         Ok(())
@@ -227,7 +218,7 @@ impl<'a> Search<'a> {
         for number in 0.. {
             let elapsed = begun.elapsed().as_millis() as u64;
             let done = total.min(self.asked.either((number, elapsed)));
-            self.show(done);
+            self.show_images(done, self.found.mixes.iter().map(|(_, tally)| tally));
             if done == total || (self.watch.is_over)() {
                 break;
             }
@@ -285,16 +276,24 @@ impl<'a> Search<'a> {
             if !proof.searches.is_empty() {
                 self.found.injected.push(proof);
             }
-            self.show(at as u64 + 1);
+            let proofs = &self.found.injected;
+            let found = proofs.iter().filter(|proof| proof.is_complete()).count();
+            self.watch.done(at as u64 + 1, &[(found as f64, "found")]);
         }
         Ok(())
     }
 
-    fn show(&self, done: u64) {
-        let images: u64 = self.found.tallies().map(|tally| tally.images).sum();
-        let failures = self.found.failure_count();
-        let found = [(images as f64, "images"), (failures as f64, "failures")];
+    /// Tells how far a part is, with what this part alone has found.
+    fn show(&self, done: u64, tried: (usize, &'static str), failures: usize) {
+        let found = [(tried.0 as f64, tried.1), (failures as f64, "failures")];
         self.watch.done(done, &found);
+    }
+
+    fn show_images<'t>(&self, done: u64, tallies: impl Iterator<Item = &'t Tally>) {
+        let (images, failures) = tallies.fold((0, 0), |(images, failures), tally| {
+            (images + tally.images, failures + tally.failure_count)
+        });
+        self.show(done, (images as usize, "images"), failures as usize);
     }
 }
 

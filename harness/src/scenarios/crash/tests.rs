@@ -238,12 +238,20 @@ fn what_is_over_ends_every_search_soon_with_what_was_found() {
 #[test]
 fn each_part_tells_how_far_it_is_until_all_of_it_is_done() {
     let told = Mutex::new(Vec::new());
+    let counts = Mutex::new(std::collections::BTreeMap::new());
     let watch = Watch {
         tell: &|progress| match progress {
             Progress::Phase { name, total, .. } => told.lock().unwrap().push((name, total, Vec::new())),
             Progress::Done { done, found } => {
-                assert_eq!((found[0].1, found[1]), ("images", (0.0, "failures")));
-                told.lock().unwrap().last_mut().unwrap().2.push(done);
+                let mut told = told.lock().unwrap();
+                let (part, _, so_far) = told.last_mut().unwrap();
+                let tried = match *part {
+                    "failing operations" => "runs with a failing operation",
+                    _ => "images",
+                };
+                assert_eq!((found[0].1, found[1]), (tried, (0.0, "failures")));
+                so_far.push(done);
+                counts.lock().unwrap().insert(*part, found[0].0);
             }
             Progress::LeftOut(what) => panic!("{what}"),
         },
@@ -269,6 +277,15 @@ fn each_part_tells_how_far_it_is_until_all_of_it_is_done() {
         assert!(done.is_sorted() && done.last() == Some(total), "{name}: {done:?}");
     }
     let test = describe::test("x", &asked, &search.found, &[], Duration::ZERO);
+    // Each part tells what it has found itself.
+    let counts = counts.lock().unwrap();
+    let scripts: u64 = test.scenarios.iter().map(|of| of.images).sum();
+    let mixes = test.random.as_ref().map_or(0, |of| of.images);
+    assert_eq!(
+        (counts["scripts"], counts["random mixes"]),
+        (scripts as f64, mixes as f64)
+    );
+    assert!(counts["failing operations"] > 0.0);
     assert!(
         test.is_good() && test.scenarios.len() == 2 && test.random.is_some_and(|random| random.mixes == 8)
     );

@@ -7,9 +7,11 @@ use reports::record::Varied;
 use workloads::spec::{Overrides, Spec};
 
 use super::specification::resolve;
+use crate::drivers::factory;
 use crate::engine_options::EngineOptions;
 use crate::error::{HarnessError, Result};
 use crate::request::Request;
+use crate::scenarios::levels::refusals;
 use crate::values::Values;
 
 /// More would take days, and nobody could read what comes out.
@@ -49,9 +51,16 @@ struct Point {
 pub(super) fn cases(request: &Request) -> Result<Vec<Case>> {
     let name = request.workload.as_deref().unwrap_or_default();
     let mut cases = Vec::new();
+    let has_checkpoints = request.checkpoint_every.is_some_and(|every| !every.is_zero());
+    let mut refused: Vec<String> = Vec::new();
     for point in points(request) {
         let (spec, _) = resolve(name, &point.overrides)?;
         for engine in &request.engine {
+            for refusal in refusals(factory(engine)?.as_ref(), &spec, has_checkpoints) {
+                if !refused.contains(&refusal) {
+                    refused.push(refusal);
+                }
+            }
             let common = EngineOptions::of_all(
                 engine,
                 spec.cache_size_bytes,
@@ -74,6 +83,12 @@ pub(super) fn cases(request: &Request) -> Result<Vec<Case>> {
                 request.lists().join(", ")
             )));
         }
+    }
+    if !refused.is_empty() {
+        return Err(HarnessError::Usage(format!(
+            "nothing was run: {}; `harness list` says what each engine has",
+            refused.join("; ")
+        )));
     }
     Ok(cases)
 }

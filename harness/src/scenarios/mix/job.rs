@@ -31,6 +31,8 @@ pub(crate) struct RunJob {
     pub options: EngineOptions,
     /// Length of one interval of the series over time, in milliseconds.
     pub interval_ms: u64,
+    /// What the phases came to is told so often, in milliseconds.
+    pub report_every_ms: u64,
     /// A checkpoint is asked for whenever so many milliseconds of the timed run have passed; `None` leaves checkpoints
     /// to the engine.
     pub checkpoint_every_ms: Option<u64>,
@@ -112,6 +114,7 @@ mod tests {
             varied: Vec::new(),
             options: EngineOptions::default(),
             interval_ms: 1,
+            report_every_ms: 1,
             checkpoint_every_ms: None,
             prepared: None,
             directory: PathBuf::new(),

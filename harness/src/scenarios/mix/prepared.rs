@@ -22,7 +22,7 @@ use super::load::load;
 use crate::child::files::{copy_files, synchronise};
 use crate::child::interrupt::{self, Interrupt, requested};
 use crate::child::process::{follow_parent, read_json, result_of_child, write_json};
-use crate::child::progress::{self, Display};
+use crate::child::progress::{self, Display, Interval};
 use crate::drivers::factory;
 use crate::engine_options::EngineOptions;
 use crate::error::{HarnessError, Result};
@@ -238,7 +238,6 @@ pub(crate) fn prepare(request: &Request, directory: &Path) -> Result<()> {
     let mut kept = Vec::new();
     for case in &cases {
         let factory = factory(&case.engine)?;
-        levels(factory.capabilities(), &case.spec).map_err(HarnessError::Usage)?;
         if factory.capabilities().persistent {
             kept.push(case);
         } else {
@@ -262,7 +261,7 @@ pub(crate) fn prepare(request: &Request, directory: &Path) -> Result<()> {
     }
     std::fs::create_dir_all(directory).map_err(|error| HarnessError::io("make", directory, &error))?;
     interrupt::install()?;
-    let mut display = Display::new();
+    let mut display = Display::new(Interval::new(request.report_interval));
     let mut manifest = Manifest {
         workload: spec.name.clone(),
         created: reports::time::rfc3339(SystemTime::now()),

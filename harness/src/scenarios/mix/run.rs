@@ -16,7 +16,7 @@ use super::specification::resolve;
 use crate::child::directories::Directories;
 use crate::child::interrupt::{Interrupt, requested};
 use crate::child::process::result_of_child;
-use crate::child::progress::Display;
+use crate::child::progress::{Display, Interval};
 use crate::drivers::factory;
 use crate::engine_options::EngineOptions;
 use crate::error::Result;
@@ -39,6 +39,8 @@ struct Mix {
     prepared: BTreeMap<String, Prepared>,
     /// How often a checkpoint is asked for during the timed run; zero for never, `None` for once in its middle.
     checkpoint_every: Option<Duration>,
+    /// How often it is told how it goes.
+    interval: Interval,
 }
 
 /// A mix as requested.
@@ -70,6 +72,7 @@ pub(super) fn prepare(request: &Request) -> Result<Run> {
             overrides: request.settings(),
         },
         checkpoint_every: request.checkpoint_every,
+        interval: Interval::new(request.report_interval),
     };
     Ok(Box::new(move |directories| run(directories, mix)))
 }
@@ -79,7 +82,8 @@ fn run(directories: &Directories, mut mix: Mix) -> Result<RunRecord> {
     choose_once(directories, &mut mix.cases)?;
     let mix = mix;
     let mut record = new_record(directories, mix.workload.clone());
-    let mut display = Display::new();
+    tell_levels(&mix)?;
+    let mut display = Display::new(mix.interval);
     let mut probed = 0;
     let mut survivals = BTreeMap::new();
     announce(&mix);
@@ -99,19 +103,28 @@ fn run(directories: &Directories, mut mix: Mix) -> Result<RunRecord> {
                 .push(flush_sample(&directories.data, repetition)?);
         }
         display.start(format!("{} {repetition}/{}", case.words(), mix.repeat()));
+        // Measured once for each engine, and a failure told once.
+        let mut failure = None;
         if !survivals.contains_key(engine) {
-            survivals.insert(engine, survival(directories, engine, &case.spec)?);
+            let found = match survival(directories, engine, &case.spec)? {
+                Some(Ok(survival)) => Some(survival),
+                Some(Err(message)) => {
+                    failure = Some(message);
+                    None
+                }
+                None => None,
+            };
+            survivals.insert(engine, found);
         }
-        let mut measurement = measure(directories, &job, &mut display)?;
-        match &survivals[engine] {
-            Some(Ok(survival)) => measurement.settings.survival = Some(*survival),
-            Some(Err(message)) => measurement.warnings.push(Warning::Other {
-                message: format!(
-                    "What commits of {engine} at no-sync survive could not be measured: {message}"
-                ),
-            }),
-            None => {}
-        }
+        let mut measurement = if requested() == Interrupt::None {
+            measure(directories, &job, &mut display)?
+        } else {
+            not_run(&job)?
+        };
+        measurement.settings.survival = survivals[engine];
+        measurement.warnings.extend(failure.map(|message| Warning::Other {
+            message: format!("What commits of {engine} at no-sync survive could not be measured: {message}"),
+        }));
         display.finish(&outcome(&measurement));
         record.measurements.push(measurement);
         directories.discard(&job.directory);
@@ -147,6 +160,21 @@ fn choose_once(directories: &Directories, cases: &mut [Case]) -> Result<()> {
         }
         if let Some(options) = chosen.get(&case.engine) {
             case.options.add_missing(&options.settings);
+        }
+    }
+    Ok(())
+}
+
+/// Says of each engine at what it is run where that is not what was asked.
+fn tell_levels(mix: &Mix) -> Result<()> {
+    let mut told = Vec::new();
+    for case in &mix.cases {
+        let levels = levels(factory(&case.engine)?.capabilities(), &case.spec);
+        for note in levels.into_iter().flat_map(|levels| levels.notes) {
+            if !told.contains(&note) {
+                crate::console::note(format_args!("note: {note}"));
+                told.push(note);
+            }
         }
     }
     Ok(())
@@ -191,6 +219,7 @@ fn job(directories: &Directories, mix: &Mix, index: usize, repetition: u32) -> R
         varied: case.varied.clone(),
         options: case.options.clone(),
         interval_ms: INTERVAL_MS,
+        report_every_ms: mix.interval.figures.as_millis() as u64,
         checkpoint_every_ms: Some(every).filter(|every| *every > 0),
         prepared: mix.prepared.get(&case.engine).cloned(),
         directory: directories.data.join(&name),

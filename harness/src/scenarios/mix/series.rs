@@ -19,7 +19,24 @@ use crate::probe::latency::LATENCY_NS_MAX;
 struct Count {
     committed: u64,
     aborted: u64,
+    retries: u64,
     latency: Histogram<u64>,
+}
+
+impl Count {
+    fn clear(&mut self) {
+        (self.committed, self.aborted, self.retries) = (0, 0, 0);
+        self.latency.reset();
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.committed += other.committed;
+        self.aborted += other.aborted;
+        self.retries += other.retries;
+        self.latency
+            .add(&other.latency)
+            .expect("all have the same bounds");
+    }
 }
 
 impl Default for Count {
@@ -30,6 +47,7 @@ impl Default for Count {
         Self {
             committed: 0,
             aborted: 0,
+            retries: 0,
             latency,
         }
     }
@@ -61,33 +79,30 @@ impl Slots {
         Self((0..workers).map(|_| CachePadded::default()).collect())
     }
 
-    /// A transaction of `worker` committed.
-    pub(crate) fn committed(&self, worker: usize, phase: Phase, latency_ns: u64) {
+    /// A transaction of `worker` committed, after so many failed attempts.
+    pub(crate) fn committed(&self, worker: usize, phase: Phase, latency_ns: u64, retries: u64) {
         let mut slot = self.0[worker].lock().unwrap_or_else(PoisonError::into_inner);
         let count = slot.of(phase);
         count.committed += 1;
+        count.retries += retries;
         count.latency.saturating_record(latency_ns);
     }
 
-    /// A transaction of `worker` was given up.
-    pub(crate) fn aborted(&self, worker: usize, phase: Phase) {
+    /// A transaction of `worker` was given up, after so many further attempts.
+    pub(crate) fn aborted(&self, worker: usize, phase: Phase, retries: u64) {
         let mut slot = self.0[worker].lock().unwrap_or_else(PoisonError::into_inner);
-        slot.of(phase).aborted += 1;
+        let count = slot.of(phase);
+        count.aborted += 1;
+        count.retries += retries;
     }
 
     fn take(&self, phase: Phase, into: &mut Count) {
-        into.committed = 0;
-        into.aborted = 0;
-        into.latency.reset();
+        into.clear();
         for slot in &self.0 {
             let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
             let count = slot.of(phase);
-            into.committed += std::mem::take(&mut count.committed);
-            into.aborted += std::mem::take(&mut count.aborted);
-            into.latency
-                .add(&count.latency)
-                .expect("slots have the same bounds");
-            count.latency.reset();
+            into.add(count);
+            count.clear();
         }
     }
 }
@@ -98,6 +113,9 @@ pub(crate) struct Series {
     intervals: Vec<Interval>,
     spans: Vec<CheckpointSpan>,
     scratch: Count,
+    /// What ended since the last report.
+    unreported: Count,
+    reported_until: Duration,
     last_end: Duration,
     last_stats: TargetStats,
     last_checkpoints: Option<u64>,
@@ -111,6 +129,8 @@ impl Series {
             intervals: Vec::new(),
             spans: Vec::new(),
             scratch: Count::default(),
+            unreported: Count::default(),
+            reported_until: Duration::ZERO,
             last_end: Duration::ZERO,
             last_checkpoints: stats.checkpoints,
             last_checkpoint_ns: stats.checkpoint_ns,
@@ -157,6 +177,7 @@ impl Series {
     ) -> &Interval {
         self.poll(now, &stats);
         slots.take(phase, &mut self.scratch);
+        self.unreported.add(&self.scratch);
         let since = stats.since(&self.last_stats);
         let latency = &self.scratch.latency;
         let told = |value: u64| (!latency.is_empty()).then_some(value);
@@ -178,6 +199,27 @@ impl Series {
         self.last_end = now;
         self.last_stats = stats;
         &self.intervals[self.intervals.len() - 1]
+    }
+
+    /// The intervals since the last report in words: rate, latency, and what did not go through. `None` if none has ended.
+    pub(crate) fn report(&mut self) -> Option<String> {
+        let length = self.last_end.saturating_sub(self.reported_until);
+        let rate = units::per_second(self.unreported.committed, length.as_nanos() as u64)?;
+        let latency = &self.unreported.latency;
+        let largest = (!latency.is_empty()).then(|| latency.max());
+        let shown = |value: Option<u64>| units::or_missing(value, units::duration);
+        let text = format!(
+            "{} transactions/s, p95 {}, p99 {}, max {}, {} given up, {} retries",
+            units::short(rate),
+            shown(percentile(latency, 0.95)),
+            shown(percentile(latency, 0.99)),
+            shown(largest),
+            units::count(self.unreported.aborted),
+            units::count(self.unreported.retries),
+        );
+        self.unreported.clear();
+        self.reported_until = self.last_end;
+        Some(text)
     }
 
     /// Adds what workers have counted since to the last interval of its phase. To be called when they have ended.
@@ -224,9 +266,9 @@ mod tests {
     fn intervals_hold_what_ended_in_them_and_the_engines_differences() {
         let slots = Slots::new(2);
         let mut series = Series::new(stats(0, false, 100));
-        slots.committed(0, Phase::Warmup, 1000);
-        slots.committed(1, Phase::Warmup, 3000);
-        slots.aborted(1, Phase::Warmup);
+        slots.committed(0, Phase::Warmup, 1000, 0);
+        slots.committed(1, Phase::Warmup, 3000, 2);
+        slots.aborted(1, Phase::Warmup, 9);
         let ms = Duration::from_millis;
         let first = series
             .end_interval(ms(250), Phase::Warmup, &slots, stats(0, false, 160))
@@ -249,15 +291,58 @@ mod tests {
     }
 
     #[test]
+    fn a_report_is_of_the_intervals_since_the_one_before() {
+        let slots = Slots::new(2);
+        let mut series = Series::new(TargetStats::default());
+        assert_eq!(series.report(), None, "no interval has ended");
+        let end = |series: &mut Series, ms, phase| {
+            series.end_interval(Duration::from_millis(ms), phase, &slots, TargetStats::default());
+        };
+        for _ in 0..1000 {
+            slots.committed(0, Phase::Run, 1_000_000, 0);
+        }
+        slots.committed(1, Phase::Run, 8_000_000, 2);
+        end(&mut series, 250, Phase::Run);
+        slots.aborted(1, Phase::Run, 9);
+        end(&mut series, 500, Phase::Run);
+        let report = series.report().unwrap();
+        for part in [
+            "2 k transactions/s",
+            "p95 1.0",
+            "p99 1.0",
+            "max 8",
+            "1 given up",
+            "11 retries",
+        ] {
+            assert!(report.contains(part), "{part} is not in {report}");
+        }
+        slots.committed(0, Phase::Run, 1_000_000, 0);
+        end(&mut series, 1500, Phase::Run);
+        let report = series.report().unwrap();
+        assert!(
+            report.starts_with("1 transactions/s, p95 –, p99 –, max 1.0")
+                && report.ends_with("0 given up, 0 retries"),
+            "{report}"
+        );
+        end(&mut series, 2500, Phase::Run);
+        assert!(
+            series
+                .report()
+                .unwrap()
+                .starts_with("0 transactions/s, p95 –, p99 –, max –")
+        );
+    }
+
+    #[test]
     fn what_is_counted_late_belongs_to_the_last_interval_of_its_phase() {
         let slots = Slots::new(1);
         let mut series = Series::new(TargetStats::default());
         for (at, phase) in [(1, Phase::Warmup), (2, Phase::Warmup), (3, Phase::Run)] {
             series.end_interval(Duration::from_millis(at), phase, &slots, TargetStats::default());
-            slots.committed(0, Phase::Warmup, 10);
+            slots.committed(0, Phase::Warmup, 10, 0);
         }
-        slots.committed(0, Phase::Run, 10);
-        slots.aborted(0, Phase::Run);
+        slots.committed(0, Phase::Run, 10, 0);
+        slots.aborted(0, Phase::Run, 0);
         series.settle(&slots);
         let counts: Vec<_> = series
             .finish()

@@ -85,6 +85,9 @@ fn rows_of(
     job: &SurvivalJob,
     enough: u64,
 ) -> Result<std::result::Result<Vec<Row>, String>> {
+    if requested() != Interrupt::None {
+        return Ok(Err("it was interrupted".to_owned()));
+    }
     let file = directories.data.join("survival.job.json");
     let content = Job::Survive(job.clone());
     let mut child: ChildProcess<Row> = ChildProcess::start(&file, super::SCENARIO.name, &content)?;

@@ -232,6 +232,8 @@ impl Sampler<'_> {
         progress::phase(name, total, "ms");
         let mut committed = 0;
         let mut interval_end = start + self.job.interval();
+        let report_every = Duration::from_millis(self.job.report_every_ms.max(1));
+        let mut report_end = start + report_every;
         loop {
             let now = Instant::now();
             let last = now >= end || self.over.load(Ordering::Relaxed);
@@ -252,6 +254,14 @@ impl Sampler<'_> {
                     format!("{} transactions/s", units::short(rate))
                 });
                 progress::done(done.min(total), rate);
+                if (last || now >= report_end)
+                    && let Some(report) = self.series.report()
+                {
+                    progress::report(done.min(total), report);
+                }
+                while report_end <= now {
+                    report_end += report_every;
+                }
                 while interval_end <= now {
                     interval_end += self.job.interval();
                 }

@@ -191,7 +191,10 @@ impl<'a> Worker<'a> {
                 counts.operations += operations;
                 counts.work.add(self.executor.counts());
                 if let Some(phase) = phase {
-                    self.shared.slots.committed(self.index, phase, latency_ns);
+                    let retries = failures.retries;
+                    self.shared
+                        .slots
+                        .committed(self.index, phase, latency_ns, retries);
                 }
                 if started >= window.run_start {
                     self.result.by_type[type_index].latency.record(latency_ns);
@@ -201,7 +204,7 @@ impl<'a> Worker<'a> {
             Ok(Outcome::GivenUp) => {
                 counts.aborted += 1;
                 if let Some(phase) = phase {
-                    self.shared.slots.aborted(self.index, phase);
+                    self.shared.slots.aborted(self.index, phase, failures.retries);
                 }
                 true
             }

@@ -10,7 +10,7 @@ use reports::record::{Recovery, RecoveryKind};
 
 use super::mount::{Mount, MountJob};
 use crate::child::interrupt::{Interrupt, requested};
-use crate::child::progress::{Display, Progress};
+use crate::child::progress::{Display, Interval, Progress};
 use crate::error::{HarnessError, Result};
 use crate::scenarios::recovery::checker::CheckRequest;
 use crate::scenarios::recovery::counts::RoundCounts;
@@ -47,6 +47,8 @@ pub(crate) struct PowerLosses {
     pub drop_syncs: bool,
     /// States with a finding, as they were before they were opened, are kept with their journals.
     pub keep: bool,
+    /// How often it is told how it goes.
+    pub interval: Interval,
 }
 
 /// Lets the power fail under an engine again and again. Databases, journals and job files are in `directory`. What is
@@ -147,7 +149,7 @@ impl Cutoff for Blackout<'_> {
 
 impl Scenario {
     fn all(&mut self) -> Result<()> {
-        let mut display = Display::new();
+        let mut display = Display::new(self.how.interval);
         display.start(format!("power loss under {}", self.job.engine));
         let rounds = self.how.rounds;
         display.begin_phase("lose power and reopen", u64::from(rounds), "rounds");

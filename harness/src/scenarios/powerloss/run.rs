@@ -3,6 +3,7 @@
 use super::mount;
 use super::rounds::{PowerLosses, WORK_MAX, rounds};
 use crate::child::process::content;
+use crate::child::progress::Interval;
 use crate::error::{HarnessError, Result};
 use crate::request::Request;
 use crate::scenarios::machine::new_record;
@@ -30,6 +31,7 @@ pub(super) fn prepare(request: &Request) -> Result<Run> {
         rounds: request.rounds.unwrap_or(ROUNDS),
         until: None,
         work_max: request.duration.unwrap_or(WORK_MAX),
+        interval: Interval::new(request.report_interval),
         drop_syncs: request.drop_syncs,
         keep: request.keep,
     };

@@ -10,7 +10,7 @@ use super::{RatioJob, RatioResult, SCENARIO};
 use crate::child::directories::Directories;
 use crate::child::interrupt::{Interrupt, requested};
 use crate::child::process::{content, follow_parent, result_of_child, write_json};
-use crate::child::progress::Display;
+use crate::child::progress::{Display, Interval};
 use crate::drivers::factory;
 use crate::error::{HarnessError, Result};
 use crate::request::Request;
@@ -33,7 +33,10 @@ const ROWS_MIN: u64 = 1000;
 pub(super) fn prepare(request: &Request) -> Result<Run> {
     let job = job(request)?;
     let settings = request.settings();
-    Ok(Box::new(move |directories| run(directories, job, settings)))
+    let display = Display::new(Interval::new(request.report_interval));
+    Ok(Box::new(move |directories| {
+        run(directories, job, settings, display)
+    }))
 }
 
 /// Measures the table in one child.
@@ -41,6 +44,7 @@ fn run(
     directories: &Directories,
     mut job: RatioJob,
     settings: BTreeMap<String, String>,
+    mut display: Display,
 ) -> Result<RunRecord> {
     let trial = directories.data.join("trial");
     job.options.choose(factory(&job.engine)?.as_ref(), &trial)?;
@@ -62,7 +66,6 @@ fn run(
     };
     let mut record = new_record(directories, workload);
     record.probes.raw_flush.push(flush_sample(&directories.data, 1)?);
-    let mut display = Display::new();
     display.start(format!("ratios of {}", job.engine));
     let job_file = directories.data.join("ratios.job.json");
     let result: RatioResult = result_of_child(&job_file, SCENARIO.name, &job, &job.result, &mut display)?

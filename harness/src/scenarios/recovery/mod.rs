@@ -32,7 +32,7 @@ use super::{EMPTY, Scenario};
 use crate::drivers::factory;
 use crate::engine_options::EngineOptions;
 use crate::error::{HarnessError, Result};
-use crate::scenarios::levels::levels;
+use crate::scenarios::levels::{levels, refusals};
 
 /// The scenario.
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -132,6 +132,10 @@ impl Subject {
             return Err(HarnessError::Usage(format!(
                 "{engine} keeps nothing, so nothing of it can be recovered"
             )));
+        }
+        let refusals = refusals(factory.as_ref(), &spec, false);
+        if !refusals.is_empty() {
+            return Err(HarnessError::Usage(refusals.join("; ")));
         }
         let levels = levels(capabilities, &spec).map_err(HarnessError::Usage)?;
         if spec.durability == Durability::NoSync && !capabilities.commit_ids {

@@ -13,7 +13,7 @@ use super::counts::RoundCounts;
 use super::processes::{Checker, Cutoff, work_and_kill};
 use super::{RecoveryJob, Role, Subject};
 use crate::child::interrupt::{Interrupt, requested};
-use crate::child::progress::{Display, Progress};
+use crate::child::progress::{Display, Interval, Progress};
 use crate::error::{HarnessError, Result};
 
 /// Longest work before a kill: long enough for hundreds of commits, short enough for thousands of rounds.
@@ -36,6 +36,8 @@ pub(crate) struct Rounds {
     pub until: Option<Instant>,
     /// Longest work before a kill.
     pub work_max: Duration,
+    /// How often it is told how it goes.
+    pub interval: Interval,
 }
 
 /// Kills and reopens a process of the engine again and again. Databases, journals and job files are in `directory`.
@@ -92,7 +94,7 @@ impl Cutoff for At {
 
 impl Scenario {
     fn all(&mut self, how: &Rounds) -> Result<()> {
-        let mut display = Display::new();
+        let mut display = Display::new(how.interval);
         display.start(format!("recovery of {}", self.job.engine));
         display.begin_phase("kill and reopen", u64::from(how.rounds), "rounds");
         let mut since_fresh = 0;

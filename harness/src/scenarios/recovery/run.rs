@@ -9,6 +9,7 @@ use super::rounds::{Rounds, WORK_MAX, rounds};
 use super::worker::{self, Work, open_and_close};
 use super::{MIX, RecoveryJob, Role, Subject, checker};
 use crate::child::process::{content, follow_parent};
+use crate::child::progress::Interval;
 use crate::error::Result;
 use crate::request::Request;
 use crate::scenarios::Run;
@@ -27,6 +28,7 @@ pub(super) fn prepare(request: &Request) -> Result<Run> {
         rounds: request.rounds.unwrap_or(ROUNDS),
         until: None,
         work_max: request.duration.unwrap_or(WORK_MAX),
+        interval: Interval::new(request.report_interval),
     };
     Ok(Box::new(move |directories| {
         let mut record = new_record(directories, workload);

@@ -9,7 +9,7 @@ use reports::record::{Check, CheckStatus, Figure, SpaceSample, Workload};
 use super::{LIVE_FLOOR_BYTES, SCENARIO, SpaceJob, SpaceResult};
 use crate::child::directories::Directories;
 use crate::child::process::{content, follow_parent, result_of_child, write_json};
-use crate::child::progress::Display;
+use crate::child::progress::{Display, Interval};
 use crate::drivers::factory;
 use crate::error::{HarnessError, Result};
 use crate::request::Request;
@@ -35,11 +35,19 @@ const ROWS_MAX: u64 = 1 << 28;
 pub(super) fn prepare(request: &Request) -> Result<Run> {
     let job = job(request)?;
     let settings = request.settings();
-    Ok(Box::new(move |directories| run(directories, job, settings)))
+    let display = Display::new(Interval::new(request.report_interval));
+    Ok(Box::new(move |directories| {
+        run(directories, job, settings, display)
+    }))
 }
 
 /// Measures it in one child.
-fn run(directories: &Directories, job: SpaceJob, settings: BTreeMap<String, String>) -> Result<RunRecord> {
+fn run(
+    directories: &Directories,
+    job: SpaceJob,
+    settings: BTreeMap<String, String>,
+    mut display: Display,
+) -> Result<RunRecord> {
     let job = SpaceJob {
         directory: directories.data.join("space"),
         result: directories.out.join("space.result.json"),
@@ -61,7 +69,6 @@ fn run(directories: &Directories, job: SpaceJob, settings: BTreeMap<String, Stri
         overrides: settings,
     };
     let mut record = new_record(directories, workload);
-    let mut display = Display::new();
     display.start(format!("space of {}", job.engine));
     // Beside the database, whose files are counted.
     let job_file = directories.out.join("space.job.json");

@@ -145,6 +145,11 @@ fn text_and_page_have_the_same_cells() {
     }
 }
 
+/// The table without what is said below it of columns that were left out.
+fn drawn(text: &str) -> &str {
+    text.find("\n  left out for").map_or(text, |end| &text[..end])
+}
+
 #[test]
 fn foreign_text_is_never_markup_and_never_controls_a_terminal() {
     for (name, table) in every_table() {
@@ -156,7 +161,7 @@ fn foreign_text_is_never_markup_and_never_controls_a_terminal() {
         for width in [20, 80, 10_000] {
             let text = table.to_text(width);
             assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{name}");
-            assert_eq!(text.lines().count(), table.rows.len() + 2, "{name}");
+            assert_eq!(drawn(&text).lines().count(), table.rows.len() + 2, "{name}");
         }
     }
     let hostile = tables(&strange::hostile());
@@ -315,6 +320,7 @@ fn a_narrow_terminal_loses_columns_and_no_rows() {
         let mut before = usize::MAX;
         for width in [400, 160, 100, 80, 40, 10] {
             let text = table.to_text(width);
+            let text = drawn(&text);
             assert_eq!(text.lines().count(), table.rows.len() + 2, "{name}");
             let rule = text.lines().nth(1).unwrap();
             let columns = rule.split("  ").count();
