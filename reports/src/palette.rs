@@ -76,6 +76,10 @@ mod tests {
         let mut places = places(&names);
         places.sort_unstable();
         assert_eq!(places, (0..COLOURS).collect::<Vec<_>>());
+        let turned: Vec<&str> = names.iter().rev().copied().collect();
+        let mut places_turned = super::places(&turned);
+        places_turned.reverse();
+        assert_eq!(places_turned, super::places(&names), "the order does not matter");
         let many: Vec<String> = (0..40).map(|at| format!("engine-{at}")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         assert!(super::places(&many).iter().all(|place| *place < COLOURS));

@@ -31,8 +31,8 @@ impl Weight {
     fn tone(self) -> f64 {
         match self {
             Self::Main | Self::Area | Self::Marked | Self::Dots => 1.0,
-            Self::Second => 0.62,
-            Self::Third => 0.36,
+            Self::Second => 0.72,
+            Self::Third => 0.52,
             Self::Faint => 0.4,
         }
     }

@@ -180,3 +180,23 @@ pub struct Check {
     #[serde(default)]
     pub detail: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn openings_are_told_by_rising_log_and_only_where_each_is_known() {
+        let mut recovery = Recovery {
+            open_duration_ns: vec![30, 10, 20],
+            open_redo_bytes: vec![300, 100, 200],
+            ..Recovery::default()
+        };
+        assert_eq!(recovery.openings(), [(100, 10), (200, 20), (300, 30)]);
+        recovery.open_redo_bytes.pop();
+        assert!(
+            recovery.openings().is_empty(),
+            "which opening had which log is not known"
+        );
+    }
+}

@@ -76,7 +76,7 @@ mod tests {
         };
         assert_eq!(merged_summary([&full, &bare]), None);
         assert_eq!(merged_summary([&bare]), Some(bare.summary));
-        let mut old = latency(&[1_000; 300]);
+        let mut old = latency(&(1..=300).map(|at| at * 1_000).collect::<Vec<u64>>());
         let p95 = old.summary.latency_ns_p95.take();
         assert_eq!(merged_summary([&old]).unwrap().latency_ns_p95, p95);
         assert!(p95.is_some());
