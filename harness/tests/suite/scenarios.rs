@@ -41,7 +41,7 @@ fn space_is_drawn_over_time_beside_live_bytes() {
     for plot in ["ratio", "bytes"] {
         let path = run
             .out()
-            .join(format!("plots/space-space-{plot}-over-time-palimpsest.png"));
+            .join(format!("plots/space-{plot}-over-time-palimpsest.png"));
         assert!(path.is_file(), "{}", path.display());
     }
     harness("--workload space --engine memory")
