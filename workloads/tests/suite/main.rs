@@ -6,6 +6,7 @@
 mod crash;
 mod injected;
 mod malformed;
+mod ranges;
 mod reference;
 mod run;
 mod specs;

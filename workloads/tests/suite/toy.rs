@@ -34,6 +34,16 @@ pub(crate) enum Bug {
     MissesRows,
     /// Scans skip a row.
     ScanSkips,
+    /// Scans give one row.
+    OneRowScans,
+    /// Scans give a row more than their limit.
+    IgnoresLimits,
+    /// Scans tell a row more than they give.
+    WrongCounts,
+    /// Scans leave out what their own transaction wrote.
+    ScansMissOwn,
+    /// Point reads give the value before the current one.
+    StaleReads,
     /// Scans return a row twice.
     ScanRepeats,
     /// Commit IDs fall instead of rising.
@@ -198,6 +208,12 @@ impl Session for ToySession<'_> {
             out.extend_from_slice(value);
             return Ok(true);
         }
+        if toy.bug == Bug::StaleReads
+            && let Some(value) = data.previous.get(&(table.index(), key.to_vec()))
+        {
+            out.extend_from_slice(value);
+            return Ok(true);
+        }
         match data.tables[table.index()].get(key) {
             Some(value) if !toy.strikes(Bug::MissesRows, 50) => {
                 out.extend_from_slice(value);
@@ -249,7 +265,7 @@ impl Session for ToySession<'_> {
             key = other.clone();
         }
         undo.push((table.index(), key.clone(), rows.get(&key).cloned()));
-        if toy.bug == Bug::StaleReadsForUpdate
+        if matches!(toy.bug, Bug::StaleReadsForUpdate | Bug::StaleReads)
             && let Some(before) = before
         {
             data.previous.insert((table.index(), key.clone()), before);
@@ -282,12 +298,23 @@ impl Session for ToySession<'_> {
         let toy = self.toy;
         let rows = &self.data()?.tables[table.index()];
         let before = sink.len();
+        let (asked, is_own_scan) = (limit, limit < 1000);
+        let limit = match toy.bug {
+            Bug::OneRowScans if is_own_scan => 1,
+            Bug::IgnoresLimits if is_own_scan => limit + 1,
+            _ => limit,
+        };
         // Verification scans in batches of 1000; those stay correct, so that only the run's own scans are struck.
         let mut found: Vec<_> = match direction {
             Direction::Forward => rows.range(start.to_vec()..).take(limit).collect(),
             Direction::Reverse => rows.range(..=start.to_vec()).rev().take(limit).collect(),
         };
-        if limit < 1000 && found.len() > 2 {
+        if toy.bug == Bug::ScansMissOwn
+            && let Open::Writer(_, undo) = &self.open
+        {
+            found.retain(|(key, _)| !undo.iter().any(|(_, own, _)| own == *key));
+        }
+        if asked < 1000 && found.len() > 2 {
             if toy.strikes(Bug::ScanSkips, 20) {
                 found.remove(1);
             }
@@ -296,7 +323,7 @@ impl Session for ToySession<'_> {
             }
         }
         found.iter().for_each(|(key, value)| sink.push(key, value));
-        Ok(sink.len() - before)
+        Ok(sink.len() - before + usize::from(toy.bug == Bug::WrongCounts && is_own_scan))
     }
 
     fn commit(&mut self) -> Result<Committed, TargetError> {
