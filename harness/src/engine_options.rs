@@ -154,9 +154,15 @@ impl EngineOptions {
         let mut options = OpenOptions::create("unused", ["t"]);
         self.apply(&mut options);
         let refused = |error: workloads::driver::TargetError| {
+            let message = error.message();
+            // Most name it themselves.
+            let of = if message.contains(engine) {
+                String::new()
+            } else {
+                format!("{engine}: ")
+            };
             HarnessError::Usage(format!(
-                "{} (`harness list` has what each engine takes)",
-                error.message()
+                "{of}{message} (`harness list` has what each engine takes)"
             ))
         };
         factory(engine)?.check(&options).map_err(refused)

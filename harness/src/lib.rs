@@ -60,7 +60,7 @@ impl Harness {
     }
 
     /// Does what the arguments of this process ask for, and tells how it went: 0 good, 1 failed, 2 bad usage (also an engine
-    /// whose name is taken, or is none), 3 a verification failed.
+    /// whose name is taken, or is none), 3 a verification failed, 130 ended by Ctrl-C, 143 by SIGTERM.
     pub fn main(self) -> ExitCode {
         let done =
             drivers::register(self.engines).and_then(|()| cli::dispatch(&cli::args::Cli::of_process()));
