@@ -79,7 +79,7 @@ pub trait TargetFactory: Send + Sync {
     }
 
     /// Whether [`open`](TargetFactory::open) would take these options, as far as that can be told without touching a file:
-    /// names and values of settings, codecs. Asked before a run is made, so that nothing is measured in vain.
+    /// names and values of settings, codecs. Asked before a run is made, so that nothing is measured in vain (`checked-before`).
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`], with what there is.
