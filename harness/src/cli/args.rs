@@ -18,6 +18,10 @@ Examples:
       A database larger than its cache, 20000 transactions offered each second (open loop).
   harness --workload my-mix.toml --engine palimpsest --json > run.json
       Your own specification; the machine-readable record on standard output.
+  harness --workload oltp --threads 1,2,4,8 --set palimpsest.page-size=4KiB,16KiB
+      A run of each combination in one record, with curves of throughput and latency.
+  harness --workload ycsb-b --rows 10M --prepare DIR, then: harness --workload ycsb-b --rows 10M --use DIR
+      Load once, run many times.
   harness --workload ratios --rows 1000000
       The speed table: ratios to bounds that are measured in the same run.
   harness --workload space

@@ -258,7 +258,13 @@ fn measurement(character: &Character, repetition: u32, noise: &mut Noise) -> Mea
             isolation: Some("read-committed".to_owned()),
             cache_size_bytes: character.logs.then_some(64 << 20),
             page_size_bytes: character.logs.then_some(16 << 10),
-            compression: character.logs.then(|| "lz4".to_owned()),
+            compression: Some(if character.logs { "lz4" } else { "none" }.to_owned()),
+            sync_method: Some(if character.logs { "fdatasync" } else { "none" }.to_owned()),
+            engine_options: [("page-size", "16384"), ("redo-threads", "2")]
+                .into_iter()
+                .filter(|_| character.logs)
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
             notes: if character.logs {
                 vec![]
             } else {

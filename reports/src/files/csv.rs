@@ -28,7 +28,7 @@ fn latency(line: &Line<'_>, read: fn(&LatencySummary) -> Option<u64>) -> String 
 }
 
 /// All columns, in order.
-const COLUMNS: [Column; 41] = [
+const COLUMNS: [Column; 42] = [
     ("run", "name of the run", |l| l.record.run_id.clone()),
     ("created", "when it started, RFC 3339", |l| {
         l.record.created.clone()
@@ -156,6 +156,11 @@ const COLUMNS: [Column; 41] = [
             let words: Vec<String> = varied.map(|of| format!("{}={}", of.name, of.value)).collect();
             words.join("; ")
         },
+    ),
+    (
+        "sync_method",
+        "how commits are made durable, `none` where nothing is",
+        |l| told(l.measurement.settings.sync_method.as_ref()),
     ),
 ];
 

@@ -4,6 +4,7 @@ use super::cells::{
     engine, figure, latency, percent, size, span, spread_heading, times, verified, whole, with_spread, word,
 };
 use super::model::{Cell, Table, number};
+use crate::record::Settings;
 use crate::statistics::{Estimate, Spread};
 use crate::summary::{EngineSummary, FigureSummary, TypeSummary};
 use units::or_missing;
@@ -247,23 +248,44 @@ pub(super) fn concurrency(engines: &Engines<'_>) -> Option<Table> {
         .build()
 }
 
+/// A size that the engine has, or tells not to have: the way to sync is recorded of every one that was opened.
+fn has(settings: &Settings, size: Option<u64>) -> String {
+    match size {
+        Some(bytes) => units::bytes(bytes),
+        None if settings.sync_method.is_some() => "none".to_owned(),
+        None => units::MISSING.to_owned(),
+    }
+}
+
+/// Every option of each engine, defaults included.
+pub(super) fn options(engines: &Engines<'_>) -> Option<Table> {
+    let caption = "What the open database of the first repetition told of every option: sizes in bytes, times in milliseconds.";
+    let told = engines.iter().filter(|of| !of.settings.engine_options.is_empty());
+    Table::of("options", caption, told)
+        .page()
+        .text("Engine", 0, |of| engine(of))
+        .text("Options", 0, |of| {
+            let options = of.settings.engine_options.iter();
+            let words: Vec<String> = options.map(|(name, value)| format!("{name} {value}")).collect();
+            words.join(", ")
+        })
+        .build()
+}
+
 /// What each engine ran with.
 pub(super) fn settings(engines: &Engines<'_>) -> Option<Table> {
     let caption = "What each engine ran with. Figures at unlike durability, isolation or cache size are not alike; a dash \
-                   means that the engine has no such setting.";
+                   means that it was not recorded.";
     let settings = engines.iter().map(|of| (of, of.settings));
     Table::of("settings", caption, settings)
         .page()
         .text("Engine", 0, |(of, _)| engine(of))
         .text("Durability", 0, |(_, of)| word(of.durability_words().as_ref()))
         .text("Isolation", 0, |(_, of)| word(of.isolation.as_ref()))
-        .number("Cache", 0, |(_, of)| {
-            or_missing(of.cache_size_bytes, units::bytes)
-        })
-        .number("Page size", 0, |(_, of)| {
-            or_missing(of.page_size_bytes, units::bytes)
-        })
+        .number("Cache", 0, |(_, of)| has(of, of.cache_size_bytes))
+        .number("Page size", 0, |(_, of)| has(of, of.page_size_bytes))
         .text("Compression", 0, |(_, of)| word(of.compression.as_ref()))
+        .text("Sync method", 0, |(_, of)| word(of.sync_method.as_ref()))
         .number("Threads", 0, |(_, of)| {
             or_missing(of.threads, |threads| threads.to_string())
         })

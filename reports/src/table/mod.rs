@@ -50,6 +50,7 @@ pub(crate) fn of_judged(record: &RunRecord, verdicts: &[Verdict]) -> Tables {
         engines::resources(&engines),
         engines::concurrency(&engines),
         engines::settings(&engines),
+        engines::options(&engines),
         run::bounds(record),
         run::ratios(record),
         run::ratio_figures(record),

@@ -241,6 +241,7 @@ fn a_full_record_has_every_table_and_no_empty_column() {
         "criteria",
         "findings",
         "latencies",
+        "options",
         "outcomes",
         "ratio_figures",
         "ratios",
