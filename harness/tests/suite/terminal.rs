@@ -26,7 +26,7 @@ fn a_run_tells_how_it_goes_where_there_is_no_terminal() {
         let last = lines.last().unwrap();
         assert!(last.starts_with("memory 1/1: run: 600 ms of 600 ms: "), "{last}");
         assert!(
-            last.contains("p99 ") && last.contains("max ") && last.contains(" given up, "),
+            last.contains("p99 ") && last.contains("max ") && last.contains(" aborted, "),
             "{last}"
         );
         assert!(interval_lines(&finished.stdout()).is_empty());

@@ -32,7 +32,7 @@ pub fn evaluate(record: &RunRecord) -> Vec<Verdict> {
 /// What one element of a record says about a criterion.
 enum Finding {
     Shows(Option<f64>),
-    Contradicts(Contradiction),
+    Contradicts(Contradiction, Option<f64>),
     Silent(String),
 }
 
@@ -56,7 +56,10 @@ fn judge(criterion: &Criterion, root: &Value) -> Verdict {
             }
             match examine(measure, element) {
                 Finding::Shows(value) => values.push(value),
-                Finding::Contradicts(why) => contradictions.push(why),
+                Finding::Contradicts(why, value) => {
+                    contradictions.push(why);
+                    values.extend(value.map(Some));
+                }
                 Finding::Silent(why) => silences.push(why),
             }
         }
@@ -116,10 +119,16 @@ fn selects(measure: &Measure, element: &Value) -> bool {
 /// A false requirement outweighs missing ones; anything missing makes the element silent.
 fn examine(measure: &Measure, element: &Value) -> Finding {
     let mut missing = None;
+    let shown = || {
+        let path = measure.show.as_ref()?.path.first(element);
+        path.and_then(Value::as_f64)
+    };
     for predicate in &measure.requires {
         match predicate.apply(element) {
             Truth::True => {}
-            Truth::False => return Finding::Contradicts(contradiction(element, predicate.text())),
+            Truth::False => {
+                return Finding::Contradicts(contradiction(element, predicate.text()), shown());
+            }
             Truth::Missing(path) => missing = missing.or(Some(format!("{path} was not recorded"))),
         }
     }
@@ -134,13 +143,7 @@ fn examine(measure: &Measure, element: &Value) -> Finding {
     }
     match missing {
         Some(why) => Finding::Silent(why),
-        None => Finding::Shows(
-            measure
-                .show
-                .as_ref()
-                .and_then(|show| show.path.first(element))
-                .and_then(Value::as_f64),
-        ),
+        None => Finding::Shows(shown()),
     }
 }
 
@@ -149,7 +152,10 @@ fn examine(measure: &Measure, element: &Value) -> Finding {
 fn contradiction(element: &Value, requirement: &str) -> Contradiction {
     let text = |pointer: &str| match element.pointer(pointer) {
         Some(Value::String(text)) => Some(text.clone()),
-        Some(Value::Number(number)) => Some(number.to_string()),
+        Some(Value::Number(number)) => number.as_u64().map(|whole| whole.to_string()).or_else(|| {
+            let number = number.as_f64()?;
+            Some(units::number(number))
+        }),
         _ => None,
     };
     let mut words = requirement.to_owned();

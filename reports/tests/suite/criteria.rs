@@ -85,20 +85,22 @@ fn nothing_passes_without_a_measurement() {
 
 #[test]
 fn a_file_that_was_too_large_at_one_moment_fails() {
-    for (largest, outcome) in [
-        (Some(2.0), Outcome::Pass),
-        (Some(2.01), Outcome::Fail),
-        (None, Outcome::NotMeasured),
+    for (rows, largest, outcome, value) in [
+        (400_000, Some(2.0), Outcome::Pass, Some("2.00x at most")),
+        (400_000, Some(2.01), Outcome::Fail, Some("2.01x at most")),
+        (400_000, None, Outcome::NotMeasured, None),
+        // Of a small file the target says nothing.
+        (399_999, Some(3.0), Outcome::NotMeasured, None),
     ] {
         let mut record = record(vec![]);
-        for (id, value) in [("largest", largest), ("last", Some(1.5))] {
-            record.figures.push(reports::record::Figure {
-                id: format!("space.{id}"),
-                value,
-                ..reports::record::Figure::default()
-            });
-        }
-        assert_eq!(verdict(&record, "space-over-time").outcome, outcome);
+        record.space.push(reports::record::SpaceOverTime {
+            rows,
+            largest_ratio: largest,
+            last_ratio: Some(1.5),
+            ..Default::default()
+        });
+        let verdict = verdict(&record, "space-over-time");
+        assert_eq!((verdict.outcome, verdict.value.as_deref()), (outcome, value));
     }
 }
 

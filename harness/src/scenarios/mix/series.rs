@@ -209,7 +209,7 @@ impl Series {
         let largest = (!latency.is_empty()).then(|| latency.max());
         let shown = |value: Option<u64>| units::or_missing(value, units::duration);
         let text = format!(
-            "{} transactions/s, p95 {}, p99 {}, max {}, {} given up, {} retries",
+            "{} transactions/s, p95 {}, p99 {}, max {}, {} aborted, {} retries",
             units::short(rate),
             shown(percentile(latency, 0.95)),
             shown(percentile(latency, 0.99)),
@@ -311,7 +311,7 @@ mod tests {
             "p95 1.0",
             "p99 1.0",
             "max 8",
-            "1 given up",
+            "1 aborted",
             "11 retries",
         ] {
             assert!(report.contains(part), "{part} is not in {report}");
@@ -321,7 +321,7 @@ mod tests {
         let report = series.report().unwrap();
         assert!(
             report.starts_with("1 transactions/s, p95 –, p99 –, max 1.0")
-                && report.ends_with("0 given up, 0 retries"),
+                && report.ends_with("0 aborted, 0 retries"),
             "{report}"
         );
         end(&mut series, 2500, Phase::Run);
