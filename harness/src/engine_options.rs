@@ -52,6 +52,13 @@ impl Setting {
             )
         })?;
         let values: Vec<String> = parts(value)?.into_iter().map(str::to_owned).collect();
+        // The same value in two spellings is one, and not two cases.
+        let size = |value: &String| parse_size(value).map_or_else(|_| value.clone(), |size| size.to_string());
+        for (at, value) in values.iter().enumerate() {
+            if values[..at].iter().any(|other| size(other) == size(value)) {
+                return Err(format!("`{value}` is there twice"));
+            }
+        }
         Ok(Self {
             engine: engine.trim().to_owned(),
             name: name.trim().replace('_', "-"),
@@ -222,6 +229,8 @@ mod tests {
             ".x=1",
             "a.b=",
             "a.b=1,",
+            "a.b=1,1",
+            "a.b=4KiB,4096",
         ] {
             assert!(Setting::parse(bad).is_err(), "{bad}");
         }

@@ -280,6 +280,18 @@ impl Request {
                     self.engine.join(", ")
                 )));
             }
+            let (has_list, option) = match setting.name.as_str() {
+                "cache-size" => (
+                    self.cache_size.as_ref().is_some_and(Values::are_several),
+                    "--cache-size",
+                ),
+                _ => (false, ""),
+            };
+            if has_list {
+                return Err(HarnessError::Usage(format!(
+                    "{option} has several values, and --set {name} outweighs all of them; give one of the two"
+                )));
+            }
             if self.set[..at].iter().any(|other| other.full_name() == name) {
                 return Err(HarnessError::Usage(format!("--set {name} is given twice")));
             }
@@ -517,6 +529,8 @@ mod tests {
             "palimpsest.background=off",
         ];
         assert!(refusal(&twice).contains("twice"));
+        let both = ["--cache-size=1MiB,2MiB", "--set=palimpsest.cache-size=8MiB"];
+        assert!(refusal(&both).contains("outweighs"));
     }
 
     #[test]

@@ -53,4 +53,6 @@ pub use criteria::evaluate;
 pub use files::{CSV_COLUMNS, to_csv, to_markdown};
 pub use html::{ReportError, ReportFiles, compare, render_report, write_comparison, write_report};
 pub use record::{RecordError, RunRecord};
-pub use text::{DEFAULT_WIDTH, text_ratios, text_ratios_within, text_table, text_table_within};
+pub use text::{
+    DEFAULT_WIDTH, text_comparison_within, text_ratios, text_ratios_within, text_table, text_table_within,
+};

@@ -1,7 +1,7 @@
 //! The place of each engine among the colours of series: the same in all plots and tables of a page, and for the engines that are
 //! often seen on all pages. Others take a place by their name, or the next one that is free on the page.
 
-use crate::record::RunRecord;
+use crate::record::{RunRecord, Varied};
 use std::collections::BTreeMap;
 
 /// Colours that there are for series.
@@ -10,8 +10,18 @@ pub(crate) const COLOURS: usize = 8;
 /// Names with a place of their own.
 const KNOWN: [&str; 3] = ["palimpsest", "memory", "sqlite"];
 
+/// A place for each of several names; cases of one engine have that of the engine.
+pub(crate) fn places(cases: &[&str]) -> Vec<usize> {
+    let mut names: Vec<&str> = cases.iter().map(|case| Varied::engine(case)).collect();
+    names.sort_unstable();
+    names.dedup();
+    let by_name: BTreeMap<&str, usize> = names.iter().copied().zip(of_different(&names)).collect();
+    let place = |case: &&str| by_name.get(Varied::engine(case)).copied().unwrap_or_default();
+    cases.iter().map(place).collect()
+}
+
 /// A place for each of several different names.
-pub(crate) fn places(names: &[&str]) -> Vec<usize> {
+fn of_different(names: &[&str]) -> Vec<usize> {
     let known = |name: &str| KNOWN.iter().position(|known| *known == name);
     let mut taken: Vec<usize> = names.iter().filter_map(|name| known(name)).collect();
     let mut unknown: Vec<&str> = names

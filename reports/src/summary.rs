@@ -255,10 +255,17 @@ fn types<'a>(ran: &[&'a Measurement]) -> Vec<TypeSummary<'a>> {
 fn problems(all: &[&Measurement]) -> Vec<String> {
     let mut problems: Vec<String> = Vec::new();
     for measurement in all {
+        let was_cut_short = measurement.warnings.contains(&Warning::Interrupted);
+        let repetition = measurement.repetition;
         let problem = match &measurement.status {
+            Status::Ok if was_cut_short => format!(
+                "repetition {repetition} was cut short, after {}",
+                units::or_missing(measurement.duration_ns, units::duration)
+            ),
             Status::Ok => continue,
             Status::Unsupported { reason } => format!("unsupported: {reason}"),
             Status::Failed { reason } => format!("failed: {reason}"),
+            Status::NotRun if all.len() > 1 => format!("repetition {repetition} was not run"),
             Status::NotRun => "not run".to_owned(),
         };
         if !problems.contains(&problem) {

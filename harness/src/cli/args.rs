@@ -42,9 +42,9 @@ What a setting means to a workload, and its default there: `harness explain NAME
 Exit codes:
     0  all that was measured and verified is good
     1  a measured criterion failed, a run could not be made or not in all parts, or a file could not be read or written;
-       of verify: the database cannot be read (permission, I/O error, in use, none at all); of salvage: something is
+       of verify: the database cannot be read (permission, I/O error, in use); of salvage: something is
        missing or uncertain
-    2  wrong usage: arguments, a specification, or something that an engine or a workload does not have; nothing was run
+    2  wrong usage: arguments, a specification, a file or database that is not there, or something that an engine or a workload does not have; nothing was run
     3  verification failed, or a database is damaged
   130  ended by Ctrl-C, 143 by SIGTERM: what the run had is recorded
 

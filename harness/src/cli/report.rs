@@ -19,12 +19,10 @@ pub(crate) fn report(runs: &[PathBuf], out: Option<&Path>) -> Result<Exit> {
         .map(|path| RunRecord::load(path).map_err(|error| HarnessError::Usage(error.to_string())))
         .collect::<Result<_>>()?;
     let columns = crate::console::width(std::io::stdout());
-    for record in &records {
-        crate::console::tell(super::run::table(record, columns));
-    }
     let failed = |error: reports::ReportError| HarnessError::Run(error.to_string());
     let files = match (records.as_slice(), runs) {
         ([record], [path]) => {
+            crate::console::tell(super::run::table(record, columns));
             let beside = if path.is_dir() {
                 path.as_path()
             } else {
@@ -34,7 +32,11 @@ pub(crate) fn report(runs: &[PathBuf], out: Option<&Path>) -> Result<Exit> {
         }
         (records, _) => {
             let names: Vec<String> = records.iter().map(RunRecord::name_with_label).collect();
-            crate::console::tell(format_args!("comparison of {}", names.join(", ")));
+            crate::console::tell(format_args!(
+                "comparison of {}\n\n{}",
+                names.join(", "),
+                reports::text_comparison_within(records, columns)
+            ));
             reports::write_comparison(out.unwrap_or(Path::new(COMPARISON)), records).map_err(failed)?
         }
     };

@@ -1,9 +1,11 @@
 //! Several runs on one page: who did what, relative to the first, and in what the runs differ.
 
+use std::collections::BTreeMap;
+
 use super::context::Picture;
 use super::page::{ReportError, fill, pictures};
 use crate::plot::Plot;
-use crate::record::{RunRecord, Settings, Warning};
+use crate::record::{RunRecord, Settings, Varied, Warning};
 use crate::summary;
 use crate::table::{self, Tables};
 use serde::Serialize;
@@ -25,7 +27,7 @@ struct ComparisonContext {
 /// A setting that is not the same in all runs.
 #[derive(Debug, Serialize)]
 struct Difference {
-    what: &'static str,
+    what: String,
     values: Vec<String>,
 }
 
@@ -71,10 +73,15 @@ pub(super) fn render_with(records: &[RunRecord], plots: &[Plot]) -> Result<Strin
 /// A setting of each engine.
 fn by_engine(record: &RunRecord, read: fn(&Settings) -> Option<String>) -> String {
     let engines = summary::engines(record);
-    let all: Vec<String> = engines
-        .iter()
-        .map(|of| format!("{} {}", of.engine, or_missing(read(of.settings), |text| text)))
-        .collect();
+    let mut all: Vec<String> = Vec::new();
+    for of in engines {
+        let value = or_missing(read(of.settings), |text| text);
+        let words = format!("{} {value}", Varied::engine(of.engine));
+        // Cases of one engine often have the same.
+        if !all.contains(&words) {
+            all.push(words);
+        }
+    }
     all.join(", ")
 }
 
@@ -136,13 +143,38 @@ fn differences(records: &[RunRecord]) -> Vec<Difference> {
             let values: Vec<String> = records.iter().map(read).collect();
             let differ = values.iter().any(|value| *value != values[0]);
             differ.then(|| Difference {
-                what,
+                what: what.to_owned(),
                 values: records
                     .iter()
                     .zip(values)
                     .map(|(r, value)| format!("{}: {value}", r.run_id))
                     .collect(),
             })
+        })
+        .chain(options(records))
+        .collect()
+}
+
+/// Options of engines that are not the same in all runs that have them.
+fn options(records: &[RunRecord]) -> Vec<Difference> {
+    let mut found: BTreeMap<(&str, &str), Vec<(&RunRecord, &str)>> = BTreeMap::new();
+    for record in records {
+        for of in summary::engines(record) {
+            for (option, value) in &of.settings.engine_options {
+                let values = found.entry((of.engine, option)).or_default();
+                values.push((record, value));
+            }
+        }
+    }
+    found.retain(|_, values| values.iter().any(|(_, value)| *value != values[0].1));
+    found
+        .into_iter()
+        .map(|((engine, option), values)| Difference {
+            what: format!("{engine}: {option}"),
+            values: values
+                .into_iter()
+                .map(|(record, value)| format!("{}: {value}", record.run_id))
+                .collect(),
         })
         .collect()
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::context::Fact;
-use crate::record::{Profile, Recovery, RunRecord};
+use crate::record::{Profile, Recovery, RunRecord, Varied};
 use crate::summary::EngineSummary;
 use units::or_missing;
 
@@ -73,14 +73,19 @@ pub(super) fn recovery(record: &RunRecord) -> Vec<RecoveryNotes> {
 
 /// What each engine's adapter says about fair comparison.
 pub(super) fn settings_notes(engines: &[EngineSummary<'_>]) -> Vec<String> {
-    engines
-        .iter()
-        .flat_map(|engine| {
-            engine
-                .settings
-                .notes
-                .iter()
-                .map(|note| format!("{}: {note}", engine.engine))
-        })
-        .collect()
+    let mut notes: Vec<String> = Vec::new();
+    for engine in engines {
+        for note in &engine.settings.notes {
+            // Notes name their engine; cases of one engine have the same.
+            let named = if note.starts_with(Varied::engine(engine.engine)) {
+                note.clone()
+            } else {
+                format!("{}: {note}", engine.engine)
+            };
+            if !notes.contains(&named) {
+                notes.push(named);
+            }
+        }
+    }
+    notes
 }

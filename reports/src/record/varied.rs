@@ -37,6 +37,12 @@ impl Varied {
         }
     }
 
+    /// The engine of what [`Varied::words`] made.
+    #[must_use]
+    pub fn engine(case: &str) -> &str {
+        case.split(", ").next().unwrap_or(case)
+    }
+
     /// An engine with all of them in words: `palimpsest, threads 4, page-size 8KiB`.
     #[must_use]
     pub fn words<'a>(engine: &str, varied: impl IntoIterator<Item = &'a Self>) -> String {
@@ -70,5 +76,6 @@ mod tests {
         }
         let both = [Varied::new("threads", "4"), Varied::new("a.page-size", "8KiB")];
         assert_eq!(Varied::words("a", &both), "a, threads 4, page-size 8KiB");
+        assert_eq!(Varied::engine(&Varied::words("a", &both)), "a");
     }
 }

@@ -18,7 +18,13 @@ pub(super) fn figure(value: Option<f64>) -> String {
 
 /// A count, or the median of counts.
 pub(super) fn whole(value: Option<f64>) -> String {
-    or_missing(value, |value| units::count(value as u64))
+    or_missing(value, |value| {
+        if value.fract() == 0.0 {
+            units::count(value as u64)
+        } else {
+            units::number(value)
+        }
+    })
 }
 
 /// A size, or the median of sizes.

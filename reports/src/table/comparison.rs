@@ -80,26 +80,25 @@ fn summary(records: &[RunRecord]) -> Option<Table> {
         .collect();
     let is_unlike = compared.iter().any(|of| !of.unlike.is_empty());
     let mut table = Table::of("summary", caption, &compared)
-        .page()
         .text("Run", 0, |of| &of.record.run_id)
         .text("Engine", 0, |of| {
             Cell::from(of.engine.engine).with_swatch(of.series)
         })
-        .text("Workload", 0, |of| &of.record.workload.name)
+        .text("Workload", 6, |of| &of.record.workload.name)
         .number("Transactions/s", 0, |of| {
             with_spread(of.engine.throughput.as_ref())
         })
         .number("Relative", 0, |of| times(of.rate))
-        .number("p50", 0, |of| {
+        .number("p50", 4, |of| {
             latency(of.engine.latency, |l| Some(l.latency_ns_p50))
         })
-        .number("p95", 0, |of| latency(of.engine.latency, |l| l.latency_ns_p95))
+        .number("p95", 5, |of| latency(of.engine.latency, |l| l.latency_ns_p95))
         .number("p99", 0, |of| latency(of.engine.latency, |l| l.latency_ns_p99))
-        .number("p99 relative", 0, |of| times(of.latency_p99))
-        .text("Durability", 0, |of| {
+        .number("p99 relative", 1, |of| times(of.latency_p99))
+        .text("Durability", 3, |of| {
             word(of.engine.settings.durability_words().as_ref())
         })
-        .text("Verified", 0, |of| verified(of.engine));
+        .text("Verified", 2, |of| verified(of.engine));
     if is_unlike {
         table = table.text("Not comparable for", 0, |of| of.unlike.join(", "));
     }
@@ -115,7 +114,6 @@ fn ratios(records: &[RunRecord]) -> Option<Table> {
         }
     }
     let mut table = Table::of("ratios", "Ratios of the runs that measured them.", rows)
-        .page()
         .text("What", 0, |row| &row.what)
         .text("Against", 0, |row| &row.against)
         .number("Target", 0, |row| bound(row, row.target));

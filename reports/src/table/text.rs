@@ -35,7 +35,7 @@ impl Table {
         left_out.sort();
         if !left_out.is_empty() {
             let names: Vec<String> = left_out.into_iter().map(|(_, name)| name).collect();
-            let words = format!("left out for width: {}; all are in report.html", names.join(", "));
+            let words = format!("left out for width: {}; all are on the page", names.join(", "));
             text.push_str(&wrapped(&words, width, "  "));
         }
         text
@@ -166,7 +166,7 @@ mod tests {
         let text = sample(["a", "longer"]).to_text(15);
         let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(
-            words.ends_with("left out for width: p99, WAL max; all are in report.html"),
+            words.ends_with("left out for width: p99, WAL max; all are on the page"),
             "{text}"
         );
         // A column that is only for the page is not missing, and a table that fits has no such line.

@@ -90,3 +90,16 @@ pub fn text_ratios_within(record: &RunRecord, width: usize) -> String {
     let filled: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     filled.join("\n")
 }
+
+/// Several runs side by side, the first as the base of relative figures.
+#[must_use]
+pub fn text_comparison_within(records: &[RunRecord], width: usize) -> String {
+    let records: Vec<RunRecord> = records
+        .iter()
+        .map(|record| record.by_case().into_owned())
+        .collect();
+    let tables = table::comparison(&records);
+    let drawn = tables.values().filter(|table| !table.page_only);
+    let drawn: Vec<String> = drawn.map(|table| table.to_text(width)).collect();
+    drawn.join("\n")
+}

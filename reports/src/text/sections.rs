@@ -54,8 +54,15 @@ fn provenance(record: &RunRecord) -> String {
 /// What there is to know about the levels at which engines were run.
 pub(super) fn notes(record: &RunRecord, width: usize) -> String {
     let engines = summary::engines(record);
-    let notes = engines.iter().flat_map(|engine| &engine.settings.notes);
+    let mut notes: Vec<&String> = Vec::new();
+    for note in engines.iter().flat_map(|engine| &engine.settings.notes) {
+        // Cases of one engine have the same.
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
     notes
+        .into_iter()
         .map(|note| wrapped(&format!("note: {note}"), width, "  "))
         .collect()
 }

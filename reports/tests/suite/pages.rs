@@ -496,3 +496,54 @@ fn flushes_faster_than_the_probe_are_doubted() {
     record.probes.raw_flush.clear();
     assert!(!doubted(&record));
 }
+
+#[test]
+fn options_that_differ_between_runs_are_named_and_others_not() {
+    let run = |id: &str, sync: &str| {
+        let mut record = RunRecord::new(id, "now");
+        record.measurements.push(reports::record::Measurement {
+            engine: "a".into(),
+            status: reports::record::Status::Ok,
+            settings: reports::record::Settings {
+                engine_options: [("wal-sync", sync), ("page-size", "4096")]
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .into(),
+                ..Default::default()
+            },
+            ..Default::default()
+        });
+        record
+    };
+    let page = |other| reports::compare(&[run("one", "fdatasync"), run("two", other)]).unwrap();
+    let differ = page("direct");
+    assert!(
+        differ.contains("a: wal-sync") && differ.contains("two: direct"),
+        "{differ}"
+    );
+    assert!(!differ.contains("a: page-size"));
+    assert!(!page("fdatasync").contains("a: wal-sync"));
+}
+
+#[test]
+fn repetitions_that_were_cut_short_or_not_run_are_named() {
+    let mut record = RunRecord::new("r", "now");
+    for (repetition, status) in [
+        (1, reports::record::Status::Ok),
+        (2, reports::record::Status::NotRun),
+    ] {
+        record.measurements.push(reports::record::Measurement {
+            engine: "a".into(),
+            repetition,
+            warnings: vec![reports::record::Warning::Interrupted],
+            duration_ns: (repetition == 1).then_some(250_000_000),
+            status,
+            ..Default::default()
+        });
+    }
+    let text = reports::text_table(&record);
+    assert!(
+        text.contains("repetition 1 was cut short, after 250 ms"),
+        "{text}"
+    );
+    assert!(text.contains("repetition 2 was not run"), "{text}");
+}

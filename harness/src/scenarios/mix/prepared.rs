@@ -283,8 +283,11 @@ pub(crate) fn prepare(request: &Request, directory: &Path) -> Result<()> {
         let answer: std::result::Result<Answer, String> =
             result_of_child(&file, super::SCENARIO.name, &content, &result, &mut display)?;
         if requested() != Interrupt::None {
+            // It was empty, and nothing in it is of use.
+            let removed = std::fs::remove_dir_all(directory);
+            removed.map_err(|error| HarnessError::io("remove the unfinished", directory, &error))?;
             return Err(HarnessError::Run(format!(
-                "interrupted: {} is unfinished and cannot be used; remove it",
+                "interrupted: the unfinished {} was removed",
                 directory.display()
             )));
         }
