@@ -149,8 +149,9 @@ pub(super) fn verification(record: &RunRecord, width: usize) -> String {
                 rows,
                 reads,
             } => {
-                let reads =
-                    reads.map_or_else(String::new, |reads| format!(", {} reads", units::count(reads)));
+                let reads = reads.map_or_else(String::new, |reads| {
+                    format!(", {} values read", units::count(reads))
+                });
                 format!(
                     "verified: {} transactions, {} rows{reads}",
                     units::count(*transactions),

@@ -17,6 +17,9 @@ use crate::statistics::{median, merged_summary};
 /// Values that lie further apart, as a factor, are drawn on a logarithmic axis.
 const LINEAR_SPAN_MAX: f64 = 16.0;
 
+/// Rates that lie further apart, as a factor, are drawn on a logarithmic axis.
+const LINEAR_RATES_MAX: f64 = 8.0;
+
 /// What was found for one value of the option.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Point {
@@ -189,9 +192,23 @@ fn latency_axis(curves: &[Curve]) -> Axis {
 }
 
 fn rate_axis(curves: &[Curve]) -> Axis {
+    let positive = || rates(curves).filter(|rate| *rate > 0.0);
+    let (low, high) = (
+        positive().fold(f64::INFINITY, f64::min),
+        positive().fold(0.0, f64::max),
+    );
+    // Curves that lie far apart would else be one line along the bottom.
+    let is_wide = high > low * LINEAR_RATES_MAX;
     Axis {
-        title: "committed transactions/s".to_owned(),
-        scale: Scale::with_headroom(rates(curves)),
+        title: format!(
+            "committed transactions/s{}",
+            if is_wide { ", logarithmic" } else { "" }
+        ),
+        scale: if is_wide {
+            Scale::over(Kind::Log, positive())
+        } else {
+            Scale::with_headroom(rates(curves))
+        },
         format: Format::Short,
     }
 }
@@ -256,7 +273,7 @@ fn latency(option: &str, curves: &[Curve]) -> Option<Plot> {
 /// Latency against throughput, in the order of the option's values.
 fn tradeoff(option: &str, curves: &[Curve]) -> Option<Plot> {
     latencies(curves).next()?;
-    let highest = rates(curves).reduce(f64::max)?;
+    rates(curves).next()?;
     Some(Plot {
         id: format!("latency-by-throughput-{}", slug(option)),
         title: format!("p99 latency against throughput, by {option}"),
@@ -276,10 +293,7 @@ fn tradeoff(option: &str, curves: &[Curve]) -> Option<Plot> {
             })
         ),
         chart: Chart::Lines(LineChart {
-            x: Axis {
-                scale: Scale::exact(0.0, highest * 1.04),
-                ..rate_axis(curves)
-            },
+            x: rate_axis(curves),
             y: latency_axis(curves),
             bands: Vec::new(),
             series: curves
