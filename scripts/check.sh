@@ -33,6 +33,7 @@ cargo clippy -p harness --all-targets --features "$features" --locked -- -D warn
 step "tests"
 cargo test --workspace --all-targets --locked
 step "tests of the harness's features"
+cargo build -p harness --example own_engine --features "$features" --locked
 cargo test -p harness --lib --test suite --features "$features" --locked -- schedule sqlite power disk fuse
 step "documentation examples"
 cargo test --workspace --doc --locked

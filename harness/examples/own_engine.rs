@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions as FileOptions};
 use std::io::{Read as _, Write as _};
 use std::ops::Bound::{Excluded, Included};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -50,14 +51,8 @@ impl TargetFactory for Factory {
     }
 
     fn open(&self, options: &OpenOptions) -> Result<Box<dyn Target>, TargetError> {
-        if let Some(codec) = &options.compression {
-            return Err(TargetError::unsupported(format!(
-                "own does not compress ({codec})"
-            )));
-        }
-        if let Some((name, _)) = options.engine_settings.first() {
-            return Err(TargetError::unsupported(format!("own has no setting `{name}`")));
-        }
+        // A codec or a setting that it does not declare.
+        self.check(options)?;
         let path = options.dir.join("own.log");
         let data = match options.mode {
             OpenMode::Existing => replay(File::open(&path).map_err(TargetError::fatal)?, &path)?,
@@ -68,6 +63,10 @@ impl TargetFactory for Factory {
                     .create_new(true)
                     .open(&path)
                     .map_err(TargetError::fatal)?;
+                // A file is there after a loss of power if its directory was synchronised, and that one's own.
+                for directory in [Some(options.dir.as_path()), options.dir.parent()] {
+                    sync_directory(directory).map_err(TargetError::fatal)?;
+                }
                 Data {
                     rows: BTreeMap::new(),
                     log,
@@ -85,8 +84,25 @@ impl TargetFactory for Factory {
     }
 }
 
-/// A commit in the log: its length, then for each write the table, the lengths of key and value (`u32::MAX` deletes), and both.
-fn replay(mut log: File, path: &std::path::Path) -> Result<Data, TargetError> {
+fn sync_directory(directory: Option<&Path>) -> std::io::Result<()> {
+    match directory.filter(|directory| !directory.as_os_str().is_empty()) {
+        Some(directory) => File::open(directory)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// FNV-1a, so that a commit of which only a part is there is not taken for one.
+fn checksum(bytes: &[u8]) -> [u8; 8] {
+    let step = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, step).to_le_bytes()
+}
+
+/// Bytes in front of a commit: its length and its checksum.
+const HEAD: usize = 4 + 8;
+
+/// A commit in the log: its length and checksum, then for each write the table, the lengths of key and value (`u32::MAX`
+/// deletes), and both.
+fn replay(mut log: File, path: &Path) -> Result<Data, TargetError> {
     let mut bytes = Vec::new();
     log.read_to_end(&mut bytes).map_err(TargetError::fatal)?;
     let (mut rows, mut commits, mut rest) = (BTreeMap::new(), 0, bytes.as_slice());
@@ -96,9 +112,12 @@ fn replay(mut log: File, path: &std::path::Path) -> Result<Data, TargetError> {
             .rev()
             .fold(0_usize, |number, &byte| number << 8 | usize::from(byte))
     };
-    // What a killed process has left half written was never acknowledged.
-    while rest.len() >= 4 && rest.len() - 4 >= number(&rest[..4]) {
-        let (mut commit, after) = rest[4..].split_at(number(&rest[..4]));
+    // What a killed process, or a loss of power, has left half written was never acknowledged.
+    while rest.len() >= HEAD && rest.len() - HEAD >= number(&rest[..4]) {
+        let (mut commit, after) = rest[HEAD..].split_at(number(&rest[..4]));
+        if checksum(commit) != rest[4..HEAD] || commit.is_empty() {
+            break;
+        }
         while commit.len() >= 10 {
             let (head, writes) = commit.split_at(10);
             let (table, key_len, value_len) = (number(&head[..2]), number(&head[2..6]), number(&head[6..]));
@@ -119,6 +138,7 @@ fn replay(mut log: File, path: &std::path::Path) -> Result<Data, TargetError> {
         .open(path)
         .map_err(TargetError::fatal)?;
     log.set_len((bytes.len() - rest.len()) as u64)
+        .and_then(|()| log.sync_all())
         .map_err(TargetError::fatal)?;
     Ok(Data { rows, log, commits })
 }
@@ -315,7 +335,7 @@ impl Session for Work<'_> {
         if !open.record.is_empty() {
             let len = (open.record.len() as u32).to_le_bytes();
             let log = &mut open.data.log;
-            written = log.write_all(&[&len[..], &open.record].concat());
+            written = log.write_all(&[&len[..], &checksum(&open.record), &open.record].concat());
             if open.options.durability == Durability::Sync {
                 written = written.and_then(|()| log.sync_data());
             }

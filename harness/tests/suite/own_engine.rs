@@ -17,15 +17,41 @@ fn program() -> PathBuf {
     path
 }
 
+fn start(directory: &Path, arguments: &str) -> Output {
+    let mut command = Command::new(program());
+    let command = command.args(arguments.split_whitespace()).current_dir(directory);
+    command.output().unwrap()
+}
+
 #[track_caller]
 fn run(directory: &Path, arguments: &str, code: i32) -> Output {
-    let output = Command::new(program())
-        .args(arguments.split_whitespace())
-        .current_dir(directory)
-        .output()
-        .unwrap();
+    let output = start(directory, arguments);
     assert_eq!(output.status.code(), Some(code), "{arguments}: {output:?}");
     output
+}
+
+/// It declares synchronous commits, and keeps them. The example must have been built with the features of these tests.
+#[cfg(all(feature = "fuse", target_os = "linux"))]
+#[test]
+fn an_engine_of_ones_own_keeps_its_commits_when_the_power_goes() {
+    let directory = tempfile::tempdir().unwrap();
+    for (more, code, found) in [("", 0, "\"lost\": 0"), (" --drop-syncs", 3, "\"lost\": ")] {
+        let out = format!("out{code}");
+        let arguments = format!("--workload powerloss --engine own --rounds 40 --seed 5 --out {out}{more}");
+        let output = start(directory.path(), &arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            !said.contains("not in this build"),
+            "cargo build -p harness --example own_engine --features fuse"
+        );
+        if said.contains("needs /dev/fuse") || said.contains("it needs the right to mount") {
+            eprintln!("skipped: {said}");
+            return;
+        }
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        let record = std::fs::read_to_string(directory.path().join(out).join("run.json")).unwrap();
+        assert!(record.contains(found), "{record}");
+    }
 }
 
 #[test]
