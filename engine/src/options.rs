@@ -219,35 +219,57 @@ impl Options {
     /// milliseconds, `never` for no limit. For records of what a database ran with.
     #[must_use]
     pub fn values(&self) -> Vec<(&'static str, String)> {
-        let number = |value: usize| value.to_string();
+        // Named one by one, so that none is forgotten.
+        let Self {
+            page_size,
+            cache_size,
+            codec,
+            codec_level,
+            busy_timeout,
+            max_transaction_size,
+            version_budget,
+            keep_versions,
+            wal_segment_size,
+            wal_sync,
+            checkpoint_pages,
+            checkpoint_wal_bytes,
+            checkpoint_interval,
+            background,
+            redo_threads,
+            read_only,
+            vfs: _,
+        } = self;
+        let number = |value: &usize| value.to_string();
+        let milliseconds = |time: &Duration| time.as_millis().to_string();
         let limit = |value: u64| match value {
             u64::MAX => "never".to_owned(),
             value => value.to_string(),
         };
-        let level = match self.codec_level {
+        let level = match codec_level {
             0 => String::new(),
             level => format!(":{level}"),
         };
         vec![
-            ("page_size", number(self.page_size)),
-            ("cache_size", number(self.cache_size)),
-            ("compression", format!("{}{level}", self.codec.name())),
-            ("busy_timeout", self.busy_timeout.as_millis().to_string()),
-            ("max_transaction_size", number(self.max_transaction_size)),
-            ("version_budget", number(self.version_budget)),
-            ("keep_versions", number(self.keep_versions)),
-            ("wal_segment_size", self.wal_segment_size.to_string()),
-            ("wal_sync", self.wal_sync.name().to_owned()),
-            ("checkpoint_pages", limit(self.checkpoint_pages as u64)),
-            ("checkpoint_wal_bytes", limit(self.checkpoint_wal_bytes)),
+            ("page_size", number(page_size)),
+            ("cache_size", number(cache_size)),
+            ("compression", format!("{}{level}", codec.name())),
+            ("busy_timeout", milliseconds(busy_timeout)),
+            ("max_transaction_size", number(max_transaction_size)),
+            ("version_budget", number(version_budget)),
+            ("keep_versions", number(keep_versions)),
+            ("wal_segment_size", wal_segment_size.to_string()),
+            ("wal_sync", wal_sync.name().to_owned()),
+            ("checkpoint_pages", limit(*checkpoint_pages as u64)),
+            ("checkpoint_wal_bytes", limit(*checkpoint_wal_bytes)),
             (
                 "checkpoint_interval",
-                self.checkpoint_interval
-                    .map_or_else(|| "never".to_owned(), |interval| interval.as_millis().to_string()),
+                checkpoint_interval
+                    .as_ref()
+                    .map_or_else(|| "never".to_owned(), milliseconds),
             ),
-            ("background", self.background.to_string()),
-            ("redo_threads", number(self.redo_threads)),
-            ("read_only", self.read_only.to_string()),
+            ("background", background.to_string()),
+            ("redo_threads", number(redo_threads)),
+            ("read_only", read_only.to_string()),
         ]
     }
 

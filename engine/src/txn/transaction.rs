@@ -337,27 +337,18 @@ impl<'db> Transaction<'db> {
             return Ok(());
         }
         self.check_size(0)?;
-        match manager.locks.acquire(self.id, lock, self.waits.next()) {
-            Ok(None) => {}
-            Ok(Some(waited)) => {
-                crate::reach::mark(crate::reach::Mechanism::LockWait);
-                self.waits.spend(waited);
-                manager.counters.lock_waits.fetch_add(1, Relaxed);
-                manager
-                    .counters
-                    .lock_wait_ns
-                    .fetch_add(waited.as_nanos() as u64, Relaxed);
-            }
-            Err(waited) => {
+        let acquired = manager.locks.acquire(self.id, lock, self.waits.next());
+        if let Ok(Some(waited)) | Err(waited) = acquired {
+            let counters = &manager.counters;
+            self.waits.spend(waited);
+            counters.lock_wait_ns.fetch_add(waited.as_nanos() as u64, Relaxed);
+            if acquired.is_err() {
                 crate::reach::mark(crate::reach::Mechanism::LockTimeout);
-                self.waits.spend(waited);
-                manager.counters.busy.fetch_add(1, Relaxed);
-                manager
-                    .counters
-                    .lock_wait_ns
-                    .fetch_add(waited.as_nanos() as u64, Relaxed);
+                counters.busy.fetch_add(1, Relaxed);
                 return Err(Error::Busy { waited });
             }
+            crate::reach::mark(crate::reach::Mechanism::LockWait);
+            counters.lock_waits.fetch_add(1, Relaxed);
         }
         let newest = match self.options.isolation {
             IsolationLevel::Snapshot => self.check_unchanged(table, key).map(|()| CommitId(0)),
