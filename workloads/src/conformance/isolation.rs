@@ -14,6 +14,25 @@ fn prepare(bench: &Bench, target: &dyn Target) -> Check {
         .map(drop)
 }
 
+/// At each declared level from one on, a database with some rows and two sessions at that level, for as many rounds.
+fn meet(
+    bench: &Bench,
+    from: Isolation,
+    rounds: usize,
+    mut check: impl for<'t> FnMut(&mut Actor<'t>, &mut Actor<'t>, usize) -> Check,
+) -> Check {
+    for level in bench.levels(from)? {
+        for round in 0..rounds {
+            let target = bench.open()?;
+            prepare(bench, target.as_ref())?;
+            let mut a = bench.actor_at("A", target.as_ref(), level)?;
+            let mut b = bench.actor_at("B", target.as_ref(), level)?;
+            check(&mut a, &mut b, round)?;
+        }
+    }
+    Ok(())
+}
+
 /// That what the open transaction reads, if nothing refuses it, is the table before.
 fn sees_before(actor: &mut Actor<'_>) -> Check {
     for (key, value) in [(&b"a"[..], Some(&b"1"[..])), (b"b", Some(b"2")), (b"c", None)] {
@@ -34,53 +53,42 @@ fn sees_before(actor: &mut Actor<'_>) -> Check {
 }
 
 pub(super) fn no_dirty_read(bench: &Bench) -> Check {
-    for level in bench.levels(Isolation::ReadCommitted)? {
-        for read_only in [true, false] {
-            let target = bench.open()?;
-            prepare(bench, target.as_ref())?;
-            let mut a = bench.actor_at("A", target.as_ref(), level)?;
-            let mut b = bench.actor_at("B", target.as_ref(), level)?;
-            a.begin()?;
-            a.put(T, b"a", b"not committed")?;
-            a.put(T, b"c", b"not committed")?;
-            a.delete(T, b"b")?;
-            if b.try_begin(read_only)?.is_ok() {
-                sees_before(&mut b)?;
-            }
-            b.rollback();
-            a.rollback();
-            b.expect_table(T, &BEFORE)?;
+    meet(bench, Isolation::ReadCommitted, 2, |a, b, round| {
+        let read_only = round == 0;
+        a.begin()?;
+        a.put(T, b"a", b"not committed")?;
+        a.put(T, b"c", b"not committed")?;
+        a.delete(T, b"b")?;
+        if b.try_begin(read_only)?.is_ok() {
+            sees_before(b)?;
         }
-    }
-    Ok(())
+        b.rollback();
+        a.rollback();
+        b.expect_table(T, &BEFORE)
+    })
 }
 
 pub(super) fn snapshot_stands(bench: &Bench) -> Check {
-    for level in bench.levels(Isolation::Snapshot)? {
-        for read_only in [true, false] {
-            let target = bench.open()?;
-            prepare(bench, target.as_ref())?;
-            let mut a = bench.actor_at("A", target.as_ref(), level)?;
-            let mut b = bench.actor_at("B", target.as_ref(), level)?;
-            if read_only {
-                b.begin_read_only()?;
-            } else {
-                b.begin()?;
-            }
-            b.expect(T, b"a", Some(b"1"))?;
-            let committed = a.try_write(&[
-                (T, b"a", Some(b"later")),
-                (T, b"c", Some(b"later")),
-                (T, b"b", None),
-            ])?;
-            sees_before(&mut b)?;
-            b.rollback();
-            if committed.is_ok() {
-                b.expect_table(T, &[(b"a", b"later"), (b"c", b"later")])?;
-            }
+    meet(bench, Isolation::Snapshot, 2, |a, b, round| {
+        let read_only = round == 0;
+        if read_only {
+            b.begin_read_only()?;
+        } else {
+            b.begin()?;
         }
-    }
-    Ok(())
+        b.expect(T, b"a", Some(b"1"))?;
+        let committed = a.try_write(&[
+            (T, b"a", Some(b"later")),
+            (T, b"c", Some(b"later")),
+            (T, b"b", None),
+        ])?;
+        sees_before(b)?;
+        b.rollback();
+        if committed.is_ok() {
+            b.expect_table(T, &[(b"a", b"later"), (b"c", b"later")])?;
+        }
+        Ok(())
+    })
 }
 
 /// What the loser of two writers does to the row that both have read.
@@ -96,24 +104,19 @@ fn second_write(actor: &mut Actor<'_>, deletes: bool) -> Check<bool> {
 }
 
 pub(super) fn no_lost_update(bench: &Bench) -> Check {
-    for level in bench.levels(Isolation::Snapshot)? {
-        for deletes in [false, true] {
-            let target = bench.open()?;
-            prepare(bench, target.as_ref())?;
-            let mut a = bench.actor_at("A", target.as_ref(), level)?;
-            let mut b = bench.actor_at("B", target.as_ref(), level)?;
-            b.begin()?;
-            b.expect(T, b"a", Some(b"1"))?;
-            let first = read_and_write(&mut a, b"a", b"by A")?;
-            if second_write(&mut b, deletes)? && first {
-                return Err(bench.broken(
-                    "one of the two commits refused",
-                    "both committed after reading the same value",
-                ));
-            }
+    meet(bench, Isolation::Snapshot, 2, |a, b, round| {
+        let deletes = round == 1;
+        b.begin()?;
+        b.expect(T, b"a", Some(b"1"))?;
+        let first = read_and_write(a, b"a", b"by A")?;
+        if second_write(b, deletes)? && first {
+            return Err(bench.broken(
+                "one of the two commits refused",
+                "both committed after reading the same value",
+            ));
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// A whole transaction that reads a row and writes it; `true` if it committed.
@@ -129,11 +132,7 @@ fn read_and_write(actor: &mut Actor<'_>, key: &[u8], value: &[u8]) -> Check<bool
 }
 
 pub(super) fn no_write_skew(bench: &Bench) -> Check {
-    for level in bench.levels(Isolation::Serializable)? {
-        let target = bench.open()?;
-        prepare(bench, target.as_ref())?;
-        let mut a = bench.actor_at("A", target.as_ref(), level)?;
-        let mut b = bench.actor_at("B", target.as_ref(), level)?;
+    meet(bench, Isolation::Serializable, 1, |a, b, _| {
         a.begin()?;
         a.expect(T, b"a", Some(b"1"))?;
         a.expect(T, b"b", Some(b"2"))?;
@@ -146,16 +145,12 @@ pub(super) fn no_write_skew(bench: &Bench) -> Check {
                 "both committed, and each wrote what the other had read",
             ));
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 pub(super) fn no_phantom(bench: &Bench) -> Check {
-    for level in bench.levels(Isolation::Serializable)? {
-        let target = bench.open()?;
-        prepare(bench, target.as_ref())?;
-        let mut a = bench.actor_at("A", target.as_ref(), level)?;
-        let mut b = bench.actor_at("B", target.as_ref(), level)?;
+    meet(bench, Isolation::Serializable, 1, |a, b, _| {
         a.begin()?;
         a.expect_keys(T, b"", 10, Direction::Forward, &[b"a", b"b"])?;
         let reads = b.try_begin(false)?.is_ok() && b.try_scan(T, b"", 10, Direction::Forward)?.is_ok();
@@ -167,19 +162,15 @@ pub(super) fn no_phantom(bench: &Bench) -> Check {
                 "both committed, and each inserted into what the other had scanned",
             ));
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 pub(super) fn rows_locked(bench: &Bench) -> Check {
     if !bench.capabilities().locks_rows {
         return does_not_apply("declared locks_rows = false");
     }
-    for level in bench.levels(Isolation::ReadUncommitted)? {
-        let target = bench.open()?;
-        prepare(bench, target.as_ref())?;
-        let mut a = bench.actor_at("A", target.as_ref(), level)?;
-        let mut b = bench.actor_at("B", target.as_ref(), level)?;
+    meet(bench, Isolation::ReadUncommitted, 1, |a, b, _| {
         a.begin()?;
         let read = a.try_get_for_update(T, b"a")?;
         bench
@@ -188,14 +179,14 @@ pub(super) fn rows_locked(bench: &Bench) -> Check {
         let second_read = b.try_begin(false)?.is_ok() && b.try_get_for_update(T, b"a")?.is_ok();
         a.put(T, b"a", b"by A")?;
         let first = a.try_commit()?.is_ok();
-        if second_read && second_write(&mut b, false)? && first {
+        if second_read && second_write(b, false)? && first {
             return Err(bench.broken(
                 "one of the two commits refused",
                 "both committed after getting the same value for update",
             ));
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 pub(super) fn concurrent_writers(bench: &Bench) -> Check {
@@ -215,11 +206,7 @@ pub(super) fn concurrent_writers(bench: &Bench) -> Check {
 }
 
 pub(super) fn busy(bench: &Bench) -> Check {
-    for level in bench.levels(Isolation::ReadUncommitted)? {
-        let target = bench.open()?;
-        prepare(bench, target.as_ref())?;
-        let mut a = bench.actor_at("A", target.as_ref(), level)?;
-        let mut b = bench.actor_at("B", target.as_ref(), level)?;
+    meet(bench, Isolation::ReadUncommitted, 1, |a, b, _| {
         a.begin()?;
         a.put(T, b"a", b"by A")?;
         // One that waits for ever is ended by the time limit.
@@ -240,30 +227,26 @@ pub(super) fn busy(bench: &Bench) -> Check {
             a.rollback();
         }
         b.write(&[(T, b"a", Some(b"afterwards"))])?;
-        a.expect_table(T, &[(b"a", b"afterwards"), (b"b", b"2")])?;
-    }
-    Ok(())
+        a.expect_table(T, &[(b"a", b"afterwards"), (b"b", b"2")])
+    })
 }
 
 pub(super) fn retry(bench: &Bench) -> Check {
     let mut refusals = 0;
-    for level in bench.levels(Isolation::ReadUncommitted)? {
-        let target = bench.open()?;
-        prepare(bench, target.as_ref())?;
-        let mut a = bench.actor_at("A", target.as_ref(), level)?;
-        let mut b = bench.actor_at("B", target.as_ref(), level)?;
+    meet(bench, Isolation::ReadUncommitted, 1, |a, b, _| {
         a.begin()?;
         a.expect(T, b"a", Some(b"1"))?;
-        let first = read_and_write(&mut b, b"a", b"by B")?;
-        let second = second_write(&mut a, false)?;
-        for (actor, is_committed, value) in [(&mut b, first, b"B again"), (&mut a, second, b"A again")] {
+        let first = read_and_write(b, b"a", b"by B")?;
+        let second = second_write(a, false)?;
+        for (actor, is_committed, value) in [(b, first, b"B again"), (a, second, b"A again")] {
             if !is_committed {
                 refusals += 1;
                 actor.write(&[(T, b"a", Some(value))])?;
                 actor.expect_table(T, &[(b"a", value), (b"b", b"2")])?;
             }
         }
-    }
+        Ok(())
+    })?;
     if refusals > 0 {
         Ok(())
     } else {

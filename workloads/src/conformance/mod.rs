@@ -126,7 +126,7 @@ pub static RULES: &[Rule] = &[
     ),
     rule(
         "checked-before",
-        "What open refuses as unsupported check refuses too, and what is declared both take",
+        "What open refuses as unsupported check refuses too; what is declared, and no compression, both take",
         opening::checked_before,
     ),
     rule(

@@ -212,22 +212,23 @@ pub(super) fn setting_refused(bench: &Bench) -> Check {
 }
 
 pub(super) fn checked_before(bench: &Bench) -> Check {
-    let good = bench.options()?;
-    let mut asked = vec![("a setting no-such-setting = 1".to_owned(), good.clone(), false)];
-    asked[0].1.engine_settings = vec![("no-such-setting".to_owned(), "1".to_owned())];
+    let mut setting = bench.options()?;
+    setting.engine_settings = vec![("no-such-setting".to_owned(), "1".to_owned())];
+    let mut asked = vec![("a setting no-such-setting = 1".to_owned(), setting, false)];
     let codecs = bench.capabilities().compressions.iter();
+    // Not to compress is what an engine without compression does.
     for (codec, is_there) in codecs
         .map(|codec| (codec.as_str(), true))
-        .chain([("no-such-codec", false)])
+        .chain([("NONE", true), ("no-such-codec", false)])
     {
-        let mut options = good.clone();
+        let mut options = bench.options()?;
         options.compression = Some(codec.to_owned());
         asked.push((format!("compression {codec}"), options, is_there));
     }
     for (what, options, is_there) in asked {
         bench.note(format!("check {what}"));
         match (bench.check(&options), is_there) {
-            (Ok(()), true) => {}
+            (Ok(()), true) => drop(bench.open_with(&options)?),
             (Err(error), false) => unsupported(bench, &error)?,
             (Ok(()), false) => return Err(bench.broken("an error", "no objection")),
             (Err(error), true) => return Err(bench.broken("no objection", error.to_string())),

@@ -101,7 +101,22 @@ impl fmt::Display for Report {
 }
 
 impl Report {
-    /// How many rules are kept, broken, and do not apply, in a sentence.
+    /// The broken rule to look at first: the checks look at rows by scans and by gets, so that a broken one of these breaks more.
+    pub fn cause(&self) -> Option<&str> {
+        const FIRST: [&str; 6] = [
+            "scan-order",
+            "scan-limit",
+            "scan-start",
+            "scan-appends",
+            "get-absent",
+            "put-replaces",
+        ];
+        let broken: Vec<&str> = self.broken().collect();
+        let first = FIRST.into_iter().find(|rule| broken.contains(rule));
+        first.or_else(|| broken.first().copied())
+    }
+
+    /// How many rules are kept, broken, and do not apply, in a sentence, and which broken one to look at first.
     pub fn sum(&self) -> String {
         let broken = self.broken().count();
         let passed = self
@@ -110,9 +125,13 @@ impl Report {
             .filter(|checked| checked.outcome == Outcome::Passed)
             .count();
         let other = self.rules.len() - broken - passed;
-        format!(
+        let mut sum = format!(
             "{}: {passed} rules passed, {broken} broken, {other} do not apply",
             self.engine
-        )
+        );
+        if let Some(rule) = self.cause().filter(|_| broken > 1) {
+            sum.push_str(&format!("; begin with {rule}, on which other checks rest"));
+        }
+        sum
     }
 }

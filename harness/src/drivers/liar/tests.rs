@@ -45,6 +45,18 @@ fn every_lie_is_found_by_the_rule_that_it_breaks() {
 }
 
 #[test]
+fn of_many_broken_rules_the_one_that_the_others_rest_on_is_named() {
+    let report = check("memory-liar-one-row-scans", |_| true, TIME_LIMIT);
+    assert!(report.broken().count() > 5, "{report}");
+    assert_eq!(report.cause(), Some("scan-order"));
+    assert!(
+        report
+            .sum()
+            .ends_with("begin with scan-order, on which other checks rest")
+    );
+}
+
+#[test]
 fn liars_are_found_by_name_only() {
     assert_eq!(factory("memory-lossy").unwrap().name(), "memory-lossy");
     assert_eq!(
