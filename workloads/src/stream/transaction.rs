@@ -54,13 +54,23 @@ impl Operation {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transaction {
     pub(super) type_index: usize,
-    pub(crate) thread: u16,
-    pub(crate) operations: Vec<Operation>,
-    pub(crate) write_count: u32,
-    pub(crate) first_sequence: u64,
+    pub(super) thread: u16,
+    pub(super) operations: Vec<Operation>,
+    pub(super) write_count: u32,
+    pub(super) first_sequence: u64,
 }
 
 impl Transaction {
+    /// One that does only this operation, which writes nothing.
+    #[cfg(test)]
+    pub(crate) fn reading(&self, operation: Operation) -> Self {
+        Self {
+            operations: vec![operation],
+            write_count: 0,
+            ..self.clone()
+        }
+    }
+
     /// Its type: position in [`Spec::transactions`](crate::spec::Spec::transactions).
     pub fn type_index(&self) -> usize {
         self.type_index

@@ -124,6 +124,11 @@ impl ThreadLog {
         table.key(start, &mut start_key);
         let mut before: Option<&[u8]> = None;
         let mut is_sound = true;
+        // Looked for once, and not for each row.
+        let wrote_before = !self.options.dirty_reads
+            && transaction.operations()[..index]
+                .iter()
+                .any(|own| own.table == table.table && own.writes());
         // The row that must come next, where that is known.
         let mut due = complete.then_some(start).filter(|&row| row < table.rows);
         for (key, value) in rows.iter() {
@@ -154,9 +159,7 @@ impl ThreadLog {
             };
             numbers.push(row);
             let found = self.value(table, row, value, transaction);
-            if let Some(own) = transaction.own_write(table.row_ref(row), index)
-                && !self.options.dirty_reads
-            {
+            if wrote_before && let Some(own) = transaction.own_write(table.row_ref(row), index) {
                 self.own(table, row, found, own);
             }
             if let Some(due) = due
@@ -176,7 +179,9 @@ impl ThreadLog {
             self.missed(table, due);
         }
         if is_sound && !self.options.dirty_reads {
-            self.own_rows(table, transaction, index, (&numbers, is_exhausted));
+            if wrote_before {
+                self.own_rows(table, transaction, index, (&numbers, is_exhausted));
+            }
             self.ranges.keep(
                 table.table,
                 start,
@@ -216,9 +221,6 @@ impl ThreadLog {
         index: usize,
         (rows, is_exhausted): (&[u64], bool),
     ) {
-        if transaction.is_read_only() {
-            return;
-        }
         let operation = &transaction.operations()[index];
         let is_forward = operation.kind == OperationKind::Range(Direction::Forward);
         let start = table.key.rank(operation.row);

@@ -88,9 +88,7 @@ fn range_violations(start: u64, limit: usize, direction: Direction, answer: &Row
     let mut stream = stream("oltp");
     let plan = Arc::clone(stream.plan());
     let mut log = ThreadLog::new(0, LogOptions::thorough());
-    let mut transaction = stream.next().clone();
-    transaction.operations = vec![range_of(start, limit, direction)];
-    transaction.write_count = 0;
+    let transaction = stream.next().reading(range_of(start, limit, direction));
     log.begin(&transaction, 0);
     log.range(&plan.tables()[0], &transaction, 0, answer);
     log.violations
