@@ -71,6 +71,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn cases_of_one_engine_have_its_colour() {
+        let places = places(&[
+            "a, threads 1",
+            "palimpsest, threads 1",
+            "a, threads 2",
+            "palimpsest",
+        ]);
+        assert_eq!((places[0], places[1]), (places[2], places[3]));
+        assert_ne!(places[0], places[1]);
+    }
+
+    #[test]
     fn a_place_follows_the_name_and_not_the_order() {
         assert_eq!(places(&["palimpsest", "memory"]), [0, 1]);
         assert_eq!(places(&["memory", "palimpsest"]), [1, 0]);

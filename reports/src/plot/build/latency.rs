@@ -157,7 +157,8 @@ fn curve(latencies: &[&Latency]) -> Vec<(f64, Option<f64>)> {
     .collect()
 }
 
-fn latency_axis(values: impl IntoIterator<Item = f64>) -> Axis {
+/// A logarithmic axis of latencies.
+pub(super) fn latency_axis(values: impl IntoIterator<Item = f64>) -> Axis {
     Axis {
         title: "latency, logarithmic".to_owned(),
         scale: Scale::over(Kind::Log, values),

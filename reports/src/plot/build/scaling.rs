@@ -10,15 +10,14 @@ use super::super::lines::{LineChart, Series, Weight};
 use super::super::output::{Chart, Plot};
 use super::super::scale::{Format, Kind, Scale};
 use super::super::theme::Role;
+use super::latency::latency_axis;
+use super::throughput::rate_axis;
 use super::{role_of, slug};
 use crate::record::{Measurement, RunRecord, Varied};
 use crate::statistics::{median, merged_summary};
 
 /// Values that lie further apart, as a factor, are drawn on a logarithmic axis.
 const LINEAR_SPAN_MAX: f64 = 16.0;
-
-/// Rates that lie further apart, as a factor, are drawn on a logarithmic axis.
-const LINEAR_RATES_MAX: f64 = 8.0;
 
 /// What was found for one value of the option.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -49,7 +48,7 @@ pub(super) fn plots(record: &RunRecord) -> Vec<Plot> {
     options(record)
         .into_iter()
         .flat_map(|option| {
-            let curves = curves(record, &option);
+            let curves = curves(record, &option.name);
             [
                 throughput(&option, &curves),
                 latency(&option, &curves),
@@ -60,13 +59,32 @@ pub(super) fn plots(record: &RunRecord) -> Vec<Plot> {
         .collect()
 }
 
-/// The options with several values that are numbers.
-fn options(record: &RunRecord) -> Vec<String> {
-    let mut options: Vec<String> = Vec::new();
+/// An option with several values that are numbers.
+#[derive(Debug, PartialEq)]
+struct Varying {
+    name: String,
+    /// How its values are written.
+    format: Format,
+}
+
+fn options(record: &RunRecord) -> Vec<Varying> {
+    let mut options: Vec<Varying> = Vec::new();
     for one in record.measurements.iter().flat_map(|of| &of.varied) {
-        if one.number.is_some() && !options.contains(&one.name) {
-            options.push(one.name.clone());
+        if one.number.is_none() || options.iter().any(|known| known.name == one.name) {
+            continue;
         }
+        let is_plain = units::parse_number(&one.value).is_ok();
+        let format = if is_plain {
+            Format::Short
+        } else if units::parse_size(&one.value).is_ok() {
+            Format::Bytes
+        } else {
+            Format::Duration
+        };
+        options.push(Varying {
+            name: one.name.clone(),
+            format,
+        });
     }
     options
 }
@@ -138,7 +156,7 @@ fn point(value: f64, measurements: &[&Measurement]) -> Point {
 }
 
 /// The axis of the option's values.
-fn axis(option: &str, curves: &[Curve]) -> Axis {
+fn axis(option: &Varying, curves: &[Curve]) -> Axis {
     let values = || {
         curves
             .iter()
@@ -157,15 +175,10 @@ fn axis(option: &str, curves: &[Curve]) -> Axis {
     } else {
         Scale::exact(low.min(high), high)
     };
-    let format = if option.ends_with("size") || option.ends_with("bytes") {
-        Format::Bytes
-    } else {
-        Format::Short
-    };
     Axis {
-        title: option.to_owned(),
+        title: option.name.clone(),
         scale,
-        format,
+        format: option.format,
     }
 }
 
@@ -183,107 +196,82 @@ fn latencies(curves: &[Curve]) -> impl Iterator<Item = f64> {
         .filter_map(|point| point.latency_ns_p99)
 }
 
-fn latency_axis(curves: &[Curve]) -> Axis {
-    Axis {
-        title: "p99 latency".to_owned(),
-        scale: Scale::over(Kind::Log, latencies(curves)),
-        format: Format::Duration,
-    }
-}
-
-fn rate_axis(curves: &[Curve]) -> Axis {
-    let positive = || rates(curves).filter(|rate| *rate > 0.0);
-    let (low, high) = (
-        positive().fold(f64::INFINITY, f64::min),
-        positive().fold(0.0, f64::max),
-    );
-    // Curves that lie far apart would else be one line along the bottom.
-    let is_wide = high > low * LINEAR_RATES_MAX;
-    Axis {
-        title: format!(
-            "committed transactions/s{}",
-            if is_wide { ", logarithmic" } else { "" }
-        ),
-        scale: if is_wide {
-            Scale::over(Kind::Log, positive())
-        } else {
-            Scale::with_headroom(rates(curves))
-        },
-        format: Format::Short,
-    }
-}
-
-fn series(curves: &[Curve], of: impl Fn(&Point) -> (f64, Option<f64>)) -> Vec<Series> {
+/// The curves as lines; a point is left out where the function has no place for it.
+fn series(curves: &[Curve], of: impl Fn(&Point) -> Option<(f64, Option<f64>)>) -> Vec<Series> {
     curves
         .iter()
         .map(|curve| Series {
             name: curve.name.clone(),
             role: curve.role,
             weight: Weight::Marked,
-            points: curve.points.iter().map(&of).collect(),
+            points: curve.points.iter().filter_map(&of).collect(),
         })
         .collect()
 }
 
-fn throughput(option: &str, curves: &[Curve]) -> Option<Plot> {
+fn throughput(option: &Varying, curves: &[Curve]) -> Option<Plot> {
     rates(curves).next()?;
     Some(Plot {
-        id: format!("throughput-by-{}", slug(option)),
-        title: format!("Throughput by {option}"),
+        id: format!("throughput-by-{}", slug(&option.name)),
+        title: format!("Throughput by {}", option.name),
         subject: String::new(),
         caption: "Each point is the median of its repetitions. All curves share the axes.".to_owned(),
         alt: format!(
-            "Curves of throughput over {option}. {}.",
+            "Curves of throughput over {}. {}.",
+            option.name,
             words(curves, |point| {
                 units::or_missing(point.throughput, units::number)
             })
         ),
         chart: Chart::Lines(LineChart {
             x: axis(option, curves),
-            y: rate_axis(curves),
+            y: rate_axis(rates(curves), rates(curves)),
             bands: Vec::new(),
-            series: series(curves, |point| (point.value, point.throughput)),
+            series: series(curves, |point| Some((point.value, point.throughput))),
         }),
     })
 }
 
-fn latency(option: &str, curves: &[Curve]) -> Option<Plot> {
+fn latency(option: &Varying, curves: &[Curve]) -> Option<Plot> {
     latencies(curves).next()?;
     Some(Plot {
-        id: format!("latency-by-{}", slug(option)),
-        title: format!("p99 latency by {option}"),
+        id: format!("latency-by-{}", slug(&option.name)),
+        title: format!("p99 latency by {}", option.name),
         subject: String::new(),
         caption: "The 99th percentile over all transactions of all repetitions; the axis is logarithmic."
             .to_owned(),
         alt: format!(
-            "Curves of p99 latency over {option}. {}.",
+            "Curves of p99 latency over {}. {}.",
+            option.name,
             words(curves, |point| {
                 units::or_missing(point.latency_ns_p99, |ns| units::duration(ns as u64))
             })
         ),
         chart: Chart::Lines(LineChart {
             x: axis(option, curves),
-            y: latency_axis(curves),
+            y: latency_axis(latencies(curves)),
             bands: Vec::new(),
-            series: series(curves, |point| (point.value, point.latency_ns_p99)),
+            series: series(curves, |point| Some((point.value, point.latency_ns_p99))),
         }),
     })
 }
 
 /// Latency against throughput, in the order of the option's values.
-fn tradeoff(option: &str, curves: &[Curve]) -> Option<Plot> {
+fn tradeoff(option: &Varying, curves: &[Curve]) -> Option<Plot> {
     latencies(curves).next()?;
     rates(curves).next()?;
     Some(Plot {
-        id: format!("latency-by-throughput-{}", slug(option)),
-        title: format!("p99 latency against throughput, by {option}"),
+        id: format!("latency-by-throughput-{}", slug(&option.name)),
+        title: format!("p99 latency against throughput, by {}", option.name),
         subject: String::new(),
         caption: format!(
-            "A point for each value of {option}, joined in rising order: what more throughput costs in latency. Better is to \
-             the right and down."
+            "A point for each value of {}, joined in rising order: what more throughput costs in latency. Better is to \
+             the right and down.",
+            option.name
         ),
         alt: format!(
-            "Curves of p99 latency against throughput, a point for each {option}. {}.",
+            "Curves of p99 latency against throughput, a point for each {}. {}.",
+            option.name,
             words(curves, |point| {
                 format!(
                     "{} transactions/s at {}",
@@ -293,22 +281,10 @@ fn tradeoff(option: &str, curves: &[Curve]) -> Option<Plot> {
             })
         ),
         chart: Chart::Lines(LineChart {
-            x: rate_axis(curves),
-            y: latency_axis(curves),
+            x: rate_axis(rates(curves), rates(curves)),
+            y: latency_axis(latencies(curves)),
             bands: Vec::new(),
-            series: curves
-                .iter()
-                .map(|curve| Series {
-                    name: curve.name.clone(),
-                    role: curve.role,
-                    weight: Weight::Marked,
-                    points: curve
-                        .points
-                        .iter()
-                        .filter_map(|point| Some((point.throughput?, point.latency_ns_p99)))
-                        .collect(),
-                })
-                .collect(),
+            series: series(curves, |point| Some((point.throughput?, point.latency_ns_p99))),
         }),
     })
 }
@@ -366,7 +342,12 @@ mod tests {
     #[test]
     fn a_curve_is_an_engine_with_its_other_options_and_rises_by_value() {
         let record = record();
-        assert_eq!(options(&record), ["threads", "a.page-size"]);
+        let found = options(&record);
+        let found: Vec<(&str, Format)> = found.iter().map(|of| (of.name.as_str(), of.format)).collect();
+        assert_eq!(
+            found,
+            [("threads", Format::Short), ("a.page-size", Format::Bytes)]
+        );
         let curves = curves(&record, "threads");
         let names: Vec<&str> = curves.iter().map(|curve| curve.name.as_str()).collect();
         assert_eq!(names, ["a, page-size 4KiB", "a, page-size 16KiB", "b"]);

@@ -8,7 +8,7 @@ use super::super::theme::Role;
 use super::{condensed, role_of, slug, typical};
 use crate::record::{Interval, Measurement, RunRecord};
 
-/// Medians of engines further apart than this are drawn on a logarithmic axis, where each can be seen.
+/// Rates further apart than this are drawn on a logarithmic axis.
 const FACTOR_MAX: f64 = 8.0;
 
 /// An engine of a run, and how a page calls it.
@@ -56,24 +56,8 @@ pub(super) fn of_subjects(subjects: &[Subject<'_>]) -> Vec<Plot> {
     let medians = subjects
         .iter()
         .filter_map(|of| typical(of.record, of.engine)?.throughput());
-    let (low, high) = medians.fold((f64::INFINITY, 0.0f64), |(low, high), rate| {
-        (low.min(rate), high.max(rate))
-    });
-    let is_log = low > 0.0 && high > FACTOR_MAX * low;
     let shared = Shared {
-        y: Axis {
-            title: if is_log {
-                "committed transactions/s, logarithmic".to_owned()
-            } else {
-                "committed transactions/s".to_owned()
-            },
-            scale: if is_log {
-                Scale::over(Kind::Log, rates().filter(|rate| *rate > 0.0))
-            } else {
-                Scale::with_headroom(rates())
-            },
-            format: Format::Short,
-        },
+        y: rate_axis(medians, rates()),
         end: measured()
             .flat_map(|one| &one.intervals)
             .map(Interval::middle_s)
@@ -83,6 +67,27 @@ pub(super) fn of_subjects(subjects: &[Subject<'_>]) -> Vec<Plot> {
         .iter()
         .filter_map(|of| plot(of, subjects.len(), &shared))
         .collect()
+}
+
+/// The axis that holds `rates`; logarithmic where `apart`, what is compared, lies far apart, so that each can be seen.
+pub(super) fn rate_axis(apart: impl Iterator<Item = f64>, rates: impl Iterator<Item = f64>) -> Axis {
+    let (low, high) = apart.fold((f64::INFINITY, 0.0f64), |(low, high), rate| {
+        (low.min(rate), high.max(rate))
+    });
+    let is_log = low > 0.0 && high > FACTOR_MAX * low;
+    let (how, scale) = if is_log {
+        (
+            ", logarithmic",
+            Scale::over(Kind::Log, rates.filter(|rate| *rate > 0.0)),
+        )
+    } else {
+        ("", Scale::with_headroom(rates))
+    };
+    Axis {
+        title: format!("committed transactions/s{how}"),
+        scale,
+        format: Format::Short,
+    }
 }
 
 fn is_drawn(measurement: &Measurement) -> bool {
