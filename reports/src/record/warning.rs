@@ -100,6 +100,17 @@ pub enum Warning {
         /// What the device wrote, for all programs.
         device_bytes: Option<u64>,
     },
+    /// Commits were to be synchronised, and there was no flush, or nothing reached the device.
+    NothingFlushed {
+        /// The engine.
+        engine: String,
+        /// Bytes of keys and values that commits changed.
+        logical_bytes: u64,
+        /// Flushes that it told; `null` where it tells none.
+        flushes: Option<u64>,
+        /// What the device wrote, for all programs; `null` where it is not known.
+        device_bytes: Option<u64>,
+    },
     /// Commits under one name survive a killed process on some engines and nothing on others.
     UnequalSurvival {
         /// Engines whose commits survive it.
@@ -261,6 +272,18 @@ impl Warning {
                     size(device_bytes)
                 )
             }
+            Self::NothingFlushed {
+                engine,
+                logical_bytes,
+                flushes,
+                device_bytes,
+            } => format!(
+                "Commits of {engine} were to survive a loss of power and changed {}, but it tells {} flushes, and {} reached the \
+                 device: they are not synchronised. `--workload powerloss` shows what is lost.",
+                units::bytes(*logical_bytes),
+                units::or_missing(*flushes, units::count),
+                units::or_missing(*device_bytes, units::bytes),
+            ),
             Self::UnequalSurvival { survive, lose } => format!(
                 "no-sync is not one promise here: commits survive a killed process on {}, and do not on {}. Their figures \
                  are not alike.",

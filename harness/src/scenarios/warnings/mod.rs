@@ -64,6 +64,7 @@ pub(crate) fn warnings(whole: &RunRecord) -> Vec<Warning> {
     found.extend(lock_waits(record));
     found.extend(rows_returned_differ(record));
     found.extend(bytes_disagree(record));
+    found.extend(nothing_flushed(record));
     found.extend(unequal_survival(whole));
     found.extend(unstable(&ran));
     let rates: Vec<f64> = record
@@ -193,6 +194,26 @@ fn bytes_disagree(record: &RunRecord) -> Vec<Warning> {
                 engine: engine.to_owned(),
                 engine_bytes: Some(engine_bytes),
                 process_bytes,
+                device_bytes,
+            })
+        })
+    };
+    record.engines().into_iter().filter_map(of_engine).collect()
+}
+
+/// Engines with a repetition whose commits were to be synchronised, and were not as far as can be seen.
+fn nothing_flushed(record: &RunRecord) -> Vec<Warning> {
+    let of_engine = |engine: &str| {
+        record.of_engine(engine).find_map(|measurement| {
+            let stats = &measurement.engine_stats;
+            let logical_bytes = stats.logical_bytes.filter(|bytes| *bytes > 0)?;
+            let device_bytes = measurement.resources.device_bytes_written;
+            let is_synced = measurement.settings.durability.as_deref() == Some("sync");
+            let is_nothing = stats.flushes == Some(0) || device_bytes == Some(0);
+            (is_synced && is_nothing).then(|| Warning::NothingFlushed {
+                engine: engine.to_owned(),
+                logical_bytes,
+                flushes: stats.flushes,
                 device_bytes,
             })
         })
@@ -370,6 +391,25 @@ mod tests {
             matches!(&found[..], [Warning::LockWaits { share, .. }] if *share == 0.5),
             "{found:?}"
         );
+    }
+
+    #[test]
+    fn synchronised_commits_without_a_flush_are_warned_about() {
+        let with = |durability: &str, logical, flushes, device| {
+            let mut record = calm();
+            let one = &mut record.measurements[1];
+            one.settings.durability = Some(durability.into());
+            one.engine_stats.logical_bytes = logical;
+            one.engine_stats.flushes = flushes;
+            one.resources.device_bytes_written = device;
+            !warnings(&record).is_empty()
+        };
+        assert!(with("sync", Some(100), Some(0), None));
+        assert!(with("sync", Some(100), None, Some(0)));
+        assert!(!with("sync", Some(100), Some(1), Some(4096)));
+        assert!(!with("sync", Some(100), None, None), "nothing is known");
+        assert!(!with("sync", Some(0), Some(0), Some(0)), "nothing was written");
+        assert!(!with("no-sync", Some(100), Some(0), Some(0)));
     }
 
     #[test]
