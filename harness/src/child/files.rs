@@ -35,6 +35,14 @@ pub(crate) fn files_below(directory: &Path) -> Result<Vec<(String, u64)>> {
     Ok(files)
 }
 
+/// Bytes of all files below a directory.
+///
+/// # Errors
+/// A file operation that failed.
+pub(crate) fn bytes_below(directory: &Path) -> Result<u64> {
+    Ok(files_below(directory)?.iter().map(|(_, bytes)| bytes).sum())
+}
+
 /// Copies every file below a directory, and tells how many bytes that were.
 ///
 /// # Errors
@@ -81,6 +89,7 @@ mod tests {
         let copy = directory.path().join("copy");
         assert_eq!(copy_files(directory.path(), &copy).unwrap(), 15);
         synchronise(&copy).unwrap();
+        assert_eq!(bytes_below(&copy).unwrap(), 15);
         assert_eq!(files_below(&copy).unwrap(), files);
         assert!(files_below(&directory.path().join("absent")).is_err());
     }

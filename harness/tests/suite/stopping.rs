@@ -75,6 +75,20 @@ fn a_terminated_run_tells_which_signal_it_was() {
 }
 
 #[test]
+fn an_interrupted_preparation_leaves_nothing_and_is_no_database_to_use() {
+    let run =
+        harness("--workload oltp --engine palimpsest --rows 50M --report-interval 250ms --prepare there");
+    let place = run.directory.path().join("there");
+    std::fs::create_dir(&place).unwrap();
+    assert_eq!(interrupt(&run, "load", &[Signal::INT]), Some(130));
+    assert_eq!(std::fs::read_dir(&place).unwrap().count(), 0);
+    super::support::tiny("oltp", "palimpsest", &format!("--use {}", place.display()))
+        .finish()
+        .expect_code(2)
+        .expect_error(&["no prepared.json"]);
+}
+
+#[test]
 fn databases_are_removed_unless_they_are_to_be_kept() {
     let leftovers = |run: &Run| {
         let entries = std::fs::read_dir(run.out())

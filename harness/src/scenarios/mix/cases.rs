@@ -6,7 +6,7 @@
 use reports::record::Varied;
 use workloads::spec::{Overrides, Spec};
 
-use super::specification::resolve;
+use super::specification::changed;
 use crate::drivers::factory;
 use crate::engine_options::EngineOptions;
 use crate::error::{HarnessError, Result};
@@ -44,17 +44,16 @@ struct Point {
     varied: Vec<Varied>,
 }
 
-/// All cases in the order in which they run: a point after the other, each with all engines.
+/// All cases of a specification, in the order in which they run: a point after the other, each with all engines.
 ///
 /// # Errors
 /// Usage: a specification that makes no sense with one of the values, a setting that an engine does not have, too many cases.
-pub(super) fn cases(request: &Request) -> Result<Vec<Case>> {
-    let name = request.workload.as_deref().unwrap_or_default();
+pub(super) fn cases(request: &Request, base: &Spec) -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     let has_checkpoints = request.checkpoint_every.is_some_and(|every| !every.is_zero());
     let mut refused: Vec<String> = Vec::new();
     for point in points(request) {
-        let (spec, _) = resolve(name, &point.overrides)?;
+        let spec = changed(base, &point.overrides)?;
         for engine in &request.engine {
             for refusal in refusals(factory(engine)?.as_ref(), &spec, has_checkpoints) {
                 if !refused.contains(&refusal) {
@@ -204,6 +203,10 @@ mod tests {
             ],
             ..Request::default()
         }
+    }
+
+    fn cases(request: &Request) -> Result<Vec<Case>> {
+        super::cases(request, &workloads::spec::builtin("oltp").unwrap())
     }
 
     #[test]

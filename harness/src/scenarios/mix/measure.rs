@@ -1,6 +1,5 @@
 //! The child's side of a measurement: load, warm-up, timed run, verification.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -17,6 +16,7 @@ use super::job::{RunJob, open_options, settings};
 use super::load::load;
 use super::loop_cost::loop_cost;
 use super::timed::timed_run;
+use crate::child::files::bytes_below;
 use crate::child::process::{follow_parent, write_json};
 use crate::child::progress;
 use crate::drivers::factory;
@@ -133,7 +133,7 @@ fn run(
     measurement.engine_stats.file_bytes = measurement
         .engine_stats
         .file_bytes
-        .or_else(|| directory_bytes(&job.directory))
+        .or_else(|| bytes_below(&job.directory).ok())
         .or(stats_end.file_bytes);
     Ok(Ok(()))
 }
@@ -183,18 +183,4 @@ fn verify(
         Err(error) => return failed(format!("structure: {error}")),
     };
     super::verification::judge(target.as_ref(), plan, logs, structure)
-}
-
-fn directory_bytes(directory: &Path) -> Option<u64> {
-    let mut total = 0;
-    for entry in std::fs::read_dir(directory).ok()? {
-        let entry = entry.ok()?;
-        let metadata = entry.metadata().ok()?;
-        total += if metadata.is_dir() {
-            directory_bytes(&entry.path())?
-        } else {
-            metadata.len()
-        };
-    }
-    Some(total)
 }

@@ -19,6 +19,7 @@ use super::Job;
 use super::cases::{Case, cases};
 use super::job::open_options;
 use super::load::load;
+use super::specification::resolve;
 use crate::child::files::{copy_files, synchronise};
 use crate::child::interrupt::{self, Interrupt, requested};
 use crate::child::process::{follow_parent, read_json, result_of_child, write_json};
@@ -234,7 +235,8 @@ pub(crate) fn prepare(request: &Request, directory: &Path) -> Result<()> {
             "{list}: one set of databases is prepared at a time; give one value"
         )));
     }
-    let cases = cases(request)?;
+    let (base, _) = resolve(request.workload.as_deref().unwrap_or_default())?;
+    let cases = cases(request, &base)?;
     let mut kept = Vec::new();
     for case in &cases {
         let factory = factory(&case.engine)?;
@@ -269,35 +271,10 @@ pub(crate) fn prepare(request: &Request, directory: &Path) -> Result<()> {
         databases: Vec::new(),
     };
     for case in kept {
-        display.start(case.engine.clone());
-        let job = PrepareJob {
-            engine: case.engine.clone(),
-            spec: case.spec.clone(),
-            options: case.options.clone(),
-            directory: directory.join(&case.engine),
-            result: directory.join(format!("{}.result.json", case.engine)),
-        };
-        let file = directory.join(format!("{}.job.json", case.engine));
-        let content = Job::Prepare(Box::new(job));
-        let result = directory.join(format!("{}.result.json", case.engine));
-        let answer: std::result::Result<Answer, String> =
-            result_of_child(&file, super::SCENARIO.name, &content, &result, &mut display)?;
-        if requested() != Interrupt::None {
-            // It was empty, and nothing in it is of use.
-            let removed = std::fs::remove_dir_all(directory);
-            removed.map_err(|error| HarnessError::io("remove the unfinished", directory, &error))?;
-            return Err(HarnessError::Run(format!(
-                "interrupted: the unfinished {} was removed",
-                directory.display()
-            )));
-        }
-        answer
-            .and_then(|answer| answer)
-            .map_err(|error| HarnessError::Run(format!("{}: {error}", case.engine)))?;
-        display.finish("loaded");
-        for file in [&file, &result] {
-            // It tells nobody anything any more.
-            let _ = std::fs::remove_file(file);
+        if let Err(error) = load_one(case, directory, &mut display) {
+            // The directory was empty: what is in it now is of no use.
+            remove_below(directory)?;
+            return Err(error);
         }
         manifest.databases.push(Database {
             engine: case.engine.clone(),
@@ -314,6 +291,52 @@ pub(crate) fn prepare(request: &Request, directory: &Path) -> Result<()> {
         "prepared: {} (give the same options with --use {0} to run on it)",
         directory.display()
     ));
+    Ok(())
+}
+
+/// Loads the database of one case, in a process of its own.
+fn load_one(case: &Case, directory: &Path, display: &mut Display) -> Result<()> {
+    display.start(case.engine.clone());
+    let file = directory.join(format!("{}.job.json", case.engine));
+    let result = directory.join(format!("{}.result.json", case.engine));
+    let content = Job::Prepare(Box::new(PrepareJob {
+        engine: case.engine.clone(),
+        spec: case.spec.clone(),
+        options: case.options.clone(),
+        directory: directory.join(&case.engine),
+        result: result.clone(),
+    }));
+    let answer: std::result::Result<Answer, String> =
+        result_of_child(&file, super::SCENARIO.name, &content, &result, display)?;
+    if requested() != Interrupt::None {
+        return Err(HarnessError::Run(format!(
+            "interrupted: what was loaded into {} is removed",
+            directory.display()
+        )));
+    }
+    answer
+        .and_then(|answer| answer)
+        .map_err(|error| HarnessError::Run(format!("{}: {error}", case.engine)))?;
+    display.finish("loaded");
+    for file in [&file, &result] {
+        // It tells nobody anything any more.
+        let _ = std::fs::remove_file(file);
+    }
+    Ok(())
+}
+
+/// Removes what is in a directory, and leaves the directory: it may be a place where something is mounted.
+fn remove_below(directory: &Path) -> Result<()> {
+    let failed = |error| HarnessError::io("empty", directory, &error);
+    for entry in std::fs::read_dir(directory).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let removed = if path.is_dir() {
+            std::fs::remove_dir_all(&path)
+        } else {
+            std::fs::remove_file(&path)
+        };
+        removed.map_err(failed)?;
+    }
     Ok(())
 }
 

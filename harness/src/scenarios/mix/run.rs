@@ -6,13 +6,12 @@ use std::time::Duration;
 use reports::RunRecord;
 use reports::record::{Measurement, Status, Survival, Verification, Warning, Workload};
 use workloads::driver::Durability;
-use workloads::spec::Spec;
 
 use super::cases::{Case, cases};
 use super::job::{RunJob, settings};
 use super::prepared::{Manifest, Prepared};
 use super::schedule::interleaved;
-use super::specification::resolve;
+use super::specification::{changed, resolve};
 use crate::child::directories::Directories;
 use crate::child::interrupt::{Interrupt, requested};
 use crate::child::process::result_of_child;
@@ -49,8 +48,9 @@ struct Mix {
 /// Usage: what the specification, or a change of it, has wrong.
 pub(super) fn prepare(request: &Request) -> Result<Run> {
     let name = request.workload.as_deref().unwrap_or_default();
-    let (spec, text) = resolve(name, &request.overrides())?;
-    let cases = cases(request)?;
+    let (base, text) = resolve(name)?;
+    let cases = cases(request, &base)?;
+    let spec = changed(&base, &request.overrides())?;
     let mut prepared = BTreeMap::new();
     if let Some(directory) = &request.use_prepared {
         let manifest = Manifest::read(directory)?;
@@ -106,7 +106,7 @@ fn run(directories: &Directories, mut mix: Mix) -> Result<RunRecord> {
         // Measured once for each engine, and a failure told once.
         let mut failure = None;
         if !survivals.contains_key(engine) {
-            let found = match survival(directories, engine, &case.spec)? {
+            let found = match survival(directories, case)? {
                 Some(Ok(survival)) => Some(survival),
                 Some(Err(message)) => {
                     failure = Some(message);
@@ -255,15 +255,11 @@ fn not_run(job: &RunJob) -> Result<Measurement> {
     })
 }
 
-/// What unsynchronised commits of an engine survive; `None` where it makes none in this mix.
-fn survival(
-    directories: &Directories,
-    engine: &str,
-    spec: &Spec,
-) -> Result<Option<std::result::Result<Survival, String>>> {
-    match levels(factory(engine)?.capabilities(), spec) {
+/// What unsynchronised commits of a case's engine survive; `None` where it makes none in this mix.
+fn survival(directories: &Directories, case: &Case) -> Result<Option<std::result::Result<Survival, String>>> {
+    match levels(factory(&case.engine)?.capabilities(), &case.spec) {
         Ok(levels) if levels.durability == Durability::NoSync => {
-            super::survival::survival(directories, engine, levels.isolation).map(Some)
+            super::survival::survival(directories, &case.engine, &case.options, levels.isolation).map(Some)
         }
         _ => Ok(None),
     }

@@ -3,36 +3,46 @@
 use std::path::Path;
 
 use workloads::names::did_you_mean;
-use workloads::spec::{Overrides, Spec, builtin, builtin_text};
+use workloads::spec::{Overrides, Spec, SpecError, builtin, builtin_text};
 
 use crate::error::{HarnessError, Result};
 use crate::scenarios::names;
 
-/// Finds a built-in specification or reads a TOML file, and applies changes. Also returns its text before those.
+/// Finds a built-in specification or reads a TOML file. Also returns its text.
 ///
 /// # Errors
 /// Usage: an unknown name with suggestions, a file that cannot be read, a malformed specification with file, line and
-/// what was expected, or changes that make no sense.
-pub(super) fn resolve(name: &str, overrides: &Overrides) -> Result<(Spec, String)> {
-    let usage = |error: workloads::spec::SpecError| HarnessError::Usage(error.to_string());
+/// what was expected.
+pub(super) fn resolve(name: &str) -> Result<(Spec, String)> {
     let path = Path::new(name);
     let is_file = path
         .extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
-    let (spec, text) = if is_file || name.contains('/') {
+    if is_file || name.contains('/') {
         let text = std::fs::read_to_string(path)
             .map_err(|error| HarnessError::Usage(format!("cannot read the workload {name}: {error}")))?;
-        (Spec::load(path).map_err(usage)?, text)
+        Ok((Spec::load(path).map_err(usage)?, text))
     } else if let Some(text) = builtin_text(name) {
-        (builtin(name).map_err(usage)?, text.to_owned())
+        Ok((builtin(name).map_err(usage)?, text.to_owned()))
     } else {
         let known: Vec<&str> = names().collect();
-        return Err(HarnessError::Usage(format!(
+        Err(HarnessError::Usage(format!(
             "unknown workload `{name}`: {}; or give a TOML file, with its .toml",
             did_you_mean(name, &known)
-        )));
-    };
-    Ok((spec.with_overrides(overrides).map_err(usage)?, text))
+        )))
+    }
+}
+
+/// A specification with changes.
+///
+/// # Errors
+/// Usage, when they make no sense.
+pub(super) fn changed(spec: &Spec, overrides: &Overrides) -> Result<Spec> {
+    spec.clone().with_overrides(overrides).map_err(usage)
+}
+
+fn usage(error: SpecError) -> HarnessError {
+    HarnessError::Usage(error.to_string())
 }
 
 /// A specification in words.
@@ -40,7 +50,7 @@ pub(super) fn resolve(name: &str, overrides: &Overrides) -> Result<(Spec, String
 /// # Errors
 /// Usage, when there is none of that name.
 pub(in crate::scenarios) fn explain(name: &str) -> Result<String> {
-    let (spec, _) = resolve(name, &Overrides::default())?;
+    let (spec, _) = resolve(name)?;
     Ok(spec.explain())
 }
 
@@ -55,14 +65,15 @@ mod tests {
             threads: Some(3),
             ..Overrides::default()
         };
-        let (spec, text) = resolve("oltp", &overrides).unwrap();
+        let (base, text) = resolve("oltp").unwrap();
+        let spec = changed(&base, &overrides).unwrap();
         assert_eq!((spec.tables[0].rows, spec.threads), (77, 3));
         assert!(!text.is_empty());
         let bad = Overrides {
             threads: Some(0),
             ..Overrides::default()
         };
-        let message = resolve("oltp", &bad).unwrap_err().to_string();
+        let message = changed(&base, &bad).unwrap_err().to_string();
         assert!(message.contains("--threads"), "{message}");
     }
 }

@@ -17,6 +17,7 @@ use crate::child::directories::Directories;
 use crate::child::interrupt::{Interrupt, requested};
 use crate::child::process::{ChildProcess, Closed, follow_parent};
 use crate::drivers::factory;
+use crate::engine_options::EngineOptions;
 use crate::error::{HarnessError, Result};
 
 /// How often a process is killed.
@@ -32,6 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct SurvivalJob {
     engine: String,
+    options: EngineOptions,
     isolation: Isolation,
     #[serde(with = "crate::child::paths")]
     directory: PathBuf,
@@ -49,12 +51,14 @@ type Row = u64;
 pub(super) fn survival(
     directories: &Directories,
     engine: &str,
+    options: &EngineOptions,
     isolation: Isolation,
 ) -> Result<std::result::Result<Survival, String>> {
     let mut found = Survival::default();
     for kill in 1..=KILLS {
         let job = SurvivalJob {
             engine: engine.to_owned(),
+            options: options.clone(),
             isolation,
             directory: directories.data.join(format!("{engine}-survival-{kill}")),
             look: false,
@@ -139,6 +143,7 @@ fn commit(job: &SurvivalJob) -> Result<(), TargetError> {
     let stop = follow_parent();
     let mut options = OpenOptions::create(&job.directory, ["survival"]);
     options.durability = Durability::NoSync;
+    job.options.apply(&mut options);
     let target = factory.open(&options)?;
     // What it begins from must be there.
     target.sync()?;
@@ -157,7 +162,9 @@ fn commit(job: &SurvivalJob) -> Result<(), TargetError> {
 
 fn look(job: &SurvivalJob) -> Result<(), TargetError> {
     let factory = factory(&job.engine).map_err(|error| TargetError::fatal(error.to_string()))?;
-    let target = factory.open(&OpenOptions::existing(&job.directory, ["survival"]))?;
+    let mut options = OpenOptions::existing(&job.directory, ["survival"]);
+    job.options.apply(&mut options);
+    let target = factory.open(&options)?;
     let mut session = target.session()?;
     session.begin(&TxOptions::read_only(job.isolation, Durability::NoSync))?;
     let mut rows = workloads::driver::RowBuffer::new();
