@@ -111,7 +111,7 @@ pub(crate) fn absent() -> impl Iterator<Item = Absent> {
     let sqlite = Absent {
         name: "sqlite",
         about: "SQLite, built from its source",
-        lacks: "build with --features sqlite",
+        lacks: "build with --features sqlite, or in a crate of your own with features = [\"sqlite\"] on the dependency",
     };
     cfg!(not(feature = "sqlite")).then_some(sqlite).into_iter()
 }

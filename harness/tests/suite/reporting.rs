@@ -34,7 +34,14 @@ fn a_report_can_be_made_again_and_runs_compared() {
         one.out().display(),
         two.out().join("run.json").display()
     ));
-    both.finish().expect_code(0);
+    let finished = both.finish();
+    finished.expect_code(0);
+    // Two other numbers of threads give no ratio, and the reason.
+    let said = finished.stdout();
+    assert!(
+        said.contains("comparison of ") && said.contains("threads"),
+        "{said}"
+    );
     assert!(
         both.directory
             .path()

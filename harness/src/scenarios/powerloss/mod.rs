@@ -77,6 +77,8 @@ const AVAILABLE: Scenario = Scenario {
 
 #[cfg(not(all(feature = "fuse", target_os = "linux")))]
 const AVAILABLE: Scenario = Scenario {
-    lacks: Some("on Linux, build with --features fuse"),
+    lacks: Some(
+        "on Linux, build with --features fuse, or in a crate of your own with features = [\"fuse\"] on the dependency",
+    ),
     ..EMPTY
 };

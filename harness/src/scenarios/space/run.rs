@@ -129,9 +129,14 @@ fn job(request: &Request) -> Result<SpaceJob> {
     let engine = request.one_engine("space")?;
     let factory = factory(engine)?;
     let capabilities = factory.capabilities();
-    if !capabilities.persistent || !capabilities.cache_size {
+    let lacks = match (capabilities.persistent, capabilities.cache_size) {
+        (true, true) => None,
+        (false, _) => Some("keeps nothing in files"),
+        (true, false) => Some("has no cache of a settable size"),
+    };
+    if let Some(lacks) = lacks {
         return Err(HarnessError::Usage(format!(
-            "{engine} has no files, or no cache of a settable size, which the workload space needs"
+            "the workload space looks at files that are larger than a cache, and {engine} {lacks}"
         )));
     }
     let rows = first(&request.rows).unwrap_or(ROWS);
