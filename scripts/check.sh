@@ -31,6 +31,8 @@ step "clippy"
 cargo clippy --workspace --all-targets --locked -- -D warnings
 cargo clippy -p harness --all-targets --features "$features" --locked -- -D warnings
 step "tests"
+# A test runs this program, and to test all targets does not build it.
+cargo build -p harness --example own_engine --locked
 cargo test --workspace --all-targets --locked
 step "tests of the harness's features"
 cargo build -p harness --example own_engine --features "$features" --locked
