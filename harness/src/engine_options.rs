@@ -22,6 +22,9 @@ pub(crate) const COMMON: [(&str, &str); 3] = [
     ("busy-timeout", "how long a transaction waits for another's lock"),
 ];
 
+/// The least cache, as in specifications.
+const CACHE_SIZE_MIN: u64 = 64 << 10;
+
 /// What `--set` was given: a setting of one engine, with one value or several.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Setting {
@@ -141,7 +144,14 @@ impl EngineOptions {
                 if !factory(engine)?.capabilities().cache_size {
                     return Err(wrong(format!("{engine} has no cache of a settable size")));
                 }
-                self.cache_size_bytes = Some(parse_size(value).map_err(wrong)?);
+                let bytes = parse_size(value).map_err(wrong)?;
+                if bytes < CACHE_SIZE_MIN {
+                    return Err(wrong(format!(
+                        "expected at least {}",
+                        units::exact_size(CACHE_SIZE_MIN)
+                    )));
+                }
+                self.cache_size_bytes = Some(bytes);
             }
             "compression" => self.compression = Some(value.to_owned()),
             "busy-timeout" => self.busy_timeout = Some(parse_duration(value).map_err(wrong)?),
@@ -158,6 +168,16 @@ impl EngineOptions {
     /// # Errors
     /// Usage, with what there is.
     pub(crate) fn check(&self, engine: &str) -> Result<()> {
+        let memory = crate::probe::environment::memory_bytes();
+        if let Some((asked, there)) = self.cache_size_bytes.zip(memory)
+            && asked > there
+        {
+            return Err(HarnessError::Usage(format!(
+                "{engine}: a cache of {} is more than the memory of this machine ({})",
+                units::bytes(asked),
+                units::bytes(there)
+            )));
+        }
         let mut options = OpenOptions::create("unused", ["t"]);
         self.apply(&mut options);
         let refused = |error: workloads::driver::TargetError| {

@@ -244,15 +244,30 @@ impl Request {
     /// Usage, when there is none or more than one.
     pub(crate) fn one_engine(&self, scenario: &str) -> Result<&str> {
         let others: Vec<&String> = self.engine.iter().filter(|name| *name != "memory").collect();
-        match others.as_slice() {
-            [one] => Ok(one),
-            _ => Err(HarnessError::Usage(format!(
-                "{scenario} works on one engine beside the in-memory bound, and {} were given: {}; give for instance \
-                 --engine palimpsest",
-                others.len(),
-                self.engine.join(", "),
-            ))),
+        let one = match others.as_slice() {
+            [one] => one.as_str(),
+            [] => {
+                return Err(HarnessError::Usage(format!(
+                    "{scenario} works on an engine that keeps its data, and memory does not; give for instance --engine palimpsest"
+                )));
+            }
+            several => {
+                return Err(HarnessError::Usage(format!(
+                    "{scenario} works on one engine at a time, and {} were given: {}; give for instance --engine {}",
+                    several.len(),
+                    self.engine.join(", "),
+                    several[0]
+                )));
+            }
+        };
+        // The bound is run as it is, or not at all.
+        if let Some(set) = self.set.iter().find(|set| set.engine != one) {
+            return Err(HarnessError::Usage(format!(
+                "--set {}: {scenario} takes settings of {one} only",
+                set.full_name()
+            )));
         }
+        Ok(one)
     }
 
     /// That every engine exists, and is there once.

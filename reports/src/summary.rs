@@ -62,6 +62,10 @@ pub struct TypeSummary<'a> {
     pub reads: Option<u64>,
     /// Those of them that found no row.
     pub reads_missed: Option<u64>,
+    /// Reads for update that found no row, when counted.
+    pub updates_missed: Option<u64>,
+    /// Deletes that found no row, when counted.
+    pub deletes_missed: Option<u64>,
     /// Ranges among the reads, when counted.
     pub ranges: Option<u64>,
     /// Rows that the ranges returned.
@@ -213,6 +217,8 @@ fn types<'a>(ran: &[&'a Measurement]) -> Vec<TypeSummary<'a>> {
                 errors: 0,
                 reads: None,
                 reads_missed: None,
+                updates_missed: None,
+                deletes_missed: None,
                 ranges: None,
                 rows_scanned: None,
                 rows_returned: None,
@@ -236,6 +242,8 @@ fn types<'a>(ran: &[&'a Measurement]) -> Vec<TypeSummary<'a>> {
         for (sum, count) in [
             (&mut total.reads, one.reads),
             (&mut total.reads_missed, one.reads_missed),
+            (&mut total.updates_missed, one.updates_missed),
+            (&mut total.deletes_missed, one.deletes_missed),
             (&mut total.ranges, one.ranges),
             (&mut total.rows_scanned, one.rows_scanned),
             (&mut total.rows_returned, one.rows_returned),

@@ -38,8 +38,12 @@ pub struct WorkCounts {
     pub rows_scanned: u64,
     /// Rows written.
     pub rows_written: u64,
-    /// Rows deleted.
+    /// Reads for update that found no row; what followed inserted it.
+    pub updates_missed: u64,
+    /// Deletes.
     pub rows_deleted: u64,
+    /// Those of them that found no row.
+    pub deletes_missed: u64,
     /// Bytes of keys and values read and scanned.
     pub bytes_read: u64,
     /// Bytes of keys and values written, and of keys deleted: the logical bytes of write amplification.
@@ -55,7 +59,9 @@ impl WorkCounts {
         self.rows_read += other.rows_read;
         self.rows_scanned += other.rows_scanned;
         self.rows_written += other.rows_written;
+        self.updates_missed += other.updates_missed;
         self.rows_deleted += other.rows_deleted;
+        self.deletes_missed += other.deletes_missed;
         self.bytes_read += other.bytes_read;
         self.bytes_written += other.bytes_written;
     }
@@ -292,6 +298,7 @@ impl Executor {
                 let version = transaction.version(operation);
                 if operation.kind == OperationKind::ReadModifyWrite {
                     let exists = session.get_for_update(operation.table, &self.key, &mut self.found)?;
+                    counts.updates_missed += u64::from(!exists);
                     counts.read(exists.then(|| self.key.len() + self.found.len()));
                     if self.log.checks_reads() {
                         let value = exists.then_some(self.found.as_slice());
@@ -312,8 +319,9 @@ impl Executor {
                 counts.bytes_written += (self.key.len() + self.value.len()) as u64;
             }
             OperationKind::Delete => {
-                session.delete(operation.table, &self.key)?;
+                let existed = session.delete(operation.table, &self.key)?;
                 counts.rows_deleted += 1;
+                counts.deletes_missed += u64::from(!existed);
                 counts.bytes_written += self.key.len() as u64;
             }
         }

@@ -18,7 +18,8 @@ use workloads::driver::{
     TargetStats, TxOptions, refuse_undeclared,
 };
 
-use options::{SETTINGS, effective, engine_options};
+use crate::probe::environment::memory_bytes;
+use options::{SETTINGS, check_sizes, effective, engine_options, transaction_bytes_max};
 
 /// The database file's name in its directory.
 pub(crate) const FILE_NAME: &str = "palimpsest.db";
@@ -97,7 +98,13 @@ impl TargetFactory for PalimpsestFactory {
 
     fn check(&self, options: &OpenOptions) -> Result<(), TargetError> {
         refuse_undeclared(&self.capabilities, &SETTINGS, options)?;
-        engine_options(options).map(drop)
+        check_sizes(&engine_options(options)?, memory_bytes())
+    }
+
+    fn transaction_bytes_max(&self, options: &OpenOptions) -> Option<u64> {
+        engine_options(options)
+            .ok()
+            .and_then(|options| transaction_bytes_max(&options))
     }
 
     fn chosen(&self, dir: &Path) -> Result<Vec<(String, String)>, TargetError> {

@@ -6,6 +6,7 @@
 pub(crate) mod crash;
 #[cfg(test)]
 mod example;
+mod findings;
 mod levels;
 mod machine;
 pub(crate) mod mix;

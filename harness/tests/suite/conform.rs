@@ -58,6 +58,15 @@ fn wrong_reads_are_found_by_the_verification_of_a_run() {
             assert!(what.contains(kind), "{keys}, {lie}: {what}");
         }
     }
+    for lie in ["gets-committed-only", "scans-committed-only"] {
+        let finished = tiny("read-your-writes", &format!("memory-liar-{lie}"), "").finish();
+        finished.expect_code(3);
+        let what = finished.record()["measurements"][0]["verification"].to_string();
+        assert!(
+            what.contains("own-write: table drafts, key 0x00000000") && what.contains(" (row "),
+            "{lie}: {what}"
+        );
+    }
     for (lie, kind) in [("misses-rows", "vanished-row"), ("stale-values", "stale-read")] {
         let finished = tiny("ycsb-a", &format!("memory-liar-{lie}"), "").finish();
         finished.expect_code(3);

@@ -2,7 +2,7 @@
 
 use super::support::{measurement, tiny};
 
-const SPECS: [&str; 10] = [
+const SPECS: [&str; 11] = [
     "oltp",
     "oltp-read-only",
     "oltp-write-only",
@@ -13,6 +13,7 @@ const SPECS: [&str; 10] = [
     "ycsb-e",
     "ycsb-f",
     "mixed",
+    "read-your-writes",
 ];
 
 fn every_mix_is_verified_on(engine: &str) {
@@ -40,9 +41,9 @@ fn every_mix_is_verified_on(engine: &str) {
 #[test]
 fn settings_are_recorded_as_they_are_also_those_that_nobody_gave() {
     for (more, cache) in [
-        // The default, and the floor that the engine applies.
         ("", 256 << 20),
-        ("--cache-size 64KiB", 0),
+        // The least that the engine does not raise by itself.
+        ("--cache-size 1MiB", 1 << 20),
         ("--cache-size 64MiB", 64 << 20),
     ] {
         let finished = tiny("ycsb-c", "palimpsest,memory", more).finish();
@@ -50,19 +51,16 @@ fn settings_are_recorded_as_they_are_also_those_that_nobody_gave() {
         let record = finished.record();
         let settings = &measurement(&record, 0)["settings"];
         let bytes = settings["cache_size_bytes"].as_u64().unwrap();
-        if cache > 0 {
-            // A little of it is for finding the pages.
-            assert!((cache - cache / 64..=cache).contains(&bytes), "{more}: {bytes}");
-        } else {
-            assert!(
-                bytes > 1 << 16,
-                "{more}: {bytes} bytes are more than was asked for"
-            );
-        }
+        // A little of it is for finding the pages.
+        assert!((cache - cache / 64..=cache).contains(&bytes), "{more}: {bytes}");
         assert_eq!(settings["page_size_bytes"], 16 << 10);
         assert_eq!(settings["compression"], "none");
         assert!(measurement(&record, 1)["settings"]["cache_size_bytes"].is_null());
     }
+    tiny("ycsb-c", "palimpsest", "--cache-size 64KiB")
+        .finish()
+        .expect_code(2)
+        .expect_error(&["cache-size=64KiB", "at least 64 pages, which is 1MiB"]);
 }
 
 #[test]

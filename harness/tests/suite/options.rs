@@ -220,3 +220,106 @@ fn a_prepared_database_that_is_not_what_its_file_says_fails_verification() {
     let run = tiny("ycsb-c", "palimpsest", &format!("--use {}", prepared.display()));
     run.finish().expect_code(3);
 }
+
+/// Every setting of every engine of this build, and those that all engines have, as `--set` takes them.
+fn all_settings() -> Vec<String> {
+    let list = harness("list").finish();
+    let text = list.stdout();
+    let engines = text.split("\nEngines").nth(1).unwrap();
+    let (engines, common) = engines.split_once("\nSettings of an engine").unwrap();
+    let (mut engine, mut found) = (String::new(), Vec::new());
+    for line in engines.lines().skip(1) {
+        let words = line.trim_start();
+        let indent = line.len() - words.len();
+        if indent == 2 && line.contains("not in this build") {
+            engine.clear();
+        } else if indent == 2 {
+            engine = words.split_whitespace().next().unwrap().to_owned();
+            let names = common.lines().skip(1).filter(|line| line.starts_with("     "));
+            let names = names.filter_map(|line| line.split_whitespace().next());
+            found.extend(names.map(|name| format!("{engine}.{name}")));
+        } else if let Some((name, _)) = words.split_once('=')
+            && !engine.is_empty()
+            && !name.contains(' ')
+        {
+            found.push(format!("{engine}.{name}"));
+        }
+    }
+    found
+}
+
+#[test]
+fn a_setting_of_nothing_or_of_far_too_much_is_refused_before_the_run_or_works() {
+    let settings = all_settings();
+    assert!(
+        settings.contains(&"palimpsest.max-transaction-size".to_owned()),
+        "{settings:?}"
+    );
+    assert!(
+        settings.contains(&"palimpsest.cache-size".to_owned()),
+        "{settings:?}"
+    );
+    let mut refused = 0;
+    for setting in &settings {
+        let engine = setting.split('.').next().unwrap();
+        for value in ["0", "1", "18446744073709551615", "1EiB", "900000000000d"] {
+            let run = harness(&format!(
+                "--workload ycsb-a --engine {engine} --rows 100 --threads 1 --warmup 0s --duration 20ms --set {setting}={value}"
+            ));
+            let finished = run.finish();
+            match finished.code() {
+                0 => {}
+                2 => {
+                    assert!(!run.out().exists(), "{setting}={value} was refused late");
+                    refused += 1;
+                }
+                code => panic!("{setting}={value}: exit code {code}: {}", finished.stderr()),
+            }
+        }
+    }
+    assert!(refused > settings.len(), "{refused}");
+}
+
+#[test]
+fn a_transaction_size_that_the_load_needs_more_than_is_refused_with_both() {
+    tiny(
+        "ycsb-a",
+        "palimpsest",
+        "--rows 5000 --value-size 10KiB --set palimpsest.max-transaction-size=2MiB",
+    )
+    .finish()
+    .expect_code(2)
+    .expect_error(&[
+        "transactions of 2.00 MiB as it is set",
+        "1000 rows at a time, needs",
+    ]);
+}
+
+#[test]
+fn damaged_files_of_a_prepared_database_fail_verification_whether_it_opens_or_not() {
+    let parent = tempfile::tempdir().unwrap();
+    let prepared = parent.path().join("prepared");
+    prepare(&prepared, "").finish().expect_code(0);
+    let file = prepared.join("palimpsest/palimpsest.db");
+    let whole = std::fs::read(&file).unwrap();
+    let half = whole.len() / 2;
+    let mut zeroed = whole.clone();
+    // All pages but those that say what kind of file it is.
+    zeroed[64 << 10..].fill(0);
+    for (bytes, how) in [
+        (zeroed, "zeroed"),
+        (whole[..half].to_vec(), "cut off"),
+        (vec![7; half], "foreign"),
+    ] {
+        std::fs::write(&file, bytes).unwrap();
+        let finished = on(&prepared, "").finish();
+        finished.expect_code(3);
+        let verification = &finished.record()["measurements"][0]["verification"];
+        assert_eq!(verification["state"], "failed", "{how}: {verification}");
+        let kind = verification["what"][0].as_str().unwrap();
+        assert!(
+            kind.starts_with("not-opened: ") || kind.starts_with("structure: "),
+            "{how}: {kind}"
+        );
+    }
+}

@@ -63,6 +63,45 @@ fn the_documentation_has_the_program_that_is_tested() {
     );
 }
 
+/// The fields of a value, by their names in records.
+fn fields(value: &impl serde::Serialize) -> Vec<String> {
+    let value = serde_json::to_value(value).unwrap();
+    value.as_object().unwrap().keys().cloned().collect()
+}
+
+#[test]
+fn the_documentation_explains_every_capability_statistic_and_method() {
+    let documentation = include_str!("../../../docs/adding.md");
+    let section = documentation.split("### The contract in short").nth(1).unwrap();
+    let section = section.split("\n### ").next().unwrap();
+    // The first column of each table names them.
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    let named: Vec<&str> = rows
+        .flat_map(|row| row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2))
+        .map(|name| name.rsplit("::").next().unwrap())
+        .collect();
+    let mut expected = fields(&harness::driver::Capabilities::new("x", "1", ""));
+    expected.extend(fields(&harness::driver::TargetStats::default()));
+    let traits = include_str!("../../../workloads/src/driver/mod.rs");
+    let methods = traits.lines().filter_map(|line| line.strip_prefix("    fn "));
+    let methods = methods.filter(|line| line.contains("self"));
+    expected.extend(methods.map(|line| line.split('(').next().unwrap().to_owned()));
+    // `get_for_update` has its arguments on the same line; `scan` has them on the next ones.
+    expected.push("scan".into());
+    for name in &expected {
+        assert!(
+            named.contains(&name.as_str()),
+            "`{name}` is not in docs/adding.md"
+        );
+    }
+    for name in &named {
+        assert!(
+            expected.iter().any(|known| known == name),
+            "docs/adding.md explains `{name}`, which there is not"
+        );
+    }
+}
+
 #[test]
 fn an_engine_of_ones_own_is_listed_measured_killed_and_checked() {
     let directory = tempfile::tempdir().unwrap();

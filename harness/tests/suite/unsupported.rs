@@ -87,6 +87,15 @@ fn scenarios_refuse_what_they_would_ignore() {
         ),
         ("--workload space --threads 3", &["--threads", "space"]),
         ("--workload oltp --rounds 5", &["--rounds", "oltp"]),
+        (
+            "--workload space --set memory.busy-timeout=1s",
+            &["memory.busy-timeout", "settings of palimpsest only"],
+        ),
+        ("--workload ratios --rows 1e12", &["--rows", "1000 to 268435456"]),
+        (
+            "--workload ratios --engine memory",
+            &["keeps its data, and memory does not"],
+        ),
         ("--workload oltp --drop-syncs", &["--drop-syncs", "powerloss"]),
     ] {
         refused(arguments, parts);

@@ -230,6 +230,8 @@ fn measurement(character: &Character, repetition: u32, noise: &mut Noise) -> Mea
         operations: Some(committed * share / 100 * 18),
         reads: Some(committed * share / 100 * 14),
         reads_missed: Some(0),
+        updates_missed: Some(0),
+        deletes_missed: Some(0),
         ranges: Some(committed * share / 100 * 4),
         rows_scanned: Some(committed * share / 100 * 400),
         rows_returned: Some(committed * share / 100 * 410),

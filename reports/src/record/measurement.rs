@@ -85,7 +85,13 @@ pub struct TransactionType {
     /// Those of them that found no row at all.
     #[serde(default)]
     pub reads_missed: Option<u64>,
-    /// Ranges among them.
+    /// Reads for update that found no row (of read-modify-writes; a blind update does not look).
+    #[serde(default)]
+    pub updates_missed: Option<u64>,
+    /// Deletes that found no row.
+    #[serde(default)]
+    pub deletes_missed: Option<u64>,
+    /// Ranges among the reads.
     #[serde(default)]
     pub ranges: Option<u64>,
     /// Rows that those ranges returned.

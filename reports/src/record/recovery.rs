@@ -45,8 +45,12 @@ pub struct Recovery {
     pub duration_ns: Option<u64>,
     /// Commits that were acknowledged before the end of the process.
     pub acknowledged: u64,
-    /// Writes of acknowledged commits that were missing after reopening, over all states that were checked; all
-    /// acknowledged commits of a round where the database could not be opened at all.
+    /// States of the files, over all rounds, in which the database could not be opened and read to its end. Nothing else is
+    /// counted of them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unreadable: u64,
+    /// Rows of acknowledged commits that were missing after reopening, or not as these left them, over all states that were
+    /// checked: rows, while [`acknowledged`](Self::acknowledged) counts commits.
     pub lost: u64,
     /// Transactions of which only a part was there after reopening.
     pub partial: u64,
@@ -84,7 +88,24 @@ impl Recovery {
     /// Whether no acknowledged commit was lost, none is partial, and nothing else was found.
     #[must_use]
     pub fn nothing_lost(&self) -> bool {
-        self.lost == 0 && self.partial == 0 && self.findings.is_empty()
+        self.unreadable == 0 && self.lost == 0 && self.partial == 0 && self.findings.is_empty()
+    }
+
+    /// What was found, in a line: first that it did not open, if so; then commits and rows, each with what it counts.
+    #[must_use]
+    pub fn statement(&self) -> String {
+        let unreadable = match self.unreadable {
+            0 => String::new(),
+            1 => "the database DID NOT OPEN 1 time; ".to_owned(),
+            times => format!("the database DID NOT OPEN {} times; ", units::count(times)),
+        };
+        format!(
+            "{unreadable}{} acknowledged commits{}, of which {} rows were missing and {} transactions partial",
+            units::count(self.acknowledged),
+            self.missing_words(),
+            units::count(self.lost),
+            units::count(self.partial),
+        )
     }
 
     /// What the durability has let go, in words; empty where nothing acknowledged was missing.
@@ -117,6 +138,10 @@ impl Recovery {
     pub fn redo_bytes_per_second(&self) -> Option<f64> {
         units::per_second(self.redo_bytes?, self.redo_duration_ns?)
     }
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Reads a list, or the single entry (or none) that older records have.

@@ -76,6 +76,24 @@ pub(super) fn outcomes(engines: &Engines<'_>) -> Option<Table> {
     table.build()
 }
 
+/// Updates and deletes that had no row to work on, of transaction types that had any.
+pub(super) fn writes_missed(engines: &Engines<'_>) -> Option<Table> {
+    let caption = "Inside committed transactions, over all repetitions of the timed run. A read for update that finds no row makes one; a \
+                   delete that finds none does nothing, and costs less. An update without a read does not look.";
+    let any = |one: &TypeSummary<'_>| one.updates_missed.max(one.deletes_missed) > Some(0);
+    let counted = types(engines).filter(|(_, one)| any(one));
+    Table::of("writes_missed", caption, counted)
+        .text("Engine", 0, |(of, _)| engine(of))
+        .text("Transaction", 0, |(_, one)| one.name)
+        .number("Updates without a row", 0, |(_, one)| {
+            or_missing(one.updates_missed, units::count)
+        })
+        .number("Deletes without a row", 0, |(_, one)| {
+            or_missing(one.deletes_missed, units::count)
+        })
+        .build()
+}
+
 /// What the reads of each transaction type of each engine found, where that was counted.
 pub(super) fn reads(engines: &Engines<'_>) -> Option<Table> {
     let caption = "Point reads and ranges inside committed transactions, over all repetitions of the timed run, and the rows that they \

@@ -45,6 +45,7 @@ pub(crate) fn of_judged(record: &RunRecord, verdicts: &[Verdict]) -> Tables {
         engines::latencies(&engines),
         engines::outcomes(&engines),
         engines::reads(&engines),
+        engines::writes_missed(&engines),
         engines::storage(&engines),
         engines::amplification(&engines),
         engines::resources(&engines),

@@ -80,7 +80,10 @@ pub(super) fn open_times(record: &RunRecord) -> Option<Table> {
 
 /// Rounds of cutting off and reopening, for each engine.
 pub(super) fn recovery(record: &RunRecord) -> Option<Table> {
-    Table::of("recovery", "", &record.recovery)
+    let caption = "Commits are transactions that were acknowledged before the cut, over all rounds. Rows missing are rows of such commits \
+                   that were not there after it, or not as these left them; each state that was opened counts, and a commit has several \
+                   rows.";
+    Table::of("recovery", caption, &record.recovery)
         .title("Recovery")
         .text("Engine", 0, |of| &of.engine)
         .text("How", 8, |of| of.kind.title())
@@ -98,8 +101,12 @@ pub(super) fn recovery(record: &RunRecord) -> Option<Table> {
             number("Missing, as it allows").short("missing, allowed").rank(4),
             |of| count(of.missing_with_leave),
         )
-        .number("Lost", 0, |of| bad(of.lost))
-        .number("Partial", 0, |of| bad(of.partial))
+        .column(
+            number("Did not open").short("not opened"),
+            |of| bad(of.unreadable),
+        )
+        .column(number("Rows missing").short("rows missing"), |of| bad(of.lost))
+        .column(number("Partial commits").short("partial"), |of| bad(of.partial))
         .column(
             number("Unacknowledged but present")
                 .short("unacknowledged")

@@ -10,9 +10,9 @@ pub(super) fn headline(record: &RunRecord, width: usize) -> String {
     };
     let lost = crash.images_lost();
     let lost = if lost == 0 {
-        "none lost".to_owned()
+        "all as promised".to_owned()
     } else {
-        format!("{} LOST", units::count(lost))
+        format!("{} images NOT AS PROMISED", units::count(lost))
     };
     let mut words = format!(
         "crash tests of {}: {} images at {} points, {lost}; {} recoveries",

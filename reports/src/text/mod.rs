@@ -59,6 +59,7 @@ pub fn text_table_within(record: &RunRecord, width: usize) -> String {
         drawn("latencies") + &sections::percentiles(record, width),
         drawn("outcomes"),
         drawn("reads"),
+        drawn("writes_missed"),
         drawn("storage"),
         drawn("amplification"),
         drawn("resources"),

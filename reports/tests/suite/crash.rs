@@ -39,7 +39,7 @@ fn a_good_crash_test_passes_and_is_shown() {
         assert!(page.contains(expected), "{expected}");
     }
     assert!(
-        text.contains("none lost") && text.contains("36 of 36 injected bugs found"),
+        text.contains("all as promised") && text.contains("36 of 36 injected bugs found"),
         "{text}"
     );
     assert!(page.contains("nothing was lost; all 36 injected bugs were found"));
@@ -59,7 +59,7 @@ fn a_loss_is_loud_and_says_how_to_see_it_again() {
         assert!(shown.contains("cargo run -p harness -- replay target/harness/demo-crash/failure-1.toml"));
     }
     assert!(
-        text.contains("2 LOST") && text.contains("35 of 36 injected bugs found"),
+        text.contains("2 images NOT AS PROMISED") && text.contains("35 of 36 injected bugs found"),
         "{text}"
     );
     assert!(page.contains("class=\"banner fail\""));

@@ -15,6 +15,7 @@
 mod history;
 mod journal;
 mod log;
+mod names;
 mod partial;
 mod ranges;
 mod reads;

@@ -51,9 +51,10 @@ impl History {
                     let found = state.held(excluded);
                     let (version, deletes) = last[&excluded];
                     format!(
-                        "holds {found}, which was there before the transaction of {} began, but {shown:?} shows that \
+                        "holds {found}, which was there before the transaction of {} began, but {} shows that \
                          it committed, so here it must be {}",
                         version,
+                        super::names::row_words(plan, shown),
                         super::history::name_write(version, deletes, None)
                     )
                 });

@@ -18,6 +18,7 @@ use crate::stream::Plan;
 use crate::version::RowRef;
 
 use super::history::History;
+use super::names::row_words;
 use super::state::{Held, State};
 use super::violation::{ViolationKind, Violations};
 
@@ -73,9 +74,9 @@ impl History {
                 if is_missing {
                     violations.add(ViolationKind::VanishedRow, Some(row), || {
                         format!(
-                            "a range of {} rows from row {} passed over it, but it was there before the transaction began",
+                            "a range of {} rows from {} passed over it, but it was there before the transaction began",
                             rows.len(),
-                            range.start
+                            row_words(plan, RowRef::new(range.table, range.start))
                         )
                     });
                 }

@@ -12,6 +12,7 @@ use crate::stream::Plan;
 use crate::values::Identity;
 use crate::version::{RowRef, Version};
 
+use super::names::{fault_words, show};
 use super::violation::{ViolationKind, Violations};
 
 /// What a row holds.
@@ -228,8 +229,9 @@ impl State {
             Ok(Identity::Anonymous) => Held::anonymous(value),
             Err(fault) => {
                 let row = RowRef::new(table, row);
-                self.violations
-                    .add(ViolationKind::DamagedValue, Some(row), || fault.to_string());
+                self.violations.add(ViolationKind::DamagedValue, Some(row), || {
+                    fault_words(of_plan, fault)
+                });
                 Held::Damaged
             }
         };
@@ -280,22 +282,5 @@ impl State {
     /// What was wrong without knowing the run: damaged values, foreign keys, wrong order.
     pub fn violations(&self) -> &Violations {
         &self.violations
-    }
-}
-
-/// A key for people: as text if it is printable, else in hexadecimal; shortened.
-pub(super) fn show(key: &[u8]) -> String {
-    let part = &key[..key.len().min(32)];
-    let text = match std::str::from_utf8(part) {
-        Ok(text) if !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic()) => format!("`{text}`"),
-        _ => format!(
-            "0x{}",
-            part.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-        ),
-    };
-    if part.len() < key.len() {
-        format!("{text}... ({} bytes)", key.len())
-    } else {
-        text
     }
 }

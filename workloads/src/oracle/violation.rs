@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::names::row_words;
+use crate::stream::Plan;
 use crate::version::RowRef;
 
 /// The kinds of error that the oracle tells apart.
@@ -51,6 +53,33 @@ pub enum ViolationKind {
 }
 
 impl ViolationKind {
+    /// Every kind.
+    pub const ALL: [ViolationKind; 19] = [
+        ViolationKind::LostWrite,
+        ViolationKind::MissingRow,
+        ViolationKind::ResurrectedRow,
+        ViolationKind::UnexpectedRow,
+        ViolationKind::AbortedWrite,
+        ViolationKind::UnknownWrite,
+        ViolationKind::DamagedValue,
+        ViolationKind::BadKey,
+        ViolationKind::KeyOrder,
+        ViolationKind::PartialTransaction,
+        ViolationKind::CommitOrder,
+        ViolationKind::LostUpdate,
+        ViolationKind::AbortedRead,
+        ViolationKind::UnknownRead,
+        ViolationKind::DamagedRead,
+        ViolationKind::VanishedRow,
+        ViolationKind::StaleRead,
+        ViolationKind::OwnWrite,
+        ViolationKind::WrongCount,
+    ];
+
+    /// How many kinds there are; the last one is the last that is declared.
+    #[cfg(test)]
+    const COUNT: usize = ViolationKind::WrongCount as usize + 1;
+
     /// The name used in records.
     pub const fn name(self) -> &'static str {
         match self {
@@ -94,11 +123,12 @@ pub struct Violation {
     pub message: String,
 }
 
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Violation {
+    /// In words, with the table's name and the row's key as the engine has them.
+    pub fn words(&self, plan: &Plan) -> String {
         match self.row {
-            Some(row) => write!(f, "{}: {row:?}: {}", self.kind, self.message),
-            None => write!(f, "{}: {}", self.kind, self.message),
+            Some(row) => format!("{}: {}: {}", self.kind, row_words(plan, row), self.message),
+            None => format!("{}: {}", self.kind, self.message),
         }
     }
 }
@@ -185,7 +215,15 @@ mod tests {
         other.merge(one);
         assert_eq!((other.total(), other.count(ViolationKind::LostWrite)), (26, 25));
         assert_eq!(other.examples().len(), 11);
-        assert_eq!(other.examples()[0].to_string(), "bad-key: x");
+        let plan = Plan::new(crate::spec::builtin("oltp").unwrap());
+        assert_eq!(other.examples()[0].words(&plan), "bad-key: x");
         assert!(Violations::default().is_empty());
+    }
+
+    #[test]
+    fn the_list_of_kinds_has_each_once() {
+        // The discriminants count, so a kind that is missing from the list leaves a gap or cuts off its end.
+        let listed: Vec<usize> = ViolationKind::ALL.iter().map(|kind| *kind as usize).collect();
+        assert_eq!(listed, (0..ViolationKind::COUNT).collect::<Vec<_>>());
     }
 }

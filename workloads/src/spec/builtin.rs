@@ -30,6 +30,7 @@ builtin!(
     "ycsb-e",
     "ycsb-f",
     "mixed",
+    "read-your-writes",
 );
 
 /// The built-in spec of that name.

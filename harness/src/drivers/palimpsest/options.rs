@@ -12,6 +12,13 @@ use super::failed;
 /// Level for ZSTD when none is given, the library's own default.
 const ZSTD_LEVEL: i32 = 3;
 
+/// More threads than that would only wait for each other.
+const REDO_THREADS_MAX: usize = 1024;
+/// Pages that the engine's cache has at least: it would raise a smaller one by itself.
+const CACHE_PAGES_MIN: u64 = 64;
+/// What the harness itself puts into one transaction at most, where rows are as short as in the built-in workloads.
+const TRANSACTION_BYTES_MIN: u64 = 1 << 20;
+
 /// What is said of an option, and what it does to the engine's options. The error says what was expected.
 type Entry = (EngineSetting, fn(Options, &str) -> Result<Options, String>);
 
@@ -127,7 +134,10 @@ static TABLE: [Entry; 12] = [
         "redo-threads",
         "N",
         "threads that redo the log at open (one for each processor)",
-        |options, text| Ok(options.redo_threads(count(text)?)),
+        |options, text| match count(text)? {
+            threads @ 1..=REDO_THREADS_MAX => Ok(options.redo_threads(threads)),
+            _ => Err(format!("expected 1 to {REDO_THREADS_MAX}")),
+        },
     ),
 ];
 
@@ -189,6 +199,64 @@ pub(super) fn engine_options(options: &OpenOptions) -> Result<Options, TargetErr
     }
     engine.check().map_err(failed)?;
     Ok(engine)
+}
+
+/// An option's number, by the name that the engine gives it; `None` where it is `never`.
+fn number(options: &Options, name: &str) -> Option<u64> {
+    let values = options.values();
+    let (_, value) = values.iter().find(|(known, _)| *known == name)?;
+    value.parse().ok()
+}
+
+/// Most bytes of changes in one transaction; `None` for no limit.
+pub(super) fn transaction_bytes_max(options: &Options) -> Option<u64> {
+    number(options, "max_transaction_size")
+}
+
+/// Refuses sizes that the engine takes and that cannot work, or that it would change by itself. `memory` is that of the machine, in
+/// bytes.
+///
+/// # Errors
+/// Unsupported, with what was expected.
+pub(super) fn check_sizes(options: &Options, memory: Option<u64>) -> Result<(), TargetError> {
+    let refuse = |name: &str, bytes: u64, expected: String| {
+        let bytes = units::exact_size(bytes);
+        Err(TargetError::unsupported(format!(
+            "palimpsest.{name}={bytes}: expected {expected}"
+        )))
+    };
+    if let Some((cache, page)) = number(options, "cache_size").zip(number(options, "page_size"))
+        && cache < CACHE_PAGES_MIN * page
+    {
+        let least = units::exact_size(CACHE_PAGES_MIN * page);
+        return refuse(
+            "cache-size",
+            cache,
+            format!("at least {CACHE_PAGES_MIN} pages, which is {least}"),
+        );
+    }
+    if let Some(bytes) = transaction_bytes_max(options)
+        && bytes < TRANSACTION_BYTES_MIN
+    {
+        let least = units::exact_size(TRANSACTION_BYTES_MIN);
+        return refuse(
+            "max-transaction-size",
+            bytes,
+            format!("at least {least}: rows are loaded 1000 at a time"),
+        );
+    }
+    let budget = number(options, "version_budget").unwrap_or(u64::MAX);
+    if let Some(memory) = memory
+        && budget > memory
+    {
+        let most = units::bytes(memory);
+        return refuse(
+            "version-budget",
+            budget,
+            format!("at most the memory of this machine, {most}"),
+        );
+    }
+    Ok(())
 }
 
 /// What a database ran with, by the names above and those that all engines have. The log's way to sync is `sync`, which
@@ -266,6 +334,40 @@ mod tests {
             let error = engine_options(&options(name, value)).unwrap_err();
             assert_eq!(error.kind(), workloads::driver::ErrorKind::Unsupported);
             assert!(error.message().contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn sizes_that_cannot_work_or_would_be_changed_are_refused() {
+        let refusal = |options: &OpenOptions| {
+            let checked = check_sizes(&engine_options(options).unwrap(), Some(1 << 33));
+            checked
+                .err()
+                .map(|error| error.message().to_owned())
+                .unwrap_or_default()
+        };
+        for (name, value, expected) in [
+            ("max-transaction-size", "0", "at least 1MiB"),
+            ("max-transaction-size", "1MiB", ""),
+            ("version-budget", "1TiB", "at most the memory"),
+            ("version-budget", "0", ""),
+        ] {
+            let said = refusal(&options(name, value));
+            assert!(
+                said.contains(expected) && said.is_empty() == expected.is_empty(),
+                "{name}={value}: {said}"
+            );
+        }
+        let mut small = options("page-size", "4KiB");
+        small.cache_size_bytes = Some(256 << 10);
+        assert_eq!(refusal(&small), "");
+        small.engine_settings.clear();
+        assert!(refusal(&small).contains("at least 64 pages, which is 1MiB"));
+        for value in ["0", "1025"] {
+            assert!(
+                engine_options(&options("redo-threads", value)).is_err(),
+                "{value}"
+            );
         }
     }
 

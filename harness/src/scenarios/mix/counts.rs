@@ -85,6 +85,8 @@ impl TypeCounts {
             operations: Some(self.operations),
             reads: Some(self.work.reads),
             reads_missed: Some(self.work.reads_missed),
+            updates_missed: Some(self.work.updates_missed),
+            deletes_missed: Some(self.work.deletes_missed),
             ranges: Some(self.work.ranges),
             rows_scanned: Some(self.work.rows_scanned),
             rows_returned: Some(self.work.rows_read + self.work.rows_scanned),

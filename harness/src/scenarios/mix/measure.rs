@@ -21,6 +21,7 @@ use crate::child::process::{follow_parent, write_json};
 use crate::child::progress;
 use crate::drivers::factory;
 use crate::error::Result;
+use crate::scenarios::findings::FindingKind;
 use crate::scenarios::levels::{Levels, levels};
 
 /// What a child does for a mix.
@@ -88,7 +89,14 @@ fn run(
     }
     let target = match factory.open(&options) {
         Ok(target) => target,
-        Err(error) => return Ok(Err(error.context("open"))),
+        Err(error) => {
+            // It was whole when it was prepared.
+            if job.prepared.is_some() && error.kind() == ErrorKind::Fatal {
+                let what = vec![FindingKind::NotOpened.with(&error)];
+                measurement.verification = Verification::Failed { what };
+            }
+            return Ok(Err(error.context("open")));
+        }
     };
     told(&mut measurement.settings, target.settings());
     if job.prepared.is_none() {
@@ -107,6 +115,9 @@ fn run(
     let stats_end = target.stats();
     let (logs, fatal) = describe(measurement, &plan, timed)?;
     if let Some(error) = fatal {
+        if let Some(finding) = damage(target, factory, &options) {
+            measurement.verification = Verification::Failed { what: vec![finding] };
+        }
         return Ok(Err(error));
     }
     measurement.status = Status::Ok;
@@ -155,6 +166,26 @@ pub(super) fn told(settings: &mut Settings, effective: EffectiveSettings) {
     settings.engine_options = all.into_iter().collect();
 }
 
+/// What is wrong with the files of a database whose run ended by an error: whether it was the engine's error or the data's.
+fn damage(target: Box<dyn Target>, factory: &dyn TargetFactory, options: &OpenOptions) -> Option<String> {
+    if !factory.capabilities().persistent {
+        return None;
+    }
+    drop(target);
+    let existing = OpenOptions {
+        mode: OpenMode::Existing,
+        ..options.clone()
+    };
+    let opened = factory
+        .open(&existing)
+        .map_err(|error| (FindingKind::NotOpened, error));
+    let checked = opened.and_then(|target| target.verify().map_err(|error| (FindingKind::Structure, error)));
+    match checked {
+        Err((kind, error)) if error.kind() == ErrorKind::Fatal => Some(kind.with(error)),
+        _ => None,
+    }
+}
+
 /// Compares the end state with the oracle. A persistent database is closed and opened again before, so that what is
 /// compared is what was kept. Also returns the bytes of live keys and values.
 fn verify(
@@ -172,7 +203,7 @@ fn verify(
             ..options.clone()
         }) {
             Ok(target) => target,
-            Err(error) => return failed(format!("the database cannot be opened again: {error}")),
+            Err(error) => return failed(FindingKind::NotOpened.with(error)),
         }
     } else {
         target
@@ -180,7 +211,7 @@ fn verify(
     let structure = match target.verify() {
         Ok(()) => Some(true),
         Err(error) if error.kind() == ErrorKind::Unsupported => None,
-        Err(error) => return failed(format!("structure: {error}")),
+        Err(error) => return failed(FindingKind::Structure.with(error)),
     };
     super::verification::judge(target.as_ref(), plan, logs, structure)
 }

@@ -5,6 +5,8 @@ use workloads::driver::Target;
 use workloads::oracle::{History, State, ThreadLog, Violations, judge_run, verify};
 use workloads::stream::Plan;
 
+use crate::scenarios::findings::FindingKind;
+
 /// Findings kept in a record; the rest is counted.
 const FINDINGS_MAX: usize = 20;
 
@@ -20,8 +22,12 @@ pub(crate) fn judge(
     let (found, state) = match verify(target, plan, &State::loaded(plan), &history) {
         Ok(found) => found,
         Err(error) => {
-            let mut what = vec![format!("the database cannot be read for comparison: {error}")];
-            tell(&judge_run(plan, &State::loaded(plan), &history, false), &mut what);
+            let mut what = vec![FindingKind::NotRead.with(error)];
+            tell(
+                plan,
+                &judge_run(plan, &State::loaded(plan), &history, false),
+                &mut what,
+            );
             return (Verification::Failed { what }, None);
         }
     };
@@ -37,12 +43,12 @@ pub(crate) fn judge(
         return (verified, live_bytes);
     }
     let mut what = Vec::new();
-    tell(&found.violations, &mut what);
+    tell(plan, &found.violations, &mut what);
     (Verification::Failed { what }, live_bytes)
 }
 
 /// Adds how many violations of each kind there are, and the first ones.
-fn tell(violations: &Violations, what: &mut Vec<String>) {
+fn tell(plan: &Plan, violations: &Violations, what: &mut Vec<String>) {
     if violations.is_empty() {
         return;
     }
@@ -53,7 +59,7 @@ fn tell(violations: &Violations, what: &mut Vec<String>) {
             .examples()
             .iter()
             .take(FINDINGS_MAX)
-            .map(ToString::to_string),
+            .map(|violation| violation.words(plan)),
     );
 }
 
@@ -87,6 +93,12 @@ mod tests {
             panic!("ten rows are missing: {verification:?}")
         };
         assert!(what[0].contains("10 missing-row"), "{what:?}");
+        let first = &what[1];
+        assert!(
+            first.starts_with("missing-row: table usertable, key `user"),
+            "{first}"
+        );
+        assert!(first.contains(" (row 0): holds no row, expected "), "{first}");
         assert_eq!(live_bytes, Some(0));
     }
 }

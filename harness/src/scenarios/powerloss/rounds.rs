@@ -12,6 +12,7 @@ use super::mount::{Mount, MountJob};
 use crate::child::interrupt::{Interrupt, requested};
 use crate::child::progress::{Display, Interval, Progress};
 use crate::error::{HarnessError, Result};
+use crate::scenarios::findings::FindingKind;
 use crate::scenarios::recovery::checker::CheckRequest;
 use crate::scenarios::recovery::counts::RoundCounts;
 use crate::scenarios::recovery::processes::{Checker, Cutoff, Death, End, work_and_kill};
@@ -204,12 +205,12 @@ impl Scenario {
         };
         let (mut mount, death) = self.work(&files, role, moment, &mut file)?;
         if let Some(problem) = death.end.problem() {
-            self.counts.finding(round, problem);
+            self.counts.finding(round, &problem);
         }
         remove(&files)?;
         if is_fresh && !death.was_ready {
-            self.counts
-                .finding(round, "the first process never got to its work");
+            let what = "the first process never got to its work";
+            self.counts.finding(round, &FindingKind::NotStarted.with(what));
             mount.end()?;
             return Ok(None);
         }
@@ -235,8 +236,9 @@ impl Scenario {
         mount.end()?;
         let moment = Moment::Early(self.random.random_range(0..CHANGES_OPEN_MAX));
         let (mount, death) = self.work(&files, Role::Open, moment, journal)?;
-        if let End::Failed(what) = &death.end {
-            self.counts.finding(round, what);
+        // It may well get done before the power goes.
+        if let (End::Failed(_), Some(problem)) = (&death.end, death.end.problem()) {
+            self.counts.finding(round, &problem);
         }
         remove(&files)?;
         Ok(mount)

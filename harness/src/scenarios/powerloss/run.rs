@@ -26,7 +26,7 @@ pub(super) fn prepare(request: &Request) -> Result<Run> {
             "powerloss needs an engine that keeps something; memory keeps nothing".into(),
         ));
     };
-    let workload = workload(first, "powerloss", request);
+    let workload = workload(first, "powerloss", "Power loss under a working process", request);
     let how = PowerLosses {
         rounds: request.rounds.unwrap_or(ROUNDS),
         until: None,

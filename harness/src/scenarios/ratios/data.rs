@@ -146,6 +146,16 @@ impl Subject {
     }
 }
 
+/// The setting that leaves checkpoints to the harness, where the engine has one: they come between the rows of the table, not at
+/// moments of its own choosing.
+pub(super) fn manual_checkpoints(factory: &dyn TargetFactory) -> &'static [(&'static str, &'static str)] {
+    let has = factory
+        .settings()
+        .iter()
+        .any(|setting| setting.name == "checkpoint");
+    if has { &[("checkpoint", "manual")] } else { &[] }
+}
+
 /// The weakest durability that an engine has: what it calls "not synchronised", or memory.
 fn relaxed_durability(supported: &BTreeSet<Durability>) -> Option<Durability> {
     [Durability::NoSync, Durability::InMemory, Durability::Sync]

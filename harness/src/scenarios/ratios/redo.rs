@@ -15,7 +15,7 @@ use std::time::Instant;
 use workloads::driver::{OpenOptions, TargetFactory};
 
 use super::RatioJob;
-use super::data::{Random, Subject, TABLE, failed, fill_value, key, load};
+use super::data::{Random, Subject, TABLE, failed, fill_value, key, load, manual_checkpoints};
 use super::slices::{Pair, alternate};
 use super::space::is_log;
 use crate::child::files::{copy_files, files_below};
@@ -32,7 +32,7 @@ pub(super) fn speeds(
     stop: &AtomicBool,
 ) -> Result<Vec<Pair>> {
     let original = directory.join("redo");
-    let subject = Subject::create(factory, &original, job, None, &[("checkpoint", "manual")])?;
+    let subject = Subject::create(factory, &original, job, None, manual_checkpoints(factory))?;
     let failed = failed(factory.capabilities());
     load(&subject, job, job.rows, false)?;
     subject.target.checkpoint().map_err(&failed)?;

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 
 use workloads::driver::{Durability, TargetFactory};
 
-use super::data::{Subject, load};
+use super::data::{Subject, load, manual_checkpoints};
 use super::slices::{Pair, alternate};
 use super::{
     Figures, Measured, RatioJob, checkpointing, load as loading, old_snapshot, reads, redo, space, writes,
@@ -34,10 +34,8 @@ impl<'a> Bench<'a> {
     ) -> Result<Self> {
         let bound_factory = crate::drivers::factory(&job.bound)?;
         crate::child::progress::phase("load both", 0, "");
-        // Checkpoints come between the rows of the table, not at moments of their own choosing.
         let directory = job.directory.join("engine");
-        let engine = Subject::create(factory, &directory, job, None, &[("checkpoint", "manual")])
-            .or_else(|_| Subject::create(factory, &directory, job, None, &[]))?;
+        let engine = Subject::create(factory, &directory, job, None, manual_checkpoints(factory))?;
         load(&engine, job, job.rows, false)?;
         if factory.capabilities().checkpoint {
             engine.target.checkpoint().map_err(engine.failed())?;

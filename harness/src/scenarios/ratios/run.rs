@@ -25,6 +25,8 @@ const PAIRS: u32 = 10;
 const SEED: u64 = 42;
 /// Fewer rows than a range has make no sense.
 const ROWS_MIN: u64 = 1000;
+/// More do not fit in memory, where the bound has them all.
+const ROWS_MAX: u64 = 1 << 28;
 
 /// The speed table as requested.
 ///
@@ -108,9 +110,9 @@ fn job(request: &Request) -> Result<RatioJob> {
     let engine = request.one_engine("ratios")?;
     factory(engine)?;
     let rows = first(&request.rows).unwrap_or(ROWS);
-    if rows < ROWS_MIN {
+    if !(ROWS_MIN..=ROWS_MAX).contains(&rows) {
         return Err(HarnessError::Usage(format!(
-            "--rows {rows}: the workload ratios needs at least {ROWS_MIN}"
+            "--rows {rows}: the workload ratios takes {ROWS_MIN} to {ROWS_MAX}"
         )));
     }
     let value_size = first(&request.value_size).unwrap_or(VALUE_SIZE);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
-use workloads::driver::{Durability, ErrorKind, OpenMode, TargetError};
+use workloads::driver::{Durability, ErrorKind, OpenMode};
 use workloads::oracle::{CrashPromise, Journal, State, ViolationKind, Violations, judge};
 use workloads::stream::Plan;
 
@@ -16,6 +16,7 @@ use super::{RecoveryJob, open_options};
 use crate::child::progress::send;
 use crate::drivers::factory;
 use crate::error::{HarnessError, Result};
+use crate::scenarios::findings::FindingKind;
 
 /// Findings of one round that are told in words.
 const FINDINGS_MAX: usize = 10;
@@ -42,7 +43,9 @@ pub(crate) struct CheckAnswer {
     pub acknowledged: u64,
     /// Transactions of unknown end in the journal.
     pub uncertain: u64,
-    /// Writes of acknowledged transactions that are not there.
+    /// The database could not be opened and read to its end.
+    pub unreadable: bool,
+    /// Rows of acknowledged transactions that are not there, or not as these left them.
     pub lost: u64,
     /// Transactions of unknown end of which only a part is there.
     pub partial: u64,
@@ -88,21 +91,26 @@ pub(crate) fn serve(job: &RecoveryJob) -> Result<()> {
                 }
                 send(&answer);
             }
-            Err(error) => {
-                // What cannot be read is lost.
-                send(&CheckAnswer {
-                    acknowledged,
-                    lost: acknowledged,
-                    findings: vec![error.to_string()],
-                    ..CheckAnswer::default()
-                });
-            }
+            Err(finding) => send(&CheckAnswer::unreadable(acknowledged, finding)),
         }
     }
     Ok(())
 }
 
-type Checked = Result<(CheckAnswer, State), TargetError>;
+impl CheckAnswer {
+    /// Of a database of which nothing can be said but this.
+    pub(crate) fn unreadable(acknowledged: u64, finding: String) -> Self {
+        Self {
+            acknowledged,
+            unreadable: true,
+            findings: vec![finding],
+            ..Self::default()
+        }
+    }
+}
+
+/// What was found, or why the database could not be looked at.
+type Checked = Result<(CheckAnswer, State), String>;
 
 fn check(
     job: &RecoveryJob,
@@ -115,18 +123,20 @@ fn check(
     let begun = Instant::now();
     let target = match factory.open(&open_options(directory, OpenMode::Existing, plan, &job.options)) {
         Ok(target) => target,
-        Err(error) => return Ok(Err(error.context("open after the cut"))),
+        Err(error) => return Ok(Err(FindingKind::NotOpened.with(error))),
     };
     let open_ns = begun.elapsed().as_nanos() as u64;
     let stats = target.stats();
     let mut findings = Vec::new();
     match target.verify() {
-        Err(error) if error.kind() != ErrorKind::Unsupported => findings.push(format!("structure: {error}")),
+        Err(error) if error.kind() != ErrorKind::Unsupported => {
+            findings.push(FindingKind::Structure.with(error))
+        }
         _ => {}
     }
     let state = match State::scan(target.as_ref(), plan) {
         Ok(state) => state,
-        Err(error) => return Ok(Err(error.context("scan after the cut"))),
+        Err(error) => return Ok(Err(FindingKind::NotRead.with(error))),
     };
     let (acknowledged, uncertain) = (journal.acknowledged(), journal.uncertain());
     let promise = match plan.spec().durability {
@@ -145,12 +155,13 @@ fn check(
                 .examples()
                 .iter()
                 .take(FINDINGS_MAX)
-                .map(ToString::to_string),
+                .map(|violation| violation.words(plan)),
         );
     }
     let answer = CheckAnswer {
         acknowledged,
         uncertain,
+        unreadable: false,
         lost: lost(&found.violations),
         partial: found.violations.count(ViolationKind::PartialTransaction),
         missing_with_leave,
@@ -163,7 +174,7 @@ fn check(
     Ok(Ok((answer, state)))
 }
 
-/// Violations that mean that something acknowledged is not there.
+/// Rows that do not hold what was acknowledged.
 fn lost(violations: &Violations) -> u64 {
     [
         ViolationKind::LostWrite,

@@ -45,6 +45,7 @@ impl RoundCounts {
     /// Adds an answer about another state of a round that was or will be counted.
     pub(crate) fn take_image(&mut self, round: u32, answer: &CheckAnswer) -> bool {
         let found = &mut self.found;
+        found.unreadable += u64::from(answer.unreadable);
         found.lost += answer.lost;
         found.partial += answer.partial;
         found.missing_with_leave += answer.missing_with_leave;
@@ -71,32 +72,57 @@ impl RoundCounts {
 
     /// What to know while it goes on.
     pub(crate) fn note(&self) -> String {
-        format!(
-            "{} acknowledged{}, {} lost, {} partial",
-            self.found.acknowledged,
-            self.found.missing_words(),
-            self.found.lost,
-            self.found.partial
-        )
+        self.found.statement()
     }
 
     /// What to know at the end.
     pub(crate) fn summary(&self) -> String {
         let found = &self.found;
-        format!(
-            "{} rounds, {} acknowledged commits{}, {} lost, {} partial; redo {}/s",
-            found.rounds,
-            units::count(found.acknowledged),
-            found.missing_words(),
-            found.lost,
-            found.partial,
-            units::or_missing(found.redo_bytes_per_second(), |rate| units::bytes(rate as u64)),
-        )
+        let redo = found.redo_bytes_per_second();
+        let redo = redo.map_or_else(String::new, |rate| {
+            format!("; redo {}/s", units::bytes(rate as u64))
+        });
+        format!("{} rounds: {}{redo}", found.rounds, found.statement())
     }
 
     /// The record.
     pub(crate) fn finish(mut self) -> Recovery {
         self.found.duration_ns = Some(self.begun.elapsed().as_nanos() as u64);
         self.found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine_options::EngineOptions;
+    use workloads::spec::Overrides;
+
+    #[test]
+    fn a_database_that_does_not_open_is_told_first_and_loses_no_rows_that_nobody_counted() {
+        let subject = Subject::new("palimpsest", &Overrides::default(), EngineOptions::default()).unwrap();
+        let mut counts = RoundCounts::new(&subject, RecoveryKind::Kill, 2);
+        let good = CheckAnswer {
+            acknowledged: 10,
+            open_ns: 5,
+            ..CheckAnswer::default()
+        };
+        assert!(counts.take(0, &good));
+        assert_eq!(
+            counts.note(),
+            "10 acknowledged commits, of which 0 rows were missing and 0 transactions partial"
+        );
+        assert!(!counts.take(1, &CheckAnswer::unreadable(7, "not-opened: no".into())));
+        let note = counts.note();
+        assert!(
+            note.starts_with("the database DID NOT OPEN 1 time; 17 acknowledged"),
+            "{note}"
+        );
+        let found = counts.finish();
+        assert_eq!(
+            (found.unreadable, found.lost, found.nothing_lost()),
+            (1, 0, false)
+        );
+        assert_eq!(found.findings, ["round 2: not-opened: no"]);
     }
 }

@@ -5,11 +5,14 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use workloads::oracle::Journal;
+
 use super::checker::{CheckAnswer, CheckRequest};
 use super::worker::WorkerLine;
 use super::{RecoveryJob, Role};
 use crate::child::process::{ChildProcess, Closed};
 use crate::error::{HarnessError, Result};
+use crate::scenarios::findings::FindingKind;
 
 /// A worker or checker that says nothing for so long is stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -55,11 +58,11 @@ pub(crate) enum End {
 
 impl End {
     /// What is wrong with the end of a process that was to work until it is killed.
-    pub(crate) fn problem(&self) -> Option<&str> {
+    pub(crate) fn problem(&self) -> Option<String> {
         match self {
             End::Killed => None,
-            End::Finished => Some("the working process ended before it was killed"),
-            End::Failed(what) => Some(what),
+            End::Finished => Some(FindingKind::WorkFailed.with("it ended before it was killed")),
+            End::Failed(what) => Some(FindingKind::WorkFailed.with(what)),
         }
     }
 }
@@ -105,7 +108,7 @@ pub(crate) fn work_and_kill(
     }
     let ended = worker.wait()?;
     let end = match ended.failure() {
-        _ if stuck => End::Failed("the working process was stuck".to_owned()),
+        _ if stuck => End::Failed("it stood still".to_owned()),
         None => End::Finished,
         Some(failure) if ended.status.code().is_some() => End::Failed(failure),
         Some(_) => End::Killed,
@@ -159,12 +162,11 @@ impl Checker {
                         Err(Closed) => ended
                             .failure()
                             .unwrap_or_else(|| "it ended without an answer".into()),
-                        Ok(_) => "it was stuck".into(),
+                        Ok(_) => "it stood still".into(),
                     };
-                    return Ok(CheckAnswer {
-                        findings: vec![format!("opening and checking: {what}")],
-                        ..CheckAnswer::default()
-                    });
+                    let finding =
+                        FindingKind::CheckFailed.with(format_args!("opening and comparing: {what}"));
+                    return Ok(CheckAnswer::unreadable(acknowledged(&request.journal)?, finding));
                 }
             }
         }
@@ -178,4 +180,14 @@ impl Checker {
         self.process
             .map_or(Ok(()), |process| process.close_and_wait().map(drop))
     }
+}
+
+/// Acknowledged transactions in a journal.
+fn acknowledged(path: &Path) -> Result<u64> {
+    let text = std::fs::read_to_string(path).map_err(|error| HarnessError::io("read", path, &error))?;
+    let mut journal = Journal::new();
+    journal
+        .text(&text)
+        .map_err(|error| HarnessError::Run(error.to_string()))?;
+    Ok(journal.acknowledged())
 }

@@ -15,6 +15,7 @@ use super::{RecoveryJob, Role, Subject};
 use crate::child::interrupt::{Interrupt, requested};
 use crate::child::progress::{Display, Interval, Progress};
 use crate::error::{HarnessError, Result};
+use crate::scenarios::findings::FindingKind;
 
 /// Longest work before a kill: long enough for hundreds of commits, short enough for thousands of rounds.
 pub(crate) const WORK_MAX: Duration = Duration::from_millis(60);
@@ -134,8 +135,8 @@ impl Scenario {
         };
         let was_ready = self.work_and_kill(round, role, false, &mut file)?;
         if fresh && !was_ready {
-            self.counts
-                .finding(round, "the first process never got to its work");
+            let what = "the first process never got to its work";
+            self.counts.finding(round, &FindingKind::NotStarted.with(what));
             return Ok(None);
         }
         if self.random.random_range(0..EARLY_EVERY) == 0 {
@@ -170,7 +171,7 @@ impl Scenario {
         let file = self.directory.join("worker.job.json");
         let death = work_and_kill(&self.job, role, &file, journal, &mut at)?;
         if let Some(problem) = death.end.problem() {
-            self.counts.finding(round, problem);
+            self.counts.finding(round, &problem);
         }
         Ok(death.was_ready)
     }

@@ -23,7 +23,7 @@ const ROUNDS: u32 = 40;
 /// Usage: an engine that does not go with it, or more than one.
 pub(super) fn prepare(request: &Request) -> Result<Run> {
     let subject = subject(request.one_engine("recovery")?, request)?;
-    let workload = workload(&subject, "recovery", request);
+    let workload = workload(&subject, "recovery", &subject.spec.title, request);
     let how = Rounds {
         rounds: request.rounds.unwrap_or(ROUNDS),
         until: None,
@@ -68,11 +68,11 @@ pub(super) fn work(job: serde_json::Value) -> Result<()> {
     }
 }
 
-/// The workload for the record of `scenario`.
-pub(crate) fn workload(subject: &Subject, scenario: &str, request: &Request) -> Workload {
+/// The workload for the record of `scenario`, which has the title `title`.
+pub(crate) fn workload(subject: &Subject, scenario: &str, title: &str, request: &Request) -> Workload {
     Workload {
         name: scenario.into(),
-        title: subject.spec.title.clone(),
+        title: title.into(),
         description: subject.spec.description.clone(),
         spec_toml: MIX.into(),
         seed: subject.spec.seed,

@@ -56,6 +56,7 @@ pub fn comparison_plots(records: &[RunRecord]) -> Vec<Plot> {
     let mut plots: Vec<Plot> = throughput_plot("throughput", "Throughput by run", bars)
         .into_iter()
         .collect();
+    plots.extend(super::scaling::compared(records));
     if curves.len() <= CURVES_MAX {
         plots.extend(percentiles_of(&curves));
         plots.extend(of_subjects(&subjects));

@@ -39,24 +39,49 @@ struct Curve {
 /// The measurements of a curve, by value.
 struct Group<'a> {
     name: String,
+    record: &'a RunRecord,
     engine: &'a str,
     values: Vec<(f64, Vec<&'a Measurement>)>,
 }
 
+/// More curves than that cannot be told apart.
+const COMPARED_MAX: usize = 12;
+
 /// For each option with several values that are numbers: throughput and p99 against it, and against each other.
 pub(super) fn plots(record: &RunRecord) -> Vec<Plot> {
     options(record)
-        .into_iter()
-        .flat_map(|option| {
-            let curves = curves(record, &option.name);
-            [
-                throughput(&option, &curves),
-                latency(&option, &curves),
-                tradeoff(&option, &curves),
-            ]
-        })
-        .flatten()
+        .iter()
+        .flat_map(|option| of_option(option, &curves(&[record], &option.name)))
         .collect()
+}
+
+/// The same for several runs: the curves of all of them in one plot, for each option that has several values in two or more.
+pub(super) fn compared(records: &[RunRecord]) -> Vec<Plot> {
+    let mut found: Vec<(Varying, Vec<&RunRecord>)> = Vec::new();
+    for record in records {
+        for option in options(record) {
+            match found.iter_mut().find(|(known, _)| known.name == option.name) {
+                Some((_, with)) => with.push(record),
+                None => found.push((option, vec![record])),
+            }
+        }
+    }
+    found
+        .iter()
+        .filter(|(_, with)| with.len() > 1)
+        .map(|(option, with)| (option, curves(with, &option.name)))
+        .filter(|(_, curves)| curves.len() <= COMPARED_MAX)
+        .flat_map(|(option, curves)| of_option(option, &curves))
+        .collect()
+}
+
+fn of_option(option: &Varying, curves: &[Curve]) -> Vec<Plot> {
+    let plots = [
+        throughput(option, curves),
+        latency(option, curves),
+        tradeoff(option, curves),
+    ];
+    plots.into_iter().flatten().collect()
 }
 
 /// An option with several values that are numbers.
@@ -89,22 +114,32 @@ fn options(record: &RunRecord) -> Vec<Varying> {
     options
 }
 
-fn curves(record: &RunRecord, option: &str) -> Vec<Curve> {
+/// The curves of some runs, which are named where they are several.
+fn curves(records: &[&RunRecord], option: &str) -> Vec<Curve> {
     let mut found: Vec<Group<'_>> = Vec::new();
-    for measurement in record.measurements.iter().filter(|one| one.status.is_ok()) {
+    let all = records
+        .iter()
+        .flat_map(|record| record.measurements.iter().map(move |one| (*record, one)));
+    for (record, measurement) in all.filter(|(_, one)| one.status.is_ok()) {
         let own = measurement.varied.iter().find(|one| one.name == option);
         let Some(value) = own.and_then(|one| one.number) else {
             continue;
         };
         let others = measurement.varied.iter().filter(|one| one.name != option);
-        let name = Varied::words(&measurement.engine, others);
+        // A record of cases has what is varied in the names of its engines.
+        let engine = Varied::engine(&measurement.engine);
+        let mut name = Varied::words(engine, others);
+        if records.len() > 1 {
+            name.push_str(&format!(" · {}", record.run_id));
+        }
         let index = found
             .iter()
             .position(|group| group.name == name)
             .unwrap_or_else(|| {
                 found.push(Group {
                     name,
-                    engine: &measurement.engine,
+                    record,
+                    engine,
                     values: Vec::new(),
                 });
                 found.len() - 1
@@ -132,7 +167,7 @@ fn curves(record: &RunRecord, option: &str) -> Vec<Curve> {
                 name: group.name.clone(),
                 // An engine has its own colour, unless there are several curves of one, which are told apart.
                 role: if is_one_each {
-                    role_of(record, group.engine)
+                    role_of(group.record, group.engine)
                 } else {
                     Role::Series(index)
                 },
@@ -348,7 +383,7 @@ mod tests {
             found,
             [("threads", Format::Short), ("a.page-size", Format::Bytes)]
         );
-        let curves = curves(&record, "threads");
+        let curves = curves(&[&record], "threads");
         let names: Vec<&str> = curves.iter().map(|curve| curve.name.as_str()).collect();
         assert_eq!(names, ["a, page-size 4KiB", "a, page-size 16KiB", "b"]);
         let points: Vec<(f64, Option<f64>)> = curves[2]
@@ -367,7 +402,7 @@ mod tests {
     #[test]
     fn a_setting_of_one_engine_has_no_curve_of_another() {
         let record = record();
-        let curves = curves(&record, "a.page-size");
+        let curves = curves(&[&record], "a.page-size");
         assert_eq!(curves.len(), 3, "one for each number of threads");
         assert!(curves.iter().all(|curve| curve.name.starts_with("a, threads")));
     }
@@ -381,5 +416,38 @@ mod tests {
             .measurements
             .push(measurement("a", 1.0, &[("a.wal-sync", "direct")]));
         assert!(plots(&words).is_empty());
+    }
+
+    #[test]
+    fn runs_that_vary_the_same_option_are_drawn_in_one_plot_and_others_not() {
+        let (mut one, mut two) = (record(), record());
+        (one.run_id, two.run_id) = ("one".into(), "two".into());
+        two.measurements.retain(|of| of.engine == "b");
+        // As pages have them: what is varied is in the name of the engine too.
+        let records = [one.by_case().into_owned(), two.by_case().into_owned()];
+        let found = compared(&records);
+        let ids: Vec<&str> = found.iter().map(|plot| plot.id.as_str()).collect();
+        assert_eq!(
+            ids,
+            ["throughput-by-threads"],
+            "page-size is varied in one run only"
+        );
+        let Chart::Lines(chart) = &found[0].chart else {
+            panic!("curves are lines")
+        };
+        let names: Vec<&str> = chart.series.iter().map(|of| of.name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "a, page-size 4KiB · one",
+                "a, page-size 16KiB · one",
+                "b · one",
+                "b · two"
+            ]
+        );
+        let roles: BTreeSet<String> = chart.series.iter().map(|of| format!("{:?}", of.role)).collect();
+        assert_eq!(roles.len(), 4, "each has a colour of its own");
+        assert!(chart.series.iter().all(|of| of.points.len() == 3));
+        assert!(compared(&records[..1]).is_empty());
     }
 }

@@ -45,6 +45,7 @@ pub(super) fn record() -> RunRecord {
         });
         for one in &mut measurement.transaction_types {
             (one.reads, one.reads_missed) = (Some(9_000), Some(90));
+            (one.updates_missed, one.deletes_missed) = (Some(0), Some(7));
         }
         measurement.resources.process_bytes_written = Some(2 << 20);
         measurement.resources.device_bytes_written = Some(1 << 20);

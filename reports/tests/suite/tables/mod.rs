@@ -254,6 +254,7 @@ fn a_full_record_has_every_table_and_no_empty_column() {
         "space",
         "storage",
         "summary",
+        "writes_missed",
     ];
     assert_eq!(ids, expected);
     for table in tables.values() {

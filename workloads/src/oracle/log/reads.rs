@@ -1,7 +1,8 @@
 //! The checks of what a transaction reads, on the spot: whole values, known keys, order, no gap, and what it wrote itself.
 
 use crate::driver::{Direction, RowBuffer};
-use crate::oracle::state::{Held, show};
+use crate::oracle::names::{fault_words, show};
+use crate::oracle::state::Held;
 use crate::oracle::violation::ViolationKind;
 use crate::stream::{OperationKind, TablePlan, Transaction};
 use crate::values::Identity;
@@ -57,7 +58,7 @@ impl ThreadLog {
             Err(fault) => {
                 self.violations
                     .add(ViolationKind::DamagedRead, Some(table.row_ref(row)), || {
-                        fault.to_string()
+                        fault_words(table, fault)
                     });
                 None
             }

@@ -1,0 +1,75 @@
+//! Names of rows for people: the table by name, the key as the engine sees it, and the number of the row beside it.
+
+use crate::stream::{Plan, TablePlan};
+use crate::values::ValueFault;
+use crate::version::RowRef;
+
+/// A row as somebody finds it in the database: `table users, key \`user42\` (row 42)`.
+pub(super) fn row_words(plan: &Plan, row: RowRef) -> String {
+    let table = plan.table(row.table());
+    format!("table {}, {}", table.name, key_words(table, row.row()))
+}
+
+fn key_words(table: &TablePlan, row: u64) -> String {
+    let mut key = Vec::new();
+    table.key(row, &mut key);
+    format!("key {} (row {row})", show(&key))
+}
+
+/// What is wrong with a value that was found in `table`.
+pub(super) fn fault_words(table: &TablePlan, fault: ValueFault) -> String {
+    match fault {
+        ValueFault::OfAnotherRow(row) if row.table() == table.table => {
+            format!("it was written to {}", key_words(table, row.row()))
+        }
+        fault => fault.to_string(),
+    }
+}
+
+/// A key: as text if it is printable, else in hexadecimal; shortened.
+pub(super) fn show(key: &[u8]) -> String {
+    let part = &key[..key.len().min(32)];
+    let text = match std::str::from_utf8(part) {
+        Ok(text) if !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic()) => format!("`{text}`"),
+        _ => format!(
+            "0x{}",
+            part.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        ),
+    };
+    if part.len() < key.len() {
+        format!("{text}... ({} bytes)", key.len())
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driver::TableRef;
+    use crate::spec::builtin;
+
+    #[test]
+    fn a_row_has_the_name_of_its_table_and_the_bytes_of_its_key() {
+        let integers = Plan::new(builtin("oltp").unwrap());
+        let row = RowRef::new(TableRef(0), 258);
+        let name = integers.table(TableRef(0)).name.clone();
+        assert_eq!(
+            row_words(&integers, row),
+            format!("table {name}, key 0x0000000000000102 (row 258)")
+        );
+        let hashed = Plan::new(builtin("ycsb-a").unwrap());
+        let words = row_words(&hashed, row);
+        assert!(words.starts_with("table usertable, key `user"), "{words}");
+        assert!(words.ends_with("` (row 258)"), "{words}");
+        let key = words.split('`').nth(1).unwrap();
+        assert_eq!(hashed.table(TableRef(0)).key.decode(key.as_bytes()), Some(258));
+    }
+
+    #[test]
+    fn long_keys_are_shortened_and_odd_ones_shown_in_hexadecimal() {
+        assert_eq!(show(b"a b"), "0x612062");
+        assert_eq!(show(b""), "0x");
+        assert!(show(&[b'x'; 40]).ends_with("`... (40 bytes)"));
+    }
+}
