@@ -29,7 +29,11 @@ struct FailureLine {
 pub(super) fn crash(record: &RunRecord, plots: Vec<Picture>) -> Option<CrashSection> {
     let crash = record.crash.as_ref()?;
     Some(CrashSection {
-        class: if crash.is_good() { "pass" } else { "fail" },
+        class: match (crash.is_good(), crash.images()) {
+            (false, _) => "fail",
+            (true, 0) => "open",
+            (true, _) => "pass",
+        },
         headline: headline(crash),
         facts: facts(crash),
         schedules: crash.schedules.as_ref().map(Schedules::headline),
@@ -53,6 +57,7 @@ pub(super) fn crash(record: &RunRecord, plots: Vec<Picture>) -> Option<CrashSect
 
 fn headline(crash: &CrashTest) -> String {
     let lost = match crash.images_lost() {
+        0 if crash.images() == 0 => "none was checked".to_owned(),
         0 => "nothing was lost".to_owned(),
         1 => "1 image was not as promised".to_owned(),
         lost => format!("{} images were not as promised", units::count(lost)),

@@ -9,7 +9,9 @@ pub(super) fn headline(record: &RunRecord, width: usize) -> String {
         return String::new();
     };
     let lost = crash.images_lost();
-    let lost = if lost == 0 {
+    let lost = if crash.images() == 0 {
+        "none checked".to_owned()
+    } else if lost == 0 {
         "all as promised".to_owned()
     } else {
         format!("{} images NOT AS PROMISED", units::count(lost))

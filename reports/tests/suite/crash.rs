@@ -164,3 +164,16 @@ fn schedules_are_judged_and_shown_and_their_absence_is_said() {
             .contains("not in this build")
     );
 }
+
+#[test]
+fn a_run_that_checked_no_image_does_not_say_that_nothing_was_lost() {
+    let mut record = reports::RunRecord::new("r", "now");
+    record.crash = Some(reports::record::CrashTest {
+        engine: "a".into(),
+        ..Default::default()
+    });
+    let page = reports::render_report(&record).unwrap();
+    assert!(page.contains("0 images of a: none was checked"));
+    assert!(!page.contains("nothing was lost") && page.contains("verdict-line open"));
+    assert!(reports::text_table(&record).contains("none checked"));
+}

@@ -140,7 +140,7 @@ fn bytes(space: &SpaceOverTime, role: Role) -> Plot {
     };
     let series = vec![
         line("data file", Weight::Main, |sample| sample.file_bytes),
-        line("live rows", Weight::Area, |sample| sample.live_bytes),
+        line("live rows", Weight::Second, |sample| sample.live_bytes),
         line("log", Weight::Third, |sample| sample.log_bytes),
     ];
     let values = series.iter().flat_map(|series| &series.points);
