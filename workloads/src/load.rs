@@ -47,14 +47,19 @@ impl Loader {
         options: &TxOptions,
     ) -> Result<u64, TargetError> {
         session.begin(options)?;
-        let mut bytes = 0;
+        let (mut bytes, last) = (0, rows.end.saturating_sub(1));
         for row in rows {
             table.key(row, &mut self.key);
             table.value(row, Version::LOADED, &mut self.value);
-            session.put(table.table, &self.key, &self.value)?;
+            let put = session.put(table.table, &self.key, &self.value);
+            put.map_err(|error| error.context(format_args!("load row {row} of table {}", table.name)))?;
             bytes += (self.key.len() + self.value.len()) as u64;
         }
-        session.commit()?;
+        let commit = session.commit();
+        commit.map_err(|error| {
+            let name = &table.name;
+            error.context(format_args!("load rows up to {last} of table {name}"))
+        })?;
         Ok(bytes)
     }
 }

@@ -54,7 +54,12 @@ impl std::fmt::Display for ValueFault {
         match self {
             ValueFault::Length(len) => write!(f, "its length of {len} bytes was never written"),
             ValueFault::Torn => f.write_str("its checksum does not fit: it is torn or damaged"),
-            ValueFault::OfAnotherRow(row) => write!(f, "it was written to {row:?}"),
+            ValueFault::OfAnotherRow(row) => write!(
+                f,
+                "it was written to row {} of table {}",
+                row.row(),
+                row.table().index()
+            ),
         }
     }
 }

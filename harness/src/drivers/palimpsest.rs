@@ -19,7 +19,7 @@ use workloads::driver::{
 };
 
 use crate::probe::environment::memory_bytes;
-use options::{SETTINGS, check_sizes, effective, engine_options, transaction_bytes_max};
+use options::{SETTINGS, check_sizes, effective, engine_options};
 
 /// The database file's name in its directory.
 pub(crate) const FILE_NAME: &str = "palimpsest.db";
@@ -71,6 +71,13 @@ fn failed(error: Error) -> TargetError {
         Error::InvalidOption { .. } => ErrorKind::Unsupported,
         _ => ErrorKind::Fatal,
     };
+    // The engine names its option, which has another spelling here.
+    if matches!(error, Error::TransactionTooLarge { .. }) {
+        return TargetError::new(
+            kind,
+            format_args!("{error} (--set palimpsest.max-transaction-size)"),
+        );
+    }
     TargetError::new(kind, error)
 }
 
@@ -99,12 +106,6 @@ impl TargetFactory for PalimpsestFactory {
     fn check(&self, options: &OpenOptions) -> Result<(), TargetError> {
         refuse_undeclared(&self.capabilities, &SETTINGS, options)?;
         check_sizes(&engine_options(options)?, memory_bytes())
-    }
-
-    fn transaction_bytes_max(&self, options: &OpenOptions) -> Option<u64> {
-        engine_options(options)
-            .ok()
-            .and_then(|options| transaction_bytes_max(&options))
     }
 
     fn chosen(&self, dir: &Path) -> Result<Vec<(String, String)>, TargetError> {

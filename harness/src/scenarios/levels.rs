@@ -1,9 +1,7 @@
 //! At which durability and isolation an engine runs a specification, and what is refused before anything runs.
 
-use workloads::driver::{Capabilities, Durability, Isolation, OpenOptions, TargetFactory};
-use workloads::spec::{Spec, TableSpec};
-
-use crate::engine_options::EngineOptions;
+use workloads::driver::{Capabilities, Durability, Isolation, TargetFactory};
+use workloads::spec::Spec;
 
 /// The levels at which one engine runs a specification.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,34 +81,6 @@ pub(crate) fn refusals(factory: &dyn TargetFactory, spec: &Spec, has_checkpoints
         ));
     }
     found
-}
-
-/// What a row takes in a transaction beside its key and value, at most: its lock and its place.
-const ROW_OVERHEAD_BYTES: u64 = 256;
-
-/// Why the transactions of the load, of `batch` rows each, do not go with how a database is opened; `None` if they do.
-pub(crate) fn load_refusal(
-    factory: &dyn TargetFactory,
-    spec: &Spec,
-    options: &EngineOptions,
-    batch: u64,
-) -> Option<String> {
-    let mut open = OpenOptions::create("unused", ["t"]);
-    options.apply(&mut open);
-    let most = factory.transaction_bytes_max(&open)?;
-    let needs = |table: &TableSpec| {
-        let row = table.key.size as u64 + table.value.size.max + ROW_OVERHEAD_BYTES;
-        row.saturating_mul(table.rows.min(batch))
-    };
-    let needed = spec.tables.iter().map(needs).max()?;
-    (needed > most).then(|| {
-        format!(
-            "{} takes transactions of {} as it is set, and loading this workload, {batch} rows at a time, needs {}",
-            factory.name(),
-            units::bytes(most),
-            units::bytes(needed)
-        )
-    })
 }
 
 #[cfg(test)]

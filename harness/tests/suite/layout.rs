@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Each part, and the parts that it may use beside itself.
+/// Each part, and the parts that it may use beside itself. `probe` looks at the machine and knows of no engine, so that drivers
+/// and options may ask it how much memory there is.
 const ARROWS: [(&str, &[&str]); 10] = [
     (
         "cli",

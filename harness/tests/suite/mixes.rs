@@ -1,6 +1,6 @@
 //! Mixes of transactions: every built-in one runs, is verified, and leaves a complete record.
 
-use super::support::{measurement, tiny};
+use super::support::{harness, measurement, tiny};
 
 const SPECS: [&str; 11] = [
     "oltp",
@@ -233,6 +233,49 @@ fn lost_commits_are_found_and_make_exit_code_3() {
         assert!(
             verification["what"].to_string().contains("lost-write"),
             "{verification}"
+        );
+    }
+}
+
+#[test]
+fn writes_that_find_no_row_are_counted_one_by_one() {
+    // One row: in each transaction the first of two deletes finds it, and the second of two updates the row that the first made.
+    // Blind updates do not look.
+    let spec = r#"
+title = "misses"
+isolation = "read-committed"
+durability = "sync"
+threads = 1
+warmup = "0s"
+run = "100ms"
+[[table]]
+name = "t"
+rows = 1
+[[transaction]]
+name = "over-and-over"
+operations = [
+  { op = "delete", count = 2 },
+  { op = "read-modify-write", count = 2 },
+  { op = "update" },
+]
+"#;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("misses.toml");
+    std::fs::write(&path, spec).unwrap();
+    for engine in ["memory", "palimpsest"] {
+        let finished = harness(&format!("--workload {} --engine {engine}", path.display())).finish();
+        finished.expect_code(0);
+        let record = finished.record();
+        let counted = &measurement(&record, 0)["transaction_types"][0];
+        let committed = counted["committed"].as_u64().unwrap();
+        assert!(committed > 0, "{counted}");
+        for count in ["updates_missed", "deletes_missed"] {
+            assert_eq!(counted[count], committed, "{engine}, {count}: {counted}");
+        }
+        assert!(
+            finished.stdout().contains("deletes without a row"),
+            "{}",
+            finished.stdout()
         );
     }
 }

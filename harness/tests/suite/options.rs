@@ -281,18 +281,47 @@ fn a_setting_of_nothing_or_of_far_too_much_is_refused_before_the_run_or_works() 
 }
 
 #[test]
-fn a_transaction_size_that_the_load_needs_more_than_is_refused_with_both() {
-    tiny(
-        "ycsb-a",
-        "palimpsest",
-        "--rows 5000 --value-size 10KiB --set palimpsest.max-transaction-size=2MiB",
-    )
-    .finish()
-    .expect_code(2)
-    .expect_error(&[
-        "transactions of 2.00 MiB as it is set",
-        "1000 rows at a time, needs",
+fn a_load_that_passes_the_transaction_size_names_the_row_and_the_option() {
+    let arguments = "--rows 5000 --value-size 10KiB --set palimpsest.max-transaction-size=2MiB";
+    let finished = tiny("ycsb-a", "palimpsest", arguments).finish();
+    finished.expect_code(1).expect_error(&[
+        "load row ",
+        " of table usertable: ",
+        "transaction too large",
+        "limit of 2097152",
+        "--set palimpsest.max-transaction-size",
     ]);
+    // What fits is not refused by an estimate.
+    let arguments = "--rows 1000 --value-size 1000B --set palimpsest.max-transaction-size=1200KiB";
+    tiny("ycsb-c", "palimpsest", arguments).finish().expect_code(0);
+}
+
+#[test]
+fn one_engine_takes_no_settings_of_another_nor_those_that_it_does_not_have() {
+    for workload in ["ratios", "space", "recovery"] {
+        for set in ["memory.busy-timeout=1s", "memory.x=1"] {
+            let run = harness(&format!(
+                "--workload {workload} --engine palimpsest,memory --set {set}"
+            ));
+            run.finish()
+                .expect_code(2)
+                .expect_error(&["memory.", "settings of palimpsest only"]);
+            assert!(!run.out().exists(), "{workload} {set}: refused late");
+        }
+    }
+}
+
+#[test]
+fn a_cache_that_does_not_fit_is_refused_with_the_memory_that_there_is() {
+    for given in ["--cache-size 1EiB", "--set palimpsest.cache-size=1EiB"] {
+        let run = tiny("ycsb-c", "palimpsest", given);
+        run.finish()
+            .expect_code(2)
+            .expect_error(&["a cache of 1.00 EiB is more than the memory of this machine"]);
+        assert!(!run.out().exists(), "{given}: refused late");
+    }
+    let run = tiny("ycsb-c", "palimpsest", "--set palimpsest.cache-size=1");
+    run.finish().expect_code(2).expect_error(&["at least 64KiB"]);
 }
 
 #[test]

@@ -63,10 +63,18 @@ impl BarChart {
                 None => units::MISSING.to_owned(),
             };
             let value_width = painter.text_width(&value, strong)?;
-            painter.text(&value, right, row + 10.0, Anchor::Right, strong)?;
-            let name = painter.fitted(&bar.name, right - left - value_width - 16.0, strong)?;
+            let (whole, beside) = (right - left, right - left - value_width - 16.0);
+            // A name that is cut may be taken for another, so the value makes room for it.
+            let fits = painter.text_width(&bar.name, strong)? <= beside;
+            let (value_row, name_room, note_room) = if fits {
+                (row + 10.0, beside, whole)
+            } else {
+                (row + 28.0, whole, beside)
+            };
+            painter.text(&value, right, value_row, Anchor::Right, strong)?;
+            let name = painter.fitted(&bar.name, name_room, strong)?;
             painter.text(&name, left, row + 10.0, Anchor::Left, strong)?;
-            let note = painter.fitted(&bar.note, right - left, painter.muted())?;
+            let note = painter.fitted(&bar.note, note_room, painter.muted())?;
             painter.text(&note, left, row + 28.0, Anchor::Left, painter.muted())?;
             let (upper, lower) = (row + 39.0, row + 57.0);
             painter.rectangle((left, upper), (right, lower), Role::Grid, 0.45)?;

@@ -87,13 +87,6 @@ pub trait TargetFactory: Send + Sync {
         refuse_undeclared(self.capabilities(), self.settings(), options)
     }
 
-    /// Most bytes of changes that one transaction may make with these options, so that a run that needs more is refused before it;
-    /// `None` for no limit, or where it is not known.
-    fn transaction_bytes_max(&self, options: &OpenOptions) -> Option<u64> {
-        let _ = options;
-        None
-    }
-
     /// Settings that the engine would choose by trying out the machine, chosen once in the directory `dir` (empty, and
     /// nothing stays in it), so that all databases of one run have the same.
     ///

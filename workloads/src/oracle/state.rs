@@ -12,7 +12,7 @@ use crate::stream::Plan;
 use crate::values::Identity;
 use crate::version::{RowRef, Version};
 
-use super::names::{fault_words, show};
+use super::names::show;
 use super::violation::{ViolationKind, Violations};
 
 /// What a row holds.
@@ -229,9 +229,7 @@ impl State {
             Ok(Identity::Anonymous) => Held::anonymous(value),
             Err(fault) => {
                 let row = RowRef::new(table, row);
-                self.violations.add(ViolationKind::DamagedValue, Some(row), || {
-                    fault_words(of_plan, fault)
-                });
+                self.violations.add_fault(ViolationKind::DamagedValue, row, fault);
                 Held::Damaged
             }
         };

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::names::row_words;
 use crate::stream::Plan;
+use crate::values::ValueFault;
 use crate::version::RowRef;
 
 /// The kinds of error that the oracle tells apart.
@@ -121,15 +122,22 @@ pub struct Violation {
     pub row: Option<RowRef>,
     /// What was found and what was expected.
     pub message: String,
+    /// Another row, with which the message ends: only who has the plan can name it.
+    pub other: Option<RowRef>,
 }
 
 impl Violation {
     /// In words, with the table's name and the row's key as the engine has them.
     pub fn words(&self, plan: &Plan) -> String {
-        match self.row {
-            Some(row) => format!("{}: {}: {}", self.kind, row_words(plan, row), self.message),
-            None => format!("{}: {}", self.kind, self.message),
-        }
+        let row = self.row.map(|row| format!("{}: ", row_words(plan, row)));
+        let other = self.other.map(|other| format!(" {}", row_words(plan, other)));
+        format!(
+            "{}: {}{}{}",
+            self.kind,
+            row.unwrap_or_default(),
+            self.message,
+            other.unwrap_or_default()
+        )
     }
 }
 
@@ -146,13 +154,32 @@ pub struct Violations {
 impl Violations {
     /// Adds one. `message` is only made if it is kept.
     pub fn add(&mut self, kind: ViolationKind, row: Option<RowRef>, message: impl FnOnce() -> String) {
+        self.add_with(kind, row, || (message(), None));
+    }
+
+    /// Adds a value that `row` holds and that is not whole, or not of this row.
+    pub(super) fn add_fault(&mut self, kind: ViolationKind, row: RowRef, fault: ValueFault) {
+        self.add_with(kind, Some(row), || match fault {
+            ValueFault::OfAnotherRow(other) => ("it was written to".to_owned(), Some(other)),
+            fault => (fault.to_string(), None),
+        });
+    }
+
+    fn add_with(
+        &mut self,
+        kind: ViolationKind,
+        row: Option<RowRef>,
+        message: impl FnOnce() -> (String, Option<RowRef>),
+    ) {
         let count = self.counts.entry(kind).or_default();
         *count += 1;
         if *count <= EXAMPLES_PER_KIND {
+            let (message, other) = message();
             self.examples.push(Violation {
                 kind,
                 row,
-                message: message(),
+                message,
+                other,
             });
         }
     }

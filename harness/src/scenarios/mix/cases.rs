@@ -6,13 +6,12 @@
 use reports::record::Varied;
 use workloads::spec::{Overrides, Spec};
 
-use super::load::BATCH;
 use super::specification::changed;
 use crate::drivers::factory;
 use crate::engine_options::EngineOptions;
 use crate::error::{HarnessError, Result};
 use crate::request::Request;
-use crate::scenarios::levels::{load_refusal, refusals};
+use crate::scenarios::levels::refusals;
 use crate::values::Values;
 
 /// More would take days, and nobody could read what comes out.
@@ -69,8 +68,6 @@ pub(super) fn cases(request: &Request, base: &Spec) -> Result<Vec<Case>> {
             )?;
             for (options, own) in of_engine(request, engine, common)? {
                 options.check(engine)?;
-                let refusal = load_refusal(factory(engine)?.as_ref(), &spec, &options, BATCH);
-                refused.extend(refusal.filter(|refusal| !refused.contains(refusal)));
                 cases.push(Case {
                     engine: engine.clone(),
                     spec: spec.clone(),

@@ -14,7 +14,7 @@ use workloads::stream::Plan;
 use crate::child::progress;
 
 /// Rows written by one transaction of the load.
-pub(crate) const BATCH: u64 = 1000;
+const BATCH: u64 = 1000;
 
 /// Loads all tables. `None` when it was stopped before its end.
 pub(crate) fn load(

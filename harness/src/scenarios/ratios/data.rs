@@ -242,4 +242,12 @@ mod tests {
         let mut random = Random::new(3, 0);
         assert!((0..1000).all(|_| random.below(7) < 7));
     }
+    #[test]
+    fn checkpoints_are_left_to_the_harness_where_the_engine_has_them_and_nothing_else_is_asked() {
+        let of = |name: &str| manual_checkpoints(crate::drivers::factory(name).unwrap().as_ref());
+        assert_eq!(of("palimpsest"), [("checkpoint", "manual")]);
+        for name in ["memory", "memory-liar-lossy"] {
+            assert!(of(name).is_empty(), "{name}");
+        }
+    }
 }

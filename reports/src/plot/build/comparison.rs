@@ -100,7 +100,8 @@ fn settings_note(settings: &Settings) -> String {
         parts.push(format!("cache {}", units::bytes(cache)));
     }
     if let Some(threads) = settings.threads {
-        parts.push(format!("{threads} threads"));
+        let plural = if threads == 1 { "" } else { "s" };
+        parts.push(format!("{threads} thread{plural}"));
     }
     parts.join(", ")
 }

@@ -449,5 +449,10 @@ mod tests {
         assert_eq!(roles.len(), 4, "each has a colour of its own");
         assert!(chart.series.iter().all(|of| of.points.len() == 3));
         assert!(compared(&records[..1]).is_empty());
+        let drawn = super::super::comparison_plots(&records);
+        assert!(
+            drawn.iter().any(|plot| plot.id == "throughput-by-threads"),
+            "the page has them"
+        );
     }
 }

@@ -11,13 +11,20 @@ use crate::record::{RunRecord, SpaceOverTime, SpaceSample};
 /// The largest ratio that is wanted.
 const RATIO_WANTED: f64 = 2.0;
 
-/// Two plots for each engine: the ratio with its target, and the bytes.
+/// Plots for each engine: the ratio with its target, the bytes of data, and those of the log, which has a scale of its own: it
+/// would dwarf the data.
 pub(super) fn over_time(record: &RunRecord) -> Vec<Plot> {
     let drawn = record.space.iter().filter(|space| !space.samples.is_empty());
     drawn
         .flat_map(|space| {
             let role = role_of(record, &space.engine);
-            [ratio(space, role), bytes(space, role)]
+            [
+                Some(ratio(space, role)),
+                Some(bytes(space, role)),
+                log(space, role),
+            ]
+            .into_iter()
+            .flatten()
         })
         .collect()
 }
@@ -127,49 +134,80 @@ fn ratio(space: &SpaceOverTime, role: Role) -> Plot {
     }
 }
 
-fn bytes(space: &SpaceOverTime, role: Role) -> Plot {
-    let samples = condensed(space);
-    let line = |name: &str, weight: Weight, bytes: fn(&SpaceSample) -> u64| Series {
+fn line(samples: &[&SpaceSample], role: Role, name: &str, bytes: fn(&SpaceSample) -> u64) -> Series {
+    Series {
         name: name.to_owned(),
         role,
-        weight,
+        weight: Weight::Main,
         points: samples
             .iter()
             .map(|sample| (seconds(sample), Some(bytes(sample) as f64)))
             .collect(),
-    };
-    let series = vec![
-        line("data file", Weight::Main, |sample| sample.file_bytes),
-        line("live rows", Weight::Second, |sample| sample.live_bytes),
-        line("log", Weight::Third, |sample| sample.log_bytes),
-    ];
+    }
+}
+
+fn of_bytes(space: &SpaceOverTime, series: Vec<Series>) -> Chart {
     let values = series.iter().flat_map(|series| &series.points);
     let y = Axis {
         title: "bytes".to_owned(),
         scale: Scale::with_headroom(values.filter_map(|point| point.1)),
         format: Format::Bytes,
     };
+    Chart::Lines(LineChart {
+        x: time_axis(space),
+        y,
+        bands: bands(space),
+        series,
+    })
+}
+
+fn bytes(space: &SpaceOverTime, role: Role) -> Plot {
+    let samples = condensed(space);
+    let live = Series {
+        weight: Weight::Second,
+        ..line(&samples, role, "live rows", |sample| sample.live_bytes)
+    };
+    let series = vec![
+        line(&samples, role, "data file", |sample| sample.file_bytes),
+        live,
+    ];
     let last = samples.last().copied().cloned().unwrap_or_default();
     Plot {
         id: format!("space-bytes-over-time-{}", slug(&space.engine)),
-        title: format!("Bytes of files over time: {}", space.engine),
-        caption: "The data file, the rows in it, and the files of the log, which do not count for the ratio."
-            .to_owned(),
+        title: format!("Bytes of data over time: {}", space.engine),
+        caption: "The data file, and the rows in it.".to_owned(),
         alt: format!(
-            "Bytes of {} over time; at the end a data file of {}, live rows of {}, a log of {}.",
+            "Bytes of {} over time; at the end a data file of {}, live rows of {}.",
             space.engine,
             units::bytes(last.file_bytes),
             units::bytes(last.live_bytes),
-            units::bytes(last.log_bytes)
         ),
         subject: String::new(),
-        chart: Chart::Lines(LineChart {
-            x: time_axis(space),
-            y,
-            bands: bands(space),
-            series,
-        }),
+        chart: of_bytes(space, series),
     }
+}
+
+/// None where there is no log.
+fn log(space: &SpaceOverTime, role: Role) -> Option<Plot> {
+    let largest = space.samples.iter().map(|sample| sample.log_bytes).max();
+    let largest = largest.filter(|largest| *largest > 0)?;
+    let samples = condensed(space);
+    let series = vec![line(&samples, role, "log", |sample| sample.log_bytes)];
+    let last = samples.last().map_or(0, |sample| sample.log_bytes);
+    Some(Plot {
+        id: format!("space-log-over-time-{}", slug(&space.engine)),
+        title: format!("Bytes of the log over time: {}", space.engine),
+        caption: "All files of the log, live or kept for use again. They do not count for the ratio."
+            .to_owned(),
+        alt: format!(
+            "Bytes of the log of {} over time: {} at most, {} at the end.",
+            space.engine,
+            units::bytes(largest),
+            units::bytes(last)
+        ),
+        subject: String::new(),
+        chart: of_bytes(space, series),
+    })
 }
 
 #[cfg(test)]
@@ -213,5 +251,40 @@ mod tests {
         assert_eq!(chart.series[0].points[0].1, None);
         assert_eq!(chart.series[0].points[2].1, Some(1.6));
         assert_eq!(chart.series[1].points[1], (2.0, Some(2.0)));
+    }
+    #[test]
+    fn a_log_many_times_larger_than_the_data_does_not_press_the_data_flat() {
+        let sample = |at: u64, log_bytes| SpaceSample {
+            at_ns: at * 1_000_000_000,
+            live_bytes: 100,
+            file_bytes: 150,
+            log_bytes,
+            ..SpaceSample::default()
+        };
+        let mut record = RunRecord::new("r", "now");
+        record.space.push(SpaceOverTime {
+            engine: "a".into(),
+            samples: vec![sample(0, 0), sample(1, 1_000_000)],
+            ..SpaceOverTime::default()
+        });
+        let plots = over_time(&record);
+        let ids: Vec<&str> = plots.iter().map(|plot| plot.id.as_str()).collect();
+        let [_, data, log] = plots.as_slice() else {
+            panic!("{ids:?}")
+        };
+        let largest = |plot: &Plot| match &plot.chart {
+            Chart::Lines(chart) => {
+                let points = chart.series.iter().flat_map(|series| &series.points);
+                points.filter_map(|point| point.1).fold(0.0, f64::max)
+            }
+            _ => panic!("lines"),
+        };
+        assert_eq!((largest(data), largest(log)), (150.0, 1_000_000.0));
+        record.space[0].samples.truncate(1);
+        assert_eq!(
+            over_time(&record).len(),
+            2,
+            "without a log there is no plot of it"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! The checks of what a transaction reads, on the spot: whole values, known keys, order, no gap, and what it wrote itself.
 
 use crate::driver::{Direction, RowBuffer};
-use crate::oracle::names::{fault_words, show};
+use crate::oracle::names::show;
 use crate::oracle::state::Held;
 use crate::oracle::violation::ViolationKind;
 use crate::stream::{OperationKind, TablePlan, Transaction};
@@ -57,9 +57,7 @@ impl ThreadLog {
         match table.value.check(table.table, row, value) {
             Err(fault) => {
                 self.violations
-                    .add(ViolationKind::DamagedRead, Some(table.row_ref(row)), || {
-                        fault_words(table, fault)
-                    });
+                    .add_fault(ViolationKind::DamagedRead, table.row_ref(row), fault);
                 None
             }
             Ok(Identity::Anonymous) => None,
