@@ -285,7 +285,8 @@ fn a_load_that_passes_the_transaction_size_names_the_row_and_the_option() {
     let arguments = "--rows 5000 --value-size 10KiB --set palimpsest.max-transaction-size=2MiB";
     let finished = tiny("ycsb-a", "palimpsest", arguments).finish();
     finished.expect_code(1).expect_error(&[
-        "load row ",
+        // A row takes its 10 KiB, its key and less than 200 bytes more.
+        "load row 20",
         " of table usertable: ",
         "transaction too large",
         "limit of 2097152",

@@ -96,7 +96,7 @@ impl Chart {
             Self::Lines(chart) => chart.height(shape),
             Self::Bars(chart) => chart.height(),
             Self::Columns(chart) => chart.height(shape),
-            Self::Ratios(chart) => chart.height(),
+            Self::Ratios(chart) => chart.height(shape),
             Self::Rows(chart) => chart.height(shape),
         }
     }

@@ -2,7 +2,7 @@
 //! logarithmic axis; further right is always better.
 
 use super::frame::Plane;
-use super::output::PlotError;
+use super::output::{PlotError, Shape};
 use super::painter::{Anchor, Painter};
 use super::scale::Scale;
 use super::theme::Role;
@@ -16,12 +16,18 @@ pub(crate) struct RatioChart {
 }
 
 const ROW: f64 = 60.0;
+/// Where there is no room beside a name, the words stand under it.
+const WORDS_LINE: f64 = 18.0;
 const HEAD: f64 = 30.0;
 const MARGIN: f64 = 8.0;
 
+fn pitch(narrow: bool) -> f64 {
+    if narrow { ROW + WORDS_LINE } else { ROW }
+}
+
 impl RatioChart {
-    pub(crate) fn height(&self) -> f64 {
-        self.rows.len() as f64 * ROW + HEAD + 2.0 * MARGIN
+    pub(crate) fn height(&self, shape: Shape) -> f64 {
+        self.rows.len() as f64 * pitch(shape == Shape::Narrow) + HEAD + 2.0 * MARGIN
     }
 
     /// The scale of multiples of the targets.
@@ -52,7 +58,8 @@ impl RatioChart {
         let x = |value: f64| left + scale.position(value) * (right - left);
         let target = x(1.0);
         let body = top + MARGIN + HEAD;
-        let bottom = body + self.rows.len() as f64 * ROW;
+        let pitch = pitch(painter.narrow);
+        let bottom = body + self.rows.len() as f64 * pitch;
         for decade in scale.decades() {
             painter.line(
                 &[(x(decade), body - 6.0), (x(decade), bottom)],
@@ -85,9 +92,9 @@ impl RatioChart {
             painter.text(better, right, top + MARGIN + 9.0, Anchor::Right, painter.muted())?;
         }
         for (index, row) in self.rows.iter().enumerate() {
-            self.draw_row(painter, row, body + index as f64 * ROW, &x, (left, right))?;
+            self.draw_row(painter, row, body + index as f64 * pitch, &x, (left, right))?;
         }
-        let shift = 33.0 - ROW / 2.0;
+        let shift = 33.0 + (pitch - ROW) - pitch / 2.0;
         Ok(Plane {
             left,
             top: body + shift,
@@ -128,12 +135,19 @@ impl RatioChart {
         look.role = role;
         look.bold = true;
         let words_width = painter.text_width(&words, look)?;
+        let extra = pitch(painter.narrow) - ROW;
         // Paper behind the words, so that the target's line does not cross them.
-        painter.rectangle((left - 4.0, top + 1.0), (right, top + 21.0), Role::Surface, 1.0)?;
-        painter.text(&words, right, top + 11.0, Anchor::Right, look)?;
-        let what = painter.fitted(&row.what, right - left - words_width - 12.0, painter.ink())?;
+        painter.rectangle(
+            (left - 4.0, top + 1.0),
+            (right, top + extra + 21.0),
+            Role::Surface,
+            1.0,
+        )?;
+        painter.text(&words, right, top + extra + 11.0, Anchor::Right, look)?;
+        let taken = if painter.narrow { 0.0 } else { words_width + 12.0 };
+        let what = painter.fitted(&row.what, right - left - taken, painter.ink())?;
         painter.text(&what, left, top + 11.0, Anchor::Left, painter.ink())?;
-        let middle = top + 33.0;
+        let middle = top + extra + 33.0;
         painter.line(&[(left, middle), (right, middle)], Role::Grid, 1.0, 1.0)?;
         if let Some(stretch) = row.stretch.and_then(|stretch| multiple(row, stretch)) {
             painter.line(

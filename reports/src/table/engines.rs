@@ -4,7 +4,7 @@ use super::cells::{
     engine, figure, latency, percent, size, span, spread_heading, times, verified, whole, with_spread, word,
 };
 use super::model::{Cell, Table, number};
-use crate::record::Settings;
+use crate::record::{Settings, Varied};
 use crate::statistics::{Estimate, Spread};
 use crate::summary::{EngineSummary, FigureSummary, TypeSummary};
 use units::or_missing;
@@ -21,7 +21,16 @@ pub(super) fn summary(engines: &Engines<'_>) -> Option<Table> {
     let short = if heading == "Range" { "range" } else { "interval" };
     Table::of("summary", caption, engines)
         .text("Engine", 0, |of| {
-            engine(of).with_note(of.version.map(str::to_owned))
+            // Behind the words of a case a bare version would be taken for a part of them.
+            let is_case = Varied::engine(of.engine) != of.engine;
+            let version = |text: &str| {
+                if is_case {
+                    format!("({text})")
+                } else {
+                    text.to_owned()
+                }
+            };
+            engine(of).with_note(of.version.map(version))
         })
         .column(number("Transactions/s").short("tx/s"), |of| {
             figure(of.throughput.as_ref().map(|estimate| estimate.median))

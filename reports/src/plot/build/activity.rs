@@ -207,7 +207,7 @@ pub(super) fn recovery(record: &RunRecord) -> Option<Plot> {
         })
         .collect();
     let x = Axis {
-        title: "round".to_owned(),
+        title: "opening".to_owned(),
         scale: Scale::exact(0.0, longest as f64),
         format: Format::Short,
     };
@@ -224,10 +224,10 @@ pub(super) fn recovery(record: &RunRecord) -> Option<Plot> {
     };
     Some(Plot {
         id: "recovery-open-times".to_owned(),
-        title: "Time to reopen after each kill or power loss".to_owned(),
+        title: "Time to open after each kill or power loss".to_owned(),
         caption: "From opening the database to its first answer, replay of the log included.".to_owned(),
         alt: format!(
-            "Time to reopen over {longest} rounds, at most {}.",
+            "Time to open, {longest} times, at most {}.",
             units::duration(slowest.copied().unwrap_or(0))
         ),
         subject: String::new(),

@@ -53,6 +53,7 @@ pub fn comparison_plots(records: &[RunRecord]) -> Vec<Plot> {
             });
         }
     }
+    tell_apart(&mut curves);
     let mut plots: Vec<Plot> = throughput_plot("throughput", "Throughput by run", bars)
         .into_iter()
         .collect();
@@ -66,6 +67,24 @@ pub fn comparison_plots(records: &[RunRecord]) -> Vec<Plot> {
         plot.subject = format!("runs {}", runs.join(", "));
     }
     plots
+}
+
+/// Gives each curve a colour of its own where two would look the same: an engine has several cases in a run, or there are many runs.
+fn tell_apart(curves: &mut [Curve<'_>]) {
+    let alike = curves.iter().enumerate().any(|(at, one)| {
+        let mut before = curves.iter().take(at);
+        before.any(|other| (other.role, other.weight) == (one.role, one.weight))
+    });
+    if alike {
+        for (at, one) in curves.iter_mut().enumerate() {
+            one.role = super::Role::Series(at % palette::COLOURS);
+            one.weight = if at < palette::COLOURS {
+                Weight::Main
+            } else {
+                Weight::Second
+            };
+        }
+    }
 }
 
 fn bar(engine: &EngineSummary<'_>, name: String, role: super::Role) -> Bar {
@@ -163,4 +182,37 @@ pub(super) fn ratios(record: &RunRecord) -> Option<Plot> {
             rows: record.ratios.clone(),
         }),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Role;
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn curves_that_would_look_the_same_get_colours_of_their_own_and_others_keep_theirs() {
+        let record = RunRecord::new("r", "now");
+        let looks = |of: &[(usize, Weight)]| {
+            let curve = |(series, weight): &(usize, Weight)| Curve {
+                record: &record,
+                engine: "a",
+                name: String::new(),
+                role: Role::Series(*series),
+                weight: *weight,
+            };
+            let mut curves: Vec<Curve<'_>> = of.iter().map(curve).collect();
+            tell_apart(&mut curves);
+            let look = |curve: &Curve<'_>| format!("{:?} {:?}", curve.role, curve.weight);
+            curves.iter().map(look).collect::<Vec<_>>()
+        };
+        let engines = looks(&[(0, Weight::Main), (4, Weight::Main), (0, Weight::Second)]);
+        assert_eq!(engines, ["Series(0) Main", "Series(4) Main", "Series(0) Second"]);
+        let cases = looks(&[(0, Weight::Main); CURVES_MAX]);
+        assert_eq!(
+            cases.iter().collect::<BTreeSet<_>>().len(),
+            CURVES_MAX,
+            "{cases:?}"
+        );
+    }
 }
