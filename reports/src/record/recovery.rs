@@ -47,7 +47,7 @@ pub struct Recovery {
     pub acknowledged: u64,
     /// States of the files, over all rounds, in which the database could not be opened and read to its end. Nothing else is
     /// counted of them.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default)]
     pub unreadable: u64,
     /// Rows of acknowledged commits that were missing after reopening, or not as these left them, over all states that were
     /// checked: rows, while [`acknowledged`](Self::acknowledged) counts commits.
@@ -138,10 +138,6 @@ impl Recovery {
     pub fn redo_bytes_per_second(&self) -> Option<f64> {
         units::per_second(self.redo_bytes?, self.redo_duration_ns?)
     }
-}
-
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 /// Reads a list, or the single entry (or none) that older records have.

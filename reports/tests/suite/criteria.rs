@@ -274,6 +274,10 @@ fn recovery_passes_only_when_nothing_is_lost_or_partial() {
             ..good.clone()
         },
         Recovery {
+            unreadable: 1,
+            ..good.clone()
+        },
+        Recovery {
             findings: vec!["did not open".into()],
             ..good.clone()
         },
@@ -282,6 +286,17 @@ fn recovery_passes_only_when_nothing_is_lost_or_partial() {
         assert_eq!(verdict(&record, "wal-recovery").outcome, Outcome::Fail);
         assert!(record.verification_failed());
     }
+    let mut record = with(Recovery {
+        unreadable: 1234,
+        ..good.clone()
+    });
+    for rounds in [20, 0] {
+        record.recovery[0].rounds = rounds;
+        let page = reports::render_report(&record).unwrap();
+        assert!(page.contains("Did not open") && page.contains("1,234"));
+    }
+    let text = reports::text_table(&record);
+    assert!(text.contains("not opened") && text.contains("1,234"), "{text}");
     // Where nothing is promised, or nothing was done, nothing is known of what is promised.
     let idle = Recovery {
         acknowledged: 0,
