@@ -64,7 +64,7 @@ impl BarChart {
             };
             let value_width = painter.text_width(&value, strong)?;
             let (whole, beside) = (right - left, right - left - value_width - 16.0);
-            // A name that is cut may be taken for another, so the value makes room for it.
+            // A name that is cut may be taken for another, so the value makes what room there is.
             let fits = painter.text_width(&bar.name, strong)? <= beside;
             let (value_row, name_room, note_room) = if fits {
                 (row + 10.0, beside, whole)
