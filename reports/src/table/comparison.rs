@@ -69,9 +69,13 @@ fn summary(records: &[RunRecord]) -> Option<Table> {
     let places = palette::of_all(records);
     let compared: Vec<Compared<'_, '_>> = all()
         .map(|(record, engine)| {
-            let base = all().find(|(other, of)| {
-                other.workload.name == record.workload.name && of.engine == engine.engine
-            });
+            let same = || {
+                all().filter(|(other, of)| {
+                    other.workload.name == record.workload.name && of.engine == engine.engine
+                })
+            };
+            // What is there once is compared with nothing.
+            let base = same().next().filter(|_| same().count() > 1);
             Compared {
                 series: places.get(engine.engine).copied().unwrap_or(engine.series),
                 ..Compared::new(record, engine, base)

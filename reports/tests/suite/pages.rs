@@ -277,6 +277,14 @@ fn the_banner_follows_verification_and_criteria() {
             .unwrap()
             .contains("class=\"banner fail\"")
     );
+    // Where no target is judged, green is not for the targets.
+    let mut small = synthetic::ratios(2);
+    small.recovery.clear();
+    for row in &mut small.ratios {
+        row.rows = Some(5000);
+    }
+    let page = reports::render_report(&small).unwrap();
+    assert!(page.contains("no target is judged at this scale"), "{page}");
 }
 
 #[test]
@@ -380,6 +388,10 @@ fn a_comparison_names_differences_and_relates_to_the_first_run() {
     assert!(page.contains("1.00x") && (page.contains("1.9") || page.contains("2.0")));
     let alone = reports::compare(&[first]).unwrap();
     assert!(!alone.contains("In what these runs differ"));
+    assert!(
+        !alone.contains("1.00x"),
+        "what is there once is compared with nothing"
+    );
     // An interrupted run is not what it was planned to be, and a killed process promises less than the device.
     let mut other = synthetic::record(1);
     other.interrupted = true;
