@@ -252,6 +252,7 @@ mod tests {
         assert_eq!(chart.series[0].points[2].1, Some(1.6));
         assert_eq!(chart.series[1].points[1], (2.0, Some(2.0)));
     }
+
     #[test]
     fn a_log_many_times_larger_than_the_data_does_not_press_the_data_flat() {
         let sample = |at: u64, log_bytes| SpaceSample {
